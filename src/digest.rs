@@ -111,7 +111,6 @@ mod tests {
     #[test]
     fn the_scheme_is_pinned() {
         let digest = Hasher::new("golden").text("name", "value").number("n", 7).finish();
-        assert_eq!(digest.short(), Digest::parse(&digest.hex()).unwrap().short());
-        assert_eq!(digest.short(), "GOLDEN");
+        assert_eq!(digest.short(), "7598c67e");
     }
 }

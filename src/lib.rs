@@ -2,5 +2,6 @@
 
 pub mod catalog;
 pub mod digest;
+pub mod engine;
 pub mod path;
 pub mod source;

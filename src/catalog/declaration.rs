@@ -78,7 +78,8 @@ pub struct EntityDecl {
     pub key: Name,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Every {
     Hour,
     Day,
@@ -294,7 +295,8 @@ pub struct SpineDecl {
     pub sessions: Option<SessionsDecl>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SessionKind {
     ViewOnly,
     SingleLike,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A length of time in whole milliseconds, never negative.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Duration {
     pub millis: i64,
@@ -57,7 +57,7 @@ impl Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match SIZES.iter().rev().find(|(_, bytes)| self.bytes % bytes == 0 && self.bytes > 0) {
+        match SIZES.iter().rev().find(|(_, bytes)| self.bytes.is_multiple_of(*bytes) && self.bytes > 0) {
             Some((name, bytes)) => write!(f, "{}{name}", self.bytes / bytes),
             None => write!(f, "{}B", self.bytes),
         }

@@ -1,0 +1,88 @@
+//! What the engine says while it works. It prints nothing: every output is a consumer of these.
+//!
+//! Invariant: the enum is closed and matched exhaustively. A new fact worth telling is a new variant.
+
+use super::action::ActionId;
+use super::state::Reason;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// So many actions are in the plan.
+    Planned {
+        actions: usize,
+    },
+    /// An action is not fresh, and why.
+    Judged {
+        action: ActionId,
+        state: super::state::State,
+        reasons: Vec<Reason>,
+    },
+    /// Another process holds the output's lock.
+    WaitingForLock {
+        action: ActionId,
+    },
+    Started {
+        action: ActionId,
+        attempt: u64,
+    },
+    /// A long action says where it is.
+    Progress {
+        action: ActionId,
+        message: String,
+        done: u64,
+        total: u64,
+    },
+    /// An attempt failed and will be repeated after so many seconds.
+    Retrying {
+        action: ActionId,
+        attempt: u64,
+        error: String,
+        delay: f64,
+    },
+    Published {
+        action: ActionId,
+        seconds: f64,
+        peak_memory: u64,
+        metadata: Map<String, Value>,
+    },
+    /// What a rule or check wants known although it is no failure.
+    Warned {
+        action: ActionId,
+        message: String,
+    },
+    Failed {
+        action: ActionId,
+        attempt: u64,
+        error: String,
+        log: Option<String>,
+    },
+    Blocked {
+        action: ActionId,
+        message: String,
+    },
+    Skipped {
+        action: ActionId,
+    },
+    Interrupted,
+    Finished(Summary),
+}
+
+/// How a build went.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Summary {
+    pub built: usize,
+    pub fresh: usize,
+    pub failed: usize,
+    pub skipped: usize,
+    pub blocked: usize,
+    pub retried: usize,
+    pub seconds: f64,
+}
+
+/// Consumes events. Called from several threads.
+pub trait Sink: Sync {
+    fn event(&self, event: &Event);
+}

@@ -1,0 +1,54 @@
+//! Running an action somewhere: in a worker process, or (in tests) right here.
+
+use super::action::Action;
+use super::failure::Failure;
+use super::record::OutputFile;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What an action made.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Made {
+    /// Data files in the staging directory, in their order.
+    pub files: Vec<OutputFile>,
+    pub metadata: Map<String, Value>,
+    pub warnings: Vec<String>,
+    /// Bytes.
+    #[serde(default)]
+    pub peak_memory: u64,
+}
+
+/// What a running action says meanwhile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    pub message: String,
+    pub done: u64,
+    pub total: u64,
+}
+
+/// Set once when the user wants to stop.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    pub fn request(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_requested(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+pub trait Executor: Sync {
+    /// Runs an action that writes into an empty staging directory.
+    fn run(&self, action: &Action, staging: &Path, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure>;
+
+    /// Where what it printed can be read, for messages.
+    fn log(&self, _action: &Action) -> Option<String> {
+        None
+    }
+}

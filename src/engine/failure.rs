@@ -1,0 +1,94 @@
+//! Failures of actions: which may pass, which will not, and which are remembered.
+//!
+//! Invariant: a remembered failure names the trace it happened under; once anything observed differs it is forgotten.
+
+use super::action::ActionId;
+use crate::digest::Digest;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// May pass by itself: a timeout, a killed process, an input that changed meanwhile. Retried; remembered once retries are used up.
+    Transient,
+    /// Will not pass until something changes: a wrong schema, bad rows. Never retried, remembered.
+    Permanent,
+    /// The machine's: no space, no permission. Neither retried nor remembered.
+    Environment,
+    /// daeda's own fault.
+    Bug,
+    Interrupted,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub kind: FailureKind,
+    pub message: String,
+}
+
+impl Failure {
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Permanent, message)
+    }
+
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self::new(FailureKind::Transient, message)
+    }
+
+    /// An I/O error, judged by its kind.
+    pub fn io(what: &str, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind::*;
+        let kind = match error.kind() {
+            StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem | NotFound => FailureKind::Environment,
+            _ => FailureKind::Transient,
+        };
+        Self::new(kind, format!("{what}: {error}"))
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Remembered {
+    action: ActionId,
+    trace: Digest,
+    message: String,
+}
+
+/// Failures that need not be tried again, one small file each under `.daeda/failed`. Losing one costs a retry.
+pub struct FailureMemory {
+    directory: PathBuf,
+}
+
+impl FailureMemory {
+    pub fn new(state: &std::path::Path) -> Self {
+        Self { directory: state.join("failed") }
+    }
+
+    /// The message of a failure under just this trace.
+    pub fn recall(&self, action: &ActionId, trace: Digest) -> Option<String> {
+        let text = std::fs::read_to_string(self.path(action)).ok()?;
+        let remembered: Remembered = serde_json::from_str(&text).ok()?;
+        (remembered.action == *action && remembered.trace == trace).then_some(remembered.message)
+    }
+
+    /// Best effort: a failure that cannot be written down is only tried again.
+    pub fn remember(&self, action: &ActionId, trace: Digest, message: &str) {
+        let remembered = Remembered { action: action.clone(), trace, message: message.into() };
+        let _ = std::fs::create_dir_all(&self.directory);
+        if let Ok(text) = serde_json::to_string(&remembered) {
+            let _ = std::fs::write(self.path(action), text);
+        }
+    }
+
+    pub fn forget(&self, action: &ActionId) {
+        let _ = std::fs::remove_file(self.path(action));
+    }
+
+    fn path(&self, action: &ActionId) -> PathBuf {
+        self.directory.join(format!("{}.json", action.file_name()))
+    }
+}

@@ -1,0 +1,49 @@
+//! The graph of actions of one command: nodes are actions, edges say what comes first.
+//!
+//! Pure. Invariant: actions stand after everything they depend on, so an index is always greater than those of its dependencies.
+
+use super::action::{Action, ActionId};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Default)]
+pub struct Graph {
+    actions: Vec<Action>,
+    index: BTreeMap<ActionId, usize>,
+    /// What was asked for, as opposed to what that needs.
+    pub targets: BTreeSet<usize>,
+}
+
+impl Graph {
+    /// Adds an action whose dependencies have been added before. Adding one twice is harmless.
+    pub fn add(&mut self, action: Action) -> usize {
+        if let Some(index) = self.index.get(&action.id) {
+            return *index;
+        }
+        let index = self.actions.len();
+        self.index.insert(action.id.clone(), index);
+        self.actions.push(action);
+        index
+    }
+
+    pub fn actions(&self) -> &[Action] {
+        &self.actions
+    }
+
+    pub fn len(&self) -> usize {
+        self.actions.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.actions.is_empty()
+    }
+
+    pub fn index_of(&self, id: &ActionId) -> Option<usize> {
+        self.index.get(id).copied()
+    }
+
+    /// Everything that must be settled before an action is looked at.
+    pub fn dependencies(&self, index: usize) -> Vec<usize> {
+        let action = &self.actions[index];
+        action.upstreams.iter().chain(&action.after).filter_map(|id| self.index_of(id)).collect()
+    }
+}

@@ -1,0 +1,64 @@
+//! Kernel locks: one per output, and one per process on its own staging directory.
+//!
+//! Invariants: files under `locks` are never renamed or deleted; the kernel drops a lock with its process, so none is ever removed by hand.
+
+use super::action::Action;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Held as long as it lives.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes a lock without waiting. `None`: somebody else holds it.
+    pub fn try_take(path: &Path) -> io::Result<Option<Self>> {
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Takes a lock, waiting for whoever holds it; `waiting` is called once if that is necessary.
+    pub fn take(path: &Path, waiting: impl FnOnce()) -> io::Result<Self> {
+        if let Some(lock) = Self::try_take(path)? {
+            return Ok(lock);
+        }
+        waiting();
+        let file = open(path)?;
+        file.lock()?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)
+}
+
+/// The lock of an action's output.
+pub fn path_of(action: &Action) -> PathBuf {
+    action.place.root.join("_daeda/locks").join(action.id.file_name() + ".lock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_held_by_one_and_released_with_its_holder() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("locks/a.lock");
+        let held = Lock::try_take(&path).unwrap().unwrap();
+        assert!(Lock::try_take(&path).unwrap().is_none());
+        drop(held);
+        assert!(Lock::try_take(&path).unwrap().is_some());
+    }
+}

@@ -1,0 +1,145 @@
+//! Staging and publishing: an op writes beside the published partition, and one rename puts data and record in place together.
+//!
+//! Invariants: readers see the old partition or the new one, whole; a process that dies leaves only staging behind, which the next build
+//! of the same root clears.
+
+use super::action::Place;
+use super::disk::Disk;
+use super::lock::Lock;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The staging directory of one process under one output root.
+pub struct Staging {
+    directory: PathBuf,
+    next: AtomicU64,
+    _owner: Lock,
+}
+
+impl Staging {
+    /// Clears what dead processes have left, and makes a directory of our own.
+    pub fn open(root: &Path, disk: &dyn Disk) -> io::Result<Self> {
+        let all = root.join("_daeda/staging");
+        disk.create_directories(&all)?;
+        clear_dead(&all, disk);
+        let name = unique_name();
+        let owner = Lock::try_take(&all.join(format!("{name}.owner")))?.ok_or(io::ErrorKind::AlreadyExists)?;
+        let directory = all.join(name);
+        disk.create_directories(&directory)?;
+        Ok(Self { directory, next: AtomicU64::new(0), _owner: owner })
+    }
+
+    /// A new, empty directory on the same file system as the output.
+    pub fn create(&self, disk: &dyn Disk) -> io::Result<PathBuf> {
+        let path = self.directory.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
+        disk.create_directories(&path)?;
+        Ok(path)
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+        let _ = fs::remove_file(self.directory.with_extension("owner"));
+    }
+}
+
+fn unique_name() -> String {
+    let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+    format!("{}-{nanos}", std::process::id())
+}
+
+/// A directory whose owner's lock can be taken has no owner any more.
+fn clear_dead(all: &Path, disk: &dyn Disk) {
+    let entries = fs::read_dir(all).into_iter().flatten().flatten().map(|e| e.path());
+    for owner in entries.filter(|p| p.extension().is_some_and(|e| e == "owner")) {
+        if let Ok(Some(_lock)) = Lock::try_take(&owner) {
+            let _ = disk.remove_tree(&owner.with_extension(""));
+            let _ = fs::remove_file(&owner);
+        }
+    }
+}
+
+/// Makes a staged directory durable and puts it in place; what stood there before is removed afterwards.
+pub fn publish(staged: &Path, place: &Place, disk: &dyn Disk) -> io::Result<()> {
+    sync_tree(staged, disk)?;
+    let target = place.path();
+    let parent = target.parent().unwrap_or(&place.root);
+    disk.create_directories(parent)?;
+    if target.exists() {
+        replace(staged, &target, disk)?;
+    } else {
+        disk.rename_new(staged, &target)?;
+    }
+    disk.sync_directory(parent)
+}
+
+fn replace(staged: &Path, target: &Path, disk: &dyn Disk) -> io::Result<()> {
+    match disk.exchange(staged, target) {
+        Ok(()) => disk.remove_tree(staged),
+        Err(e) if is_unsupported(&e) => replace_in_two_steps(staged, target, disk),
+        Err(e) => Err(e),
+    }
+}
+
+/// Some file systems cannot exchange. The gap between the two renames shows no partition; killed in it, the partition counts as
+/// missing and the next build makes it again.
+fn replace_in_two_steps(staged: &Path, target: &Path, disk: &dyn Disk) -> io::Result<()> {
+    let aside = staged.with_extension("old");
+    disk.rename_new(target, &aside)?;
+    disk.rename_new(staged, target)?;
+    disk.remove_tree(&aside)
+}
+
+fn is_unsupported(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let unsupported = [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP].map(|e| Some(e.raw_os_error()));
+    error.kind() == io::ErrorKind::Unsupported || unsupported.contains(&error.raw_os_error())
+}
+
+fn sync_tree(directory: &Path, disk: &dyn Disk) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() { sync_tree(&path, disk)? } else { disk.sync_file(&path)? }
+    }
+    disk.sync_directory(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::disk::SystemDisk;
+    use super::*;
+
+    fn stage(staging: &Staging, text: &str) -> PathBuf {
+        let staged = staging.create(&SystemDisk).unwrap();
+        fs::write(staged.join("data"), text).unwrap();
+        staged
+    }
+
+    #[test]
+    fn a_second_publish_replaces_the_first_and_leaves_nothing_behind() {
+        let root = tempfile::tempdir().unwrap();
+        let place = Place { root: root.path().into(), directory: "asset/dt=1".into() };
+        let staging = Staging::open(root.path(), &SystemDisk).unwrap();
+        for text in ["one", "two"] {
+            publish(&stage(&staging, text), &place, &SystemDisk).unwrap();
+            assert_eq!(fs::read_to_string(place.path().join("data")).unwrap(), text);
+        }
+        drop(staging);
+        assert_eq!(fs::read_dir(root.path().join("_daeda/staging")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn staging_of_the_dead_is_cleared_and_that_of_the_living_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let all = root.path().join("_daeda/staging");
+        fs::create_dir_all(all.join("dead/0")).unwrap();
+        fs::write(all.join("dead.owner"), "").unwrap();
+        let living = Staging::open(root.path(), &SystemDisk).unwrap();
+        assert!(!all.join("dead").exists() && !all.join("dead.owner").exists());
+        let _other = Staging::open(root.path(), &SystemDisk).unwrap();
+        assert!(living.directory.exists());
+    }
+}

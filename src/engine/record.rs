@@ -1,0 +1,70 @@
+//! The record that a published output carries about itself: its trace, its files, its metadata.
+//!
+//! Knows nothing of where inside the output it is kept: [`Records`] does that. Invariant: a record that names another action or was
+//! written by an unknown scheme is not trusted.
+
+use super::action::{Action, ActionId};
+use super::observation::Observation;
+use crate::digest::{Digest, Hasher, SCHEME};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::path::Path;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub scheme: u32,
+    pub action: ActionId,
+    pub trace: Vec<Observation>,
+    pub output: Output,
+    /// What the rule says of its result: rows, columns, rows dropped by each step.
+    pub metadata: Map<String, Value>,
+    /// RFC 3339, UTC.
+    pub finished: String,
+    pub seconds: f64,
+    pub attempts: u64,
+    /// Bytes.
+    pub peak_memory: u64,
+}
+
+/// The data files of an output. Its digest covers them, not the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    pub digest: Digest,
+    pub files: Vec<OutputFile>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputFile {
+    pub name: String,
+    pub size: u64,
+    pub digest: Digest,
+    /// Nanoseconds since the epoch, as staged: a rename keeps it.
+    #[serde(default)]
+    pub modified: i64,
+}
+
+impl Output {
+    pub fn new(files: Vec<OutputFile>) -> Self {
+        let mut hasher = Hasher::new("output");
+        for file in &files {
+            hasher.text("name", &file.name).digest("bytes", &file.digest);
+        }
+        Self { digest: hasher.finish(), files }
+    }
+}
+
+impl Record {
+    /// Whether this record is about that action, in today's scheme.
+    pub fn is_of(&self, action: &Action) -> bool {
+        self.scheme == SCHEME && self.action == action.id
+    }
+}
+
+/// Keeps records inside outputs.
+pub trait Records: Sync {
+    /// The record in a published directory; `None` where there is none that can be read.
+    fn read(&self, directory: &Path) -> Option<Record>;
+
+    /// Writes the record into a staged directory, so that readers of the data never notice it.
+    fn write(&self, directory: &Path, record: &Record) -> std::io::Result<()>;
+}

@@ -1,0 +1,138 @@
+//! The states of an action and the reasons for them: typed, serialisable, with old and new value.
+
+use super::observation::Kind;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Worst first: a partition's state is the least of its actions'.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    Running,
+    Blocked,
+    Failed,
+    Missing,
+    Stale,
+    Orphaned,
+    Drifted,
+    Fresh,
+}
+
+impl State {
+    pub const ALL: [Self; 8] =
+        [Self::Fresh, Self::Drifted, Self::Orphaned, Self::Stale, Self::Missing, Self::Blocked, Self::Failed, Self::Running];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Blocked => "blocked",
+            Self::Failed => "failed",
+            Self::Missing => "missing",
+            Self::Stale => "stale",
+            Self::Orphaned => "orphaned",
+            Self::Drifted => "drifted",
+            Self::Fresh => "fresh",
+        }
+    }
+}
+
+/// What a reason is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonKind {
+    Rule,
+    Parameter,
+    Listing,
+    Columns,
+    Selection,
+    Rows,
+    Bytes,
+    Upstream,
+    Environment,
+    /// The output itself is gone or is not what its record says.
+    Output,
+    /// Something required is not there.
+    Blocked,
+    /// An earlier run failed and nothing has changed since.
+    Failed,
+}
+
+impl From<Kind> for ReasonKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Rule => Self::Rule,
+            Kind::Parameter => Self::Parameter,
+            Kind::Listing => Self::Listing,
+            Kind::Columns => Self::Columns,
+            Kind::Selection => Self::Selection,
+            Kind::Rows => Self::Rows,
+            Kind::Bytes => Self::Bytes,
+            Kind::Upstream => Self::Upstream,
+            Kind::Environment => Self::Environment,
+        }
+    }
+}
+
+impl ReasonKind {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Parameter => "parameter",
+            Self::Listing => "listing",
+            Self::Columns => "columns",
+            Self::Selection => "selection",
+            Self::Rows => "rows",
+            Self::Bytes => "bytes",
+            Self::Upstream => "upstream",
+            Self::Environment => "environment",
+            Self::Output => "output",
+            Self::Blocked => "blocked",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One observation that differs, or what else keeps an action from being fresh.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reason {
+    pub kind: ReasonKind,
+    pub name: String,
+    /// The part that differs: a column, a period, a file; empty where the whole does.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// What it was; absent where there was nothing of that name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<String>,
+    /// What it is; absent where there is nothing of that name any more, or nobody knows yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<String>,
+    /// Whether no other reason explains it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub root: bool,
+}
+
+impl Reason {
+    pub fn new(kind: ReasonKind, name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { kind, name: name.into(), detail: detail.into(), old: None, new: None, root: kind != ReasonKind::Upstream }
+    }
+
+    pub fn values(mut self, old: Option<String>, new: Option<String>) -> Self {
+        (self.old, self.new) = (old, new);
+        self
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.name(), self.name)?;
+        if !self.detail.is_empty() {
+            write!(f, " `{}`", self.detail)?;
+        }
+        match (&self.old, &self.new) {
+            (None, None) => Ok(()),
+            (Some(old), Some(new)) => write!(f, ": {old} → {new}"),
+            (None, Some(new)) => write!(f, ": new, {new}"),
+            (Some(old), None) => write!(f, ": was {old}, now gone or unknown"),
+        }
+    }
+}

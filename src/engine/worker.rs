@@ -1,0 +1,199 @@
+//! Worker processes: the same binary runs actions handed to it on stdin, one line each, and answers on stdout.
+//!
+//! Why processes: thread pools of the libraries inside are process-wide and sized at start, a hung call can only be ended by killing it,
+//! and an action that another process can run can be run by another machine. Invariant: a worker ends with its parent.
+
+use super::action::Action;
+use super::execute::{Cancel, Executor, Made, Progress};
+use super::failure::{Failure, FailureKind};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+/// What a worker is told: one line of JSON.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Order {
+    pub action: Action,
+    pub staging: PathBuf,
+}
+
+/// What a worker answers: lines of JSON, of which the last is `Made` or `Failed`.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Progress(Progress),
+    Made(Made),
+    Failed(Failure),
+}
+
+/// Starts workers and keeps idle ones for the next action of the same size.
+pub struct WorkerPool {
+    program: PathBuf,
+    logs: PathBuf,
+    idle: Mutex<Vec<Worker>>,
+    started: AtomicUsize,
+}
+
+struct Worker {
+    cpus: u64,
+    child: Child,
+    orders: ChildStdin,
+    answers: mpsc::Receiver<io::Result<String>>,
+    log: PathBuf,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl WorkerPool {
+    /// `program` is run with the argument `worker`; what workers print goes to files under `logs`.
+    pub fn new(program: PathBuf, logs: PathBuf) -> Self {
+        Self { program, logs, idle: Mutex::default(), started: AtomicUsize::new(0) }
+    }
+
+    fn worker(&self, cpus: u64) -> Result<Worker, Failure> {
+        let mut idle = self.idle.lock().expect("no thread panics while it holds the idle workers");
+        match idle.iter().position(|w| w.cpus == cpus) {
+            Some(index) => Ok(idle.swap_remove(index)),
+            None => self.start(cpus).map_err(|e| Failure::io("cannot start a worker", &e)),
+        }
+    }
+
+    fn start(&self, cpus: u64) -> io::Result<Worker> {
+        std::fs::create_dir_all(&self.logs)?;
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let log = self.logs.join(format!("worker-{}-{number}.log", std::process::id()));
+        let mut command = Command::new(&self.program);
+        command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log)?);
+        for variable in ["POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "LANCE_CPU_THREADS", "TOKIO_WORKER_THREADS"] {
+            command.env(variable, cpus.max(1).to_string());
+        }
+        let mut child = command.spawn()?;
+        let (orders, answers) = (child.stdin.take(), child.stdout.take());
+        let (Some(orders), Some(stdout)) = (orders, answers) else { return Err(io::ErrorKind::BrokenPipe.into()) };
+        Ok(Worker { cpus, child, orders, answers: read_lines(stdout), log })
+    }
+}
+
+/// Reads lines on a thread of their own, so that waiting for one can be given up.
+fn read_lines(stdout: impl io::Read + Send + 'static) -> mpsc::Receiver<io::Result<String>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines() {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+impl Executor for WorkerPool {
+    fn run(&self, action: &Action, staging: &Path, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure> {
+        let mut worker = self.worker(action.resources.cpus)?;
+        worker.give(action, staging)?;
+        let result = worker.follow(action, cancel, progress);
+        let is_usable =
+            !matches!(&result, Err(f) if matches!(f.kind, FailureKind::Transient | FailureKind::Interrupted | FailureKind::Bug));
+        if is_usable {
+            self.idle.lock().expect("no thread panics while it holds the idle workers").push(worker);
+        }
+        result
+    }
+
+    fn log(&self, _action: &Action) -> Option<String> {
+        None
+    }
+}
+
+impl Worker {
+    fn give(&mut self, action: &Action, staging: &Path) -> Result<(), Failure> {
+        let order = Order { action: action.clone(), staging: staging.into() };
+        let line = serde_json::to_string(&order).map_err(|e| Failure::new(FailureKind::Bug, e.to_string()))?;
+        writeln!(self.orders, "{line}").map_err(|e| Failure::io("cannot reach the worker", &e))
+    }
+
+    /// Listens until the action ends, the time is up, or the build is cancelled.
+    fn follow(&mut self, action: &Action, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure> {
+        let deadline = action.timeout.map(|millis| Instant::now() + Duration::from_millis(millis));
+        loop {
+            if cancel.is_requested() {
+                return Err(Failure::new(FailureKind::Interrupted, "interrupted"));
+            }
+            if deadline.is_some_and(|d| Instant::now() >= d) {
+                let seconds = action.timeout.unwrap_or_default() as f64 / 1e3;
+                return Err(Failure::transient(format!("timed out after {seconds} s")));
+            }
+            match self.answers.recv_timeout(Duration::from_millis(50)) {
+                Ok(Ok(line)) => match serde_json::from_str(&line) {
+                    Ok(Answer::Progress(p)) => progress(p),
+                    Ok(Answer::Made(made)) => return Ok(made),
+                    Ok(Answer::Failed(failure)) => return Err(failure),
+                    Err(error) => return Err(Failure::new(FailureKind::Bug, format!("the worker said `{line}`: {error}"))),
+                },
+                Ok(Err(error)) => return Err(Failure::io("cannot hear the worker", &error)),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(self.died()),
+            }
+        }
+    }
+
+    /// A worker that ended by itself: killed from outside may pass, a panic is our fault.
+    fn died(&mut self) -> Failure {
+        let status = self.child.wait().map(|s| s.to_string()).unwrap_or_default();
+        let said = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let last = said.lines().rfind(|l| !l.trim().is_empty() && !l.contains("RUST_BACKTRACE")).unwrap_or("it said nothing").to_string();
+        let kind = if said.contains("panicked at") { FailureKind::Bug } else { FailureKind::Transient };
+        Failure::new(kind, format!("the worker ended ({status}): {last}; see {}", self.log.display()))
+    }
+}
+
+/// The worker's side: runs every order from stdin, answers on stdout, ends with its input or its parent.
+pub fn serve(run: impl Fn(&Action, &Path, &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure>) -> io::Result<()> {
+    end_with_parent();
+    let answer = |answer: &Answer| {
+        let line = serde_json::to_string(answer).unwrap_or_default();
+        let mut out = io::stdout().lock();
+        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    };
+    for line in io::stdin().lock().lines() {
+        let order: Order = serde_json::from_str(&line?).map_err(io::Error::other)?;
+        reset_peak_memory();
+        match run(&order.action, &order.staging, &|p| answer(&Answer::Progress(p))) {
+            Ok(made) => answer(&Answer::Made(Made { peak_memory: peak_memory(), ..made })),
+            Err(failure) => answer(&Answer::Failed(failure)),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn end_with_parent() {
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    // The terminal's Ctrl-C reaches the whole group: the parent decides what becomes of this process.
+    let _ = rustix::process::setpgid(None, None);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_with_parent() {}
+
+/// Starts the high-water mark anew, so that each action of a reused worker has its own.
+fn reset_peak_memory() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// The most memory this process has held, in bytes; 0 where the system does not say.
+pub fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
