@@ -4,3 +4,4 @@ pub mod catalog;
 pub mod digest;
 pub mod path;
 pub mod source;
+pub mod table;
