@@ -3,5 +3,6 @@
 pub mod catalog;
 pub mod digest;
 pub mod path;
+pub mod sample;
 pub mod source;
 pub mod table;
