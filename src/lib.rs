@@ -4,4 +4,6 @@ pub mod catalog;
 pub mod digest;
 pub mod engine;
 pub mod path;
+pub mod sample;
 pub mod source;
+pub mod table;

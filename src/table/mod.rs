@@ -1,0 +1,6 @@
+//! Columns on disk and in memory: Parquet, Lance, Arrow; schemas, column digests, streaming readers and writers.
+//!
+//! Knows nothing of features, rules or the manifest. Invariant: readers and writers stream, so memory is bounded by batches and
+//! never by the size of a source.
+
+pub mod lance;
