@@ -85,7 +85,7 @@ fn floats(array: &ArrayRef) -> Option<ScalarBuffer<f64>> {
 fn equal_bits(value: f64) -> u64 {
     match value {
         nan if nan.is_nan() => f64::NAN.to_bits(),
-        zero if zero == 0.0 => 0,
+        0.0 => 0, // -0.0 too
         other => other.to_bits(),
     }
 }

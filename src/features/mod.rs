@@ -22,10 +22,10 @@ mod frame;
 pub mod keyed;
 pub mod latest;
 mod neighbours;
-#[cfg(any())]
+#[cfg(test)]
 mod reference;
 pub mod rolling;
 mod sweep;
 mod tiles;
-#[cfg(any())]
+#[cfg(test)]
 mod trials;

@@ -82,7 +82,9 @@ impl fmt::Display for KernelError {
                 write!(f, "`{aggregate}` exceeds {limit} within one window; declare the field as float64, or shorten the window")
             }
             Self::Unfit { aggregate, why } => write!(f, "`{aggregate}` {why}"),
-            Self::TooLong { aggregate } => write!(f, "`{aggregate}` meets too many values for one partition; use smaller partitions, or set `max` or `k`"),
+            Self::TooLong { aggregate } => {
+                write!(f, "`{aggregate}` meets too many values for one partition; use smaller partitions, or set `max` or `k`")
+            }
             Self::Misshapen { what } => f.write_str(what),
         }
     }

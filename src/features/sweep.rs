@@ -41,9 +41,9 @@ pub enum Way {
     Swept,
     /// Event by event, where it became known no later than the row; an instant per position.
     Known(Vec<i64>),
-    /// By folding the pieces between these positions and merging them from left to right.
+    /// By folding pieces of each window and merging them from left to right.
     #[cfg(test)]
-    Cut(Vec<usize>),
+    Cut(super::trials::Cuts),
 }
 
 /// One window of one row: the positions of its events, its first and last instant where it is bounded, and the row's own instant.
@@ -124,7 +124,7 @@ fn over_keys<W: Walk<Column: Column>>(frame: &Frame, walk: impl Fn() -> W + Sync
 }
 
 /// Rows and events that are worth a portion of their own.
-const PORTION: usize = 1 << 14;
+const PORTION: usize = if cfg!(test) { 8 } else { 1 << 14 };
 
 /// Ranges of keys of about equal work, a few for each thread.
 fn portions(frame: &Frame) -> Vec<Range<usize>> {

@@ -2,11 +2,11 @@
 
 use super::super::frame::Frame;
 use super::super::rolling::KernelError;
+use super::super::sweep::{Fold, Slice, Walk};
 use super::Aggregate;
 use crate::catalog::aggregate::{Options, Signature};
 use crate::catalog::types::DataType;
 use arrow::array::ArrayRef;
-use super::super::sweep::{Fold, Slice, Walk};
 use arrow::datatypes::Int64Type;
 use std::ops::Range;
 

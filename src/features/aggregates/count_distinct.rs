@@ -1,15 +1,15 @@
 //! `count_distinct`: how many different values there are.
 
+use super::super::codes::Dense;
 use super::super::frame::Frame;
+use super::super::neighbours::{Neighbours, Past};
 use super::super::rolling::KernelError;
+use super::super::sweep::{Fold, Slice, Walk};
 use super::Aggregate;
+use super::scalar;
 use crate::catalog::aggregate::{Options, Signature};
 use crate::catalog::types::DataType;
 use arrow::array::ArrayRef;
-use super::super::codes::Dense;
-use super::super::neighbours::{Neighbours, Past};
-use super::super::sweep::{Fold, Slice, Walk};
-use super::scalar;
 use arrow::datatypes::Int64Type;
 use std::ops::Range;
 

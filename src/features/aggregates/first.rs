@@ -2,12 +2,12 @@
 
 use super::super::frame::Frame;
 use super::super::rolling::KernelError;
+use super::super::sweep::{Fold, Slice, Walk};
 use super::Aggregate;
+use super::column;
 use crate::catalog::aggregate::{Options, Signature};
 use crate::catalog::types::DataType;
 use arrow::array::ArrayRef;
-use super::super::sweep::{Fold, Slice, Walk};
-use super::column;
 use std::ops::Range;
 
 pub struct First;
@@ -78,6 +78,6 @@ impl Walk for Oldest {
     fn key(&mut self, _run: Range<usize>) {}
 
     fn row(&mut self, slice: &Slice, column: &mut Self::Column) {
-        column.push((slice.lo < slice.hi).then(|| slice.lo as u32));
+        column.push((slice.lo < slice.hi).then_some(slice.lo as u32));
     }
 }

@@ -2,12 +2,12 @@
 
 use super::super::frame::Frame;
 use super::super::rolling::KernelError;
+use super::super::sweep::{Fold, Slice, Walk};
 use super::Aggregate;
+use super::column;
 use crate::catalog::aggregate::{Options, Signature};
 use crate::catalog::types::DataType;
 use arrow::array::ArrayRef;
-use super::super::sweep::{Fold, Slice, Walk};
-use super::column;
 use std::ops::Range;
 
 pub struct Last;

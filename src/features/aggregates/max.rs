@@ -4,11 +4,11 @@ use super::super::codes::Order;
 use super::super::frame::Frame;
 use super::super::rolling::KernelError;
 use super::Aggregate;
+use super::extreme::Greatest;
+use super::scalar;
 use crate::catalog::aggregate::{Options, Signature};
 use crate::catalog::types::DataType;
 use arrow::array::ArrayRef;
-use super::extreme::Greatest;
-use super::scalar;
 
 pub struct Max;
 

@@ -3,11 +3,11 @@
 use super::super::frame::Frame;
 use super::super::rolling::KernelError;
 use super::Aggregate;
+use super::number;
+use super::totals::{FloatTotals, WholeTotals};
 use crate::catalog::aggregate::{Options, Signature};
 use crate::catalog::types::DataType;
 use arrow::array::ArrayRef;
-use super::number;
-use super::totals::{FloatTotals, WholeTotals};
 use arrow::datatypes::{ArrowPrimitiveType, DataType as Arrow, Float64Type, Int64Type, UInt64Type};
 
 pub struct Mean;

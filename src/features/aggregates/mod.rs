@@ -76,7 +76,9 @@ fn number(input: Option<&DataType>) -> Result<&DataType, String> {
 fn scalar(input: Option<&DataType>) -> Result<&DataType, String> {
     let input = column(input)?;
     match input {
-        DataType::List(_) | DataType::Vector(..) => Err(format!("needs a column of single values, and {input} has several{}", list_hint(input))),
+        DataType::List(_) | DataType::Vector(..) => {
+            Err(format!("needs a column of single values, and {input} has several{}", list_hint(input)))
+        }
         single => Ok(single),
     }
 }

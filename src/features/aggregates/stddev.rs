@@ -3,11 +3,11 @@
 use super::super::frame::Frame;
 use super::super::rolling::KernelError;
 use super::Aggregate;
+use super::number;
+use super::var::spread;
 use crate::catalog::aggregate::{Options, Signature};
 use crate::catalog::types::DataType;
 use arrow::array::ArrayRef;
-use super::number;
-use super::var::spread;
 
 pub struct Stddev;
 

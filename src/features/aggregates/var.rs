@@ -2,14 +2,14 @@
 
 use super::super::frame::Frame;
 use super::super::rolling::KernelError;
+use super::super::sweep::{Fold, Walk};
+use super::super::tiles::Tiled;
 use super::Aggregate;
+use super::number;
+use super::totals::one_nan;
 use crate::catalog::aggregate::{Options, Signature};
 use crate::catalog::types::DataType;
 use arrow::array::ArrayRef;
-use super::super::sweep::{Fold, Walk};
-use super::super::tiles::Tiled;
-use super::number;
-use super::totals::one_nan;
 use arrow::datatypes::Float64Type;
 
 pub struct Var;
