@@ -3,6 +3,7 @@
 mod agreement;
 mod cases;
 mod laws;
+mod tree;
 
 use super::sweep::{Fold, Slice, Walk, folded};
 use std::ops::Range;
