@@ -45,13 +45,14 @@ impl Fold for Written {
 
 const DAY: i64 = 10;
 
-fn ones(number: usize) -> [ArrayRef; 1] {
-    [Arc::new(Int64Array::from(vec![1; number]))]
+/// So many different keys, in turns.
+fn turns(rows: usize, keys: i64) -> [ArrayRef; 1] {
+    [Arc::new(Int64Array::from_iter_values((0..rows as i64).map(|row| row % keys)))]
 }
 
-/// The trees of a key's windows, row by row; built from nothing if asked.
-fn trees(rows: &[i64], events: &[i64], windows: &[WindowSpan], from_nothing: bool) -> Vec<Vec<String>> {
-    let (row_keys, event_keys) = (ones(rows.len()), ones(events.len()));
+/// The trees of the windows, key by key and row by row; built from nothing if asked.
+fn trees(keys: i64, rows: &[i64], events: &[i64], windows: &[WindowSpan], from_nothing: bool) -> Vec<Vec<String>> {
+    let (row_keys, event_keys) = (turns(rows.len(), keys), turns(events.len(), keys));
     let (spine, events) = (Keyed { keys: &row_keys, times: rows }, Keyed { keys: &event_keys, times: events });
     let options = Options::default();
     let what = Rolling { aggregate: by_name("count").unwrap(), options: &options, values: None, windows, day: DAY, units_per_second: 1 };
@@ -66,7 +67,7 @@ fn trees(rows: &[i64], events: &[i64], windows: &[WindowSpan], from_nothing: boo
 /// The tree of one window over the events a to h.
 fn tree(at: i64, reach: Reach, forward: bool) -> String {
     let events = [1, 2, 3, 11, 12, 21, 35, 36];
-    trees(&[at], &events, &[WindowSpan { reach, offset: 0, forward }], false).remove(0).remove(0)
+    trees(1, &[at], &events, &[WindowSpan { reach, offset: 0, forward }], false).remove(0).remove(0)
 }
 
 #[test]
@@ -109,10 +110,11 @@ fn ascending(range: std::ops::Range<i64>, most: usize) -> impl Strategy<Value = 
 proptest! {
     #[test]
     fn what_is_kept_changes_no_tree(
+        keys in 1..4i64,
         rows in ascending(-30..40, 30),
         events in ascending(-30..40, 60),
         windows in prop::collection::vec(window(), 1..5),
     ) {
-        prop_assert_eq!(trees(&rows, &events, &windows, false), trees(&rows, &events, &windows, true));
+        prop_assert_eq!(trees(keys, &rows, &events, &windows, false), trees(keys, &rows, &events, &windows, true));
     }
 }
