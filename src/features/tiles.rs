@@ -35,7 +35,7 @@ fn same_day(times: &[i64], day: i64, length: i64) -> usize {
     }
 }
 
-/// A state that grows as the end of its events advances.
+/// A state that grows as the end of its events (or tiles) advances.
 struct Growing<S> {
     events: Range<usize>,
     state: S,
@@ -44,10 +44,6 @@ struct Growing<S> {
 impl<S> Growing<S> {
     fn new(state: S) -> Self {
         Growing { events: 0..0, state }
-    }
-
-    fn forget(&mut self) {
-        self.events = 0..0;
     }
 }
 
@@ -171,9 +167,7 @@ impl<F: Fold> Walk for Tiled<'_, F> {
 
     fn window(&mut self) {
         (self.first, self.last, self.suffixed) = (0, 0, None);
-        self.within.forget();
-        self.prefix.forget();
-        self.middle.forget();
+        self.middle.events = 0..0;
     }
 
     fn row(&mut self, slice: &Slice, column: &mut F::Column) {
