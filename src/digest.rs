@@ -32,8 +32,8 @@ impl Digest {
         blake3::Hash::from_hex(hex).ok().map(|h| Self(*h.as_bytes()))
     }
 
-    pub fn bytes(&self) -> &[u8; 32] {
-        &self.0
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod digest;
 pub mod engine;
+pub mod features;
 pub mod path;
 pub mod sample;
 pub mod source;

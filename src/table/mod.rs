@@ -4,3 +4,6 @@
 //! never by the size of a source.
 
 pub mod lance;
+pub mod listing;
+pub mod parquet;
+pub mod stat;

@@ -1,0 +1,83 @@
+//! `first`: the value of the oldest event.
+
+use super::super::frame::Frame;
+use super::super::rolling::KernelError;
+use super::super::sweep::{Fold, Slice, Walk};
+use super::Aggregate;
+use super::column;
+use crate::catalog::aggregate::{Options, Signature};
+use crate::catalog::types::DataType;
+use arrow::array::ArrayRef;
+use std::ops::Range;
+
+pub struct First;
+
+impl Signature for First {
+    fn name(&self) -> &'static str {
+        "first"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn takes_column(&self) -> bool {
+        true
+    }
+
+    fn options(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn output(&self, input: Option<&DataType>, _options: &Options) -> Result<DataType, String> {
+        column(input).cloned()
+    }
+
+    fn zero_when_empty(&self) -> bool {
+        false
+    }
+}
+
+impl Aggregate for First {
+    fn roll(&self, frame: &Frame<'_>, _options: &Options) -> Result<Vec<ArrayRef>, KernelError> {
+        frame.picked(&Oldest)
+    }
+}
+
+/// The oldest event.
+struct Oldest;
+
+impl Fold for Oldest {
+    type State = Option<u32>;
+    type Column = Vec<Option<u32>>;
+
+    fn init(&self) -> Self::State {
+        None
+    }
+
+    fn update(&self, state: &mut Self::State, position: usize) {
+        state.get_or_insert(position as u32);
+    }
+
+    fn merge(&self, state: &mut Self::State, later: &Self::State) {
+        *state = state.or(*later);
+    }
+
+    fn finish(&self, state: &Self::State, _at: i64, column: &mut Self::Column) {
+        column.push(*state);
+    }
+
+    fn walk<'s>(&'s self, _frame: &'s Frame) -> impl Walk<Column = Self::Column> + 's {
+        Oldest
+    }
+}
+
+impl Walk for Oldest {
+    type Column = Vec<Option<u32>>;
+
+    fn key(&mut self, _run: Range<usize>) {}
+
+    fn row(&mut self, slice: &Slice, column: &mut Self::Column) {
+        column.push((slice.lo < slice.hi).then_some(slice.lo as u32));
+    }
+}

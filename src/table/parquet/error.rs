@@ -1,0 +1,43 @@
+//! What can be wrong with a Parquet file, said with its place.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug)]
+pub enum TableError {
+    Io { path: PathBuf, error: io::Error },
+    /// Not a Parquet file, or a damaged one.
+    Broken { path: PathBuf, reason: String },
+    NoSuchColumn { path: PathBuf, column: String, known: Vec<String> },
+    WrongType { path: PathBuf, column: String, wanted: String, found: String },
+}
+
+impl TableError {
+    pub fn io(path: &Path, error: io::Error) -> Self {
+        Self::Io { path: path.into(), error }
+    }
+
+    pub fn broken(path: &Path, reason: impl fmt::Display) -> Self {
+        Self::Broken { path: path.into(), reason: reason.to_string() }
+    }
+}
+
+impl fmt::Display for TableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::Broken { path, reason } => write!(f, "{} cannot be read as Parquet: {reason}; write the file again", path.display()),
+            Self::NoSuchColumn { path, column, known } => {
+                write!(f, "{} has no column `{column}`; it has {}", path.display(), known.join(", "))
+            }
+            Self::WrongType { path, column, wanted, found } => write!(
+                f,
+                "{}: column `{column}` is {found}, and the view declares {wanted}; correct the view's field, or write the file again",
+                path.display()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TableError {}

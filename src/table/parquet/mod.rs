@@ -1,0 +1,17 @@
+//! Parquet files: footers, column digests, reading columns, writing shards, records in footers.
+
+mod cache;
+mod digest;
+mod error;
+mod footer;
+mod note;
+mod read;
+mod shards;
+
+pub use cache::ColumnCache;
+pub use digest::{Columns, column_digests};
+pub use error::TableError;
+pub use footer::{Footer, columns_of, footer};
+pub use note::{read_note, write_note};
+pub use read::{read_batches, read_columns};
+pub use shards::{Compression, ShardWriter, WriteOptions, WrittenFile};
