@@ -16,12 +16,14 @@
 //! | `rolling`, `as_of`, `latest` | the entrances |
 
 pub mod aggregates;
+pub mod arrow_type;
 pub mod as_of;
 mod codes;
 mod frame;
 pub mod keyed;
 pub mod latest;
 mod neighbours;
+pub mod pool;
 #[cfg(test)]
 mod reference;
 pub mod rolling;

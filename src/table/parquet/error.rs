@@ -6,11 +6,26 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug)]
 pub enum TableError {
-    Io { path: PathBuf, error: io::Error },
+    Io {
+        path: PathBuf,
+        error: io::Error,
+    },
     /// Not a Parquet file, or a damaged one.
-    Broken { path: PathBuf, reason: String },
-    NoSuchColumn { path: PathBuf, column: String, known: Vec<String> },
-    WrongType { path: PathBuf, column: String, wanted: String, found: String },
+    Broken {
+        path: PathBuf,
+        reason: String,
+    },
+    NoSuchColumn {
+        path: PathBuf,
+        column: String,
+        known: Vec<String>,
+    },
+    WrongType {
+        path: PathBuf,
+        column: String,
+        wanted: String,
+        found: String,
+    },
 }
 
 impl TableError {
