@@ -5,5 +5,6 @@
 
 pub mod aggregate;
 pub mod declaration;
+pub mod expr;
 pub mod quantity;
 pub mod types;
