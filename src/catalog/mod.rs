@@ -6,5 +6,6 @@
 pub mod aggregate;
 pub mod calendar;
 pub mod declaration;
+pub mod expr;
 pub mod quantity;
 pub mod types;
