@@ -5,7 +5,11 @@
 
 pub mod aggregate;
 pub mod calendar;
+pub mod compile;
+pub mod dag;
 pub mod declaration;
 pub mod expr;
+pub mod model;
 pub mod quantity;
+pub mod resolve;
 pub mod types;

@@ -1,0 +1,277 @@
+//! Aggregations, embedding stores and embeddings.
+
+use super::Resolver;
+use super::expressions::Columns;
+use crate::catalog::aggregate::{Options, Signature};
+use crate::catalog::declaration::*;
+use crate::catalog::model::*;
+use crate::catalog::types::DataType;
+use crate::source::{Diagnostic, Span, suggestion};
+use std::sync::Arc;
+
+/// A view's own columns.
+pub fn view_columns(view: &View) -> Columns {
+    let mut columns = Columns::default();
+    view.fields.iter().for_each(|f| columns.add(f.name.clone(), f.data_type.clone()));
+    columns
+}
+
+impl<'a> Resolver<'a> {
+    pub fn stores(&mut self) {
+        for declared in &self.declared.aggregations.stores {
+            if let Some(store) = self.store(declared) {
+                self.catalog.stores.insert(store.name.clone(), Arc::new(store));
+            }
+        }
+        for declared in &self.declared.aggregations.embeddings {
+            if let Some(store) = self.find_store(&declared.store) {
+                let (input, pool) = match &declared.kind {
+                    EmbeddingKind::Lookup { column } => (column.clone(), None),
+                    EmbeddingKind::Pool { pool, over } => (over.clone(), Some(pool.value)),
+                };
+                if let (EmbeddingKind::Pool { pool, .. }, Some(Pool::Sum | Pool::Max)) = (&declared.kind, pool) {
+                    self.not_yet("this pool", "only `mean` is computed by this version", pool.span);
+                }
+                let embedding = Embedding { name: declared.name.value.clone(), span: declared.name.span, store, input, pool };
+                self.catalog.embeddings.insert(embedding.name.clone(), Arc::new(embedding));
+            }
+        }
+    }
+
+    pub fn find_store(&mut self, name: &Name) -> Option<Arc<Store>> {
+        let declared: Vec<String> = self.declared.aggregations.stores.iter().map(|s| s.name.value.clone()).collect();
+        let stores = self.catalog.stores.clone();
+        self.look_up("embedding store", name, &stores, &declared)
+    }
+
+    fn store(&mut self, declared: &StoreDecl) -> Option<Store> {
+        let view = self.find_view(&declared.view)?;
+        if view.format != Format::Lance {
+            let message = format!("an embedding store reads Lance, and view `{}` is Parquet", view.name);
+            let diagnostic = Diagnostic::error("daeda::catalog::wrong-type", message, declared.view.span);
+            self.report(diagnostic.also(view.span, "declared here").hint("name a view whose source says format=\"lance\""));
+            return None;
+        }
+        let key = self.store_column(&declared.key, &view, "an integer", DataType::is_integer)?;
+        let vector = self.store_column(&declared.vector, &view, "a vector", |t| matches!(t, DataType::Vector(..)))?;
+        Some(Store { name: declared.name.value.clone(), key: key.name, vector: vector.name, data_type: vector.data_type, view })
+    }
+
+    fn store_column(&mut self, name: &Name, view: &View, what: &str, fits: impl Fn(&DataType) -> bool) -> Option<Field> {
+        let Some(field) = view.field(name) else {
+            self.unknown_column(name, &format!("view `{}`", view.name), &view.names());
+            return None;
+        };
+        if !fits(&field.data_type) {
+            let message = format!("`{name}` must be {what}, and it is {}", field.data_type);
+            self.report(Diagnostic::error("daeda::catalog::wrong-type", message, name.span).hint(format!("name a column that is {what}")));
+            return None;
+        }
+        Some(field.clone())
+    }
+
+    pub fn aggregations(&mut self) {
+        let (ratios, measures): (Vec<_>, Vec<_>) =
+            self.declared.aggregations.aggregations.iter().partition(|a| matches!(a.function.value, FunctionDecl::Ratio { .. }));
+        for declared in measures {
+            if let Some(measure) = self.measure(declared) {
+                self.keep_aggregation(declared, AggregationKind::Of(Box::new(measure)));
+            }
+        }
+        for declared in ratios {
+            if let Some(kind) = self.ratio(declared) {
+                self.keep_aggregation(declared, kind);
+            }
+        }
+    }
+
+    fn keep_aggregation(&mut self, declared: &AggregationDecl, kind: AggregationKind) {
+        let name = declared.name.value.clone();
+        let aggregation = Aggregation { name: name.clone(), span: declared.name.span, windows: declared.windows.clone(), kind };
+        self.catalog.aggregations.insert(name, Arc::new(aggregation));
+    }
+
+    pub fn declared_aggregations(&self) -> Vec<String> {
+        self.declared.aggregations.aggregations.iter().map(|a| a.name.value.clone()).collect()
+    }
+
+    fn ratio(&mut self, declared: &AggregationDecl) -> Option<AggregationKind> {
+        let FunctionDecl::Ratio { numerator, denominator } = &declared.function.value else { return None };
+        let known = self.declared_aggregations();
+        for part in [numerator, denominator] {
+            let aggregations = self.catalog.aggregations.clone();
+            let aggregation = self.look_up("aggregation", part, &aggregations, &known)?;
+            self.ratio_part(part, &aggregation, declared)?;
+        }
+        Some(AggregationKind::Ratio { numerator: numerator.value.clone(), denominator: denominator.value.clone() })
+    }
+
+    /// A part must have the ratio's windows and be a number.
+    fn ratio_part(&mut self, part: &Name, aggregation: &Aggregation, ratio: &AggregationDecl) -> Option<()> {
+        let missing = ratio.windows.iter().find(|w| !aggregation.windows.iter().any(|p| p.value == w.value));
+        if let Some(window) = missing {
+            let message = format!("`{part}` has no window \"{window}\", so the ratio has no such column");
+            let diagnostic = Diagnostic::error("daeda::catalog::bad-option", message, window.span);
+            self.report(diagnostic.also(aggregation.span, "its windows are declared here").hint(format!("add \"{window}\" to its windows")));
+            return None;
+        }
+        let is_number = matches!(&aggregation.kind, AggregationKind::Of(m) if m.output.is_number());
+        if !is_number {
+            let message = format!("a ratio is of two numbers, and `{part}` is none");
+            self.report(Diagnostic::error("daeda::catalog::wrong-type", message, part.span).hint("name aggregations such as a count or a sum"));
+        }
+        is_number.then_some(())
+    }
+
+    fn measure(&mut self, declared: &AggregationDecl) -> Option<Measure> {
+        let Some(view_name) = &declared.view else {
+            let message = format!("aggregation `{}` does not say which view's events it sees", declared.name);
+            self.report(Diagnostic::error("daeda::catalog::bad-option", message, declared.name.span).hint("add view=\"…\""));
+            return None;
+        };
+        let view = self.find_view(view_name)?;
+        self.has_timestamp(&view, view_name.span)?;
+        let mut columns = view_columns(&view);
+        let joins: Vec<Join> = declared.joins.iter().filter_map(|j| self.join(j, &mut columns, true)).collect();
+        let broken = joins.len() < declared.joins.len();
+        let filters: Option<Vec<Filter>> = declared.filters.iter().map(|f| self.filter(f, &columns)).collect();
+        let require_embedding = self.coverage(&declared.require_embedding, &columns);
+        let by = self.group_keys(declared, &columns)?;
+        let (signature, column, options) = self.function(declared, &columns)?;
+        let input = column.as_ref().and_then(|c| columns.get(c));
+        let output = self.output(signature, input, &options, declared.function.span)?;
+        (!broken).then_some(())?;
+        Some(Measure {
+            on: if declared.on.is_empty() { by.clone() } else { declared.on.iter().map(|o| o.value.clone()).collect() },
+            by,
+            joins,
+            filters: filters?,
+            require_embedding: require_embedding?,
+            function: signature.name().into(),
+            column,
+            options,
+            offset: declared.offset.as_ref().map(|o| o.value).unwrap_or_default(),
+            forward: declared.forward,
+            output,
+            zero_when_empty: signature.zero_when_empty(),
+            version: signature.version(),
+            view,
+        })
+    }
+
+    fn has_timestamp(&mut self, view: &View, span: Span) -> Option<()> {
+        if view.timestamp.is_none() {
+            let message = format!("windows need time, and view `{}` has no timestamp", view.name);
+            let hint = "add timestamp=\"column\" to the view's source";
+            self.report(Diagnostic::error("daeda::catalog::bad-option", message, span).also(view.span, "the view").hint(hint));
+        }
+        view.timestamp.as_ref().map(|_| ())
+    }
+
+    pub fn filter(&mut self, text: &Name, columns: &Columns) -> Option<Filter> {
+        self.condition(text, columns).map(|expr| Filter { name: text.value.clone(), expr })
+    }
+
+    /// `require-embedding`: the row's column is the one named like the store's key.
+    pub fn coverage(&mut self, names: &[Name], columns: &Columns) -> Option<Vec<Coverage>> {
+        let mut out = Vec::new();
+        for name in names {
+            let store = self.find_store(name)?;
+            if columns.get(&store.key).is_none() {
+                let message = format!("rows are matched to store `{name}` by `{}`, which they do not have", store.key);
+                let hint = "require an embedding only of rows that carry the store's key";
+                self.report(Diagnostic::error("daeda::catalog::unknown-column", message, name.span).hint(hint));
+                return None;
+            }
+            out.push(Coverage { column: store.key.clone(), store });
+        }
+        Some(out)
+    }
+
+    fn group_keys(&mut self, declared: &AggregationDecl, columns: &Columns) -> Option<Vec<String>> {
+        if declared.by.is_empty() {
+            let message = format!("aggregation `{}` does not say which key it is by", declared.name);
+            self.report(Diagnostic::error("daeda::catalog::bad-option", message, declared.name.span).hint("add by=\"user_id\""));
+            return None;
+        }
+        for key in &declared.by {
+            match columns.get(key) {
+                Some(t) if t.is_float() || matches!(t, DataType::List(_) | DataType::Vector(..) | DataType::Binary) => {
+                    let message = format!("`{key}` is {t}, which is no key");
+                    let hint = "keys are integers, strings, dates or bools";
+                    self.report(Diagnostic::error("daeda::catalog::wrong-type", message, key.span).hint(hint));
+                    return None;
+                }
+                Some(_) => {}
+                None => {
+                    self.unknown_column(key, "the aggregation's view", &columns.names());
+                    return None;
+                }
+            }
+        }
+        if !declared.on.is_empty() && declared.on.len() != declared.by.len() {
+            let message = format!("`on` names {} column(s) for {} key(s)", declared.on.len(), declared.by.len());
+            self.report(Diagnostic::error("daeda::catalog::bad-option", message, declared.on[0].span).hint("give one per key, in order"));
+            return None;
+        }
+        Some(declared.by.iter().map(|k| k.value.clone()).collect())
+    }
+
+    fn function(&mut self, declared: &AggregationDecl, columns: &Columns) -> Option<(&'a dyn Signature, Option<String>, Options)> {
+        let FunctionDecl::Of { function, column, k, distinct, flatten, max } = &declared.function.value else { return None };
+        let span = declared.function.span;
+        let signature = self.signature(function, span)?;
+        if signature.takes_column() != column.is_some() {
+            let message = if column.is_some() { format!("`{function}` takes no column") } else { format!("`{function}` needs a column") };
+            let hint = if column.is_some() { "write it bare" } else { "name one, such as: mean \"aes_score\"" };
+            self.report(Diagnostic::error("daeda::catalog::bad-option", message, span).hint(hint));
+            return None;
+        }
+        if let Some(column) = column.as_ref().filter(|c| columns.get(c).is_none()) {
+            self.unknown_column(column, "the aggregation's view", &columns.names());
+            return None;
+        }
+        let k = k.as_ref().map(|k| self.constant(k).ok_or(()));
+        let max = max.as_ref().map(|m| self.constant(m).ok_or(()));
+        let options = Options { k: k.transpose().ok()?, distinct: *distinct, flatten: *flatten, max: max.transpose().ok()? };
+        self.options_fit(signature, &options, span)?;
+        Some((signature, column.as_ref().map(|c| c.value.clone()), options))
+    }
+
+    fn signature(&mut self, function: &str, span: Span) -> Option<&'a dyn Signature> {
+        let known = self.vocabulary.aggregates;
+        let found = known.iter().copied().find(|s| s.name() == function);
+        if found.is_none() {
+            let message = format!("there is no aggregate `{function}`");
+            let hint = suggestion(function, known.iter().map(|s| s.name()));
+            self.report(Diagnostic::error("daeda::catalog::unknown-name", message, span).hint(hint));
+        }
+        found
+    }
+
+    fn options_fit(&mut self, signature: &dyn Signature, options: &Options, span: Span) -> Option<()> {
+        let name = signature.name();
+        if let Some(wrong) = options.given().into_iter().find(|o| !signature.options().contains(o)) {
+            let message = format!("`{name}` has no option `{wrong}`");
+            let known = signature.options().join(", ");
+            let hint = if known.is_empty() { "it has no options".to_string() } else { format!("its options: {known}") };
+            self.report(Diagnostic::error("daeda::catalog::bad-option", message, span).hint(hint));
+            return None;
+        }
+        if options.k == Some(0) || options.max == Some(0) {
+            let message = format!("`{name}` cannot keep 0 values");
+            self.report(Diagnostic::error("daeda::catalog::bad-option", message, span).hint("keep at least 1"));
+            return None;
+        }
+        Some(())
+    }
+
+    fn output(&mut self, signature: &dyn Signature, input: Option<&DataType>, options: &Options, span: Span) -> Option<DataType> {
+        let output = signature.output(input, options);
+        output.map_err(|why| self.report(Diagnostic::error("daeda::catalog::wrong-type", why, span).hint(type_hint(signature)))).ok()
+    }
+}
+
+fn type_hint(signature: &dyn Signature) -> String {
+    format!("see the types that `{}` takes in the language page", signature.name().replace('_', "-"))
+}

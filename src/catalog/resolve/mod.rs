@@ -1,0 +1,240 @@
+//! Declarations → catalog: every name looked up, every expression typed, every contract checked. All mistakes in one run.
+//!
+//! Knows nothing of KDL or the disk. Invariant: what is broken is left out of the catalog and reported once; what refers to something that
+//! was declared but broken is left out in silence, so that one cause makes one diagnostic.
+
+mod aggregations;
+mod assets;
+mod expressions;
+mod joins;
+mod services;
+mod views;
+
+use super::aggregate::Signature;
+use super::calendar::{Cadence, Partitions};
+use super::declaration::*;
+use super::model::*;
+use crate::source::{Diagnostic, Spanned, suggestion};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The open sets that the catalog is handed: what aggregates and rule kinds there are.
+pub struct Vocabulary<'a> {
+    pub aggregates: &'a [&'a dyn Signature],
+    pub rules: &'a [&'a str],
+}
+
+/// Codes of the diagnostics made here, each with the page that `check --explain` prints.
+pub const CODES: &[(&str, &str)] = &[
+    ("daeda::catalog::unknown-name", "A name refers to something that no file of the workspace declares. Names are looked up by kind: a view in feature_views/, a service in feature_services/, an aggregation, embedding or store in the aggregations file, partitions, entities and jobs in Daedalus.kdl."),
+    ("daeda::catalog::duplicate-name", "Two files declare the same name of the same kind. Names are a workspace's own: rename one of them."),
+    ("daeda::catalog::unknown-column", "A column is named that its view (or the row built so far) does not have. Fields are declared in the view's `fields`; joined columns carry their join's prefix; windows make `<aggregation>_<window>`."),
+    ("daeda::catalog::expression", "An expression cannot be understood: its syntax, a function, or the types of its operands. Expressions are SQL scalar expressions over the columns in reach."),
+    ("daeda::catalog::wrong-type", "A type does not fit where it is used: a filter that is not true or false, a key joined to a key of another type, a contract column of another type than what fills it."),
+    ("daeda::catalog::bad-option", "An option is given that this node or function does not understand, or one that it needs is missing."),
+    ("daeda::catalog::bad-date", "A partition's start or end, or a view's `first`, is not a period of the cadence it stands for."),
+    ("daeda::catalog::cycle", "Ops need each other in a circle, so that none could run first."),
+    ("daeda::catalog::unused", "Something is declared or listed that no column, filter, expression or embedding needs. It is neither computed nor observed."),
+    ("daeda::catalog::not-yet", "This is understood and checked, but this version of daeda does not act on it yet."),
+    ("daeda::catalog::no-columns", "A service without `columns` has no contract, and an asset without ops nothing to build."),
+];
+
+/// Resolves everything. The catalog holds what is sound; the diagnostics say what is not.
+pub fn resolve(declared: &Declarations, vocabulary: &Vocabulary) -> (Catalog, Vec<Diagnostic>) {
+    let mut resolver = Resolver { declared, vocabulary, catalog: Catalog::default(), found: Vec::new() };
+    resolver.runtime();
+    resolver.partitions();
+    resolver.views();
+    resolver.stores();
+    resolver.aggregations();
+    resolver.services();
+    resolver.assets();
+    resolver.jobs();
+    (resolver.catalog, resolver.found)
+}
+
+struct Resolver<'a> {
+    declared: &'a Declarations,
+    vocabulary: &'a Vocabulary<'a>,
+    catalog: Catalog,
+    found: Vec<Diagnostic>,
+}
+
+impl Resolver<'_> {
+    fn report(&mut self, diagnostic: Diagnostic) {
+        self.found.push(diagnostic);
+    }
+
+    /// Looks a name up. `declared` are all names of that kind, sound or not: only a stranger is reported here.
+    fn look_up<T: Clone>(&mut self, what: &str, name: &Name, sound: &BTreeMap<String, T>, declared: &[String]) -> Option<T> {
+        let found = sound.get(&name.value).cloned();
+        if found.is_none() && !declared.contains(&name.value) {
+            self.unknown(what, name, declared);
+        }
+        found
+    }
+
+    fn unknown(&mut self, what: &str, name: &Name, known: &[String]) {
+        let message = format!("there is no {what} `{name}`");
+        let hint = if known.is_empty() { format!("no {what} is declared") } else { suggestion(name, known.iter().map(String::as_str)) };
+        self.report(Diagnostic::error("daeda::catalog::unknown-name", message, name.span).label(format!("no such {what}")).hint(hint));
+    }
+
+    fn unknown_column(&mut self, name: &Name, of: &str, known: &[String]) {
+        let message = format!("{of} has no column `{name}`");
+        let hint = suggestion(name, known.iter().map(String::as_str));
+        self.report(Diagnostic::error("daeda::catalog::unknown-column", message, name.span).label("no such column").hint(hint));
+    }
+
+    /// Reports the second of two declarations of one name; returns whether this one is the first.
+    fn first_of(&mut self, what: &str, name: &Name, earlier: &mut BTreeMap<String, crate::source::Span>) -> bool {
+        let Some(first) = earlier.get(&name.value).copied() else {
+            earlier.insert(name.value.clone(), name.span);
+            return true;
+        };
+        // Within one file the manifest has said so already.
+        if first.source != name.span.source {
+            let message = format!("{what} `{name}` is declared twice");
+            let diagnostic = Diagnostic::error("daeda::catalog::duplicate-name", message, name.span).label("again here");
+            self.report(diagnostic.also(first, "first declared here").hint("rename one of them"));
+        }
+        false
+    }
+
+    fn runtime(&mut self) {
+        let declared = &self.declared.runtime;
+        let default = Runtime::default();
+        let value = |v: &Option<Spanned<u64>>, otherwise| v.as_ref().map_or(otherwise, |v| v.value);
+        self.catalog.runtime = Runtime {
+            engine: declared.engine.as_ref().map_or(default.engine, |e| e.value),
+            compression: declared.compression.as_ref().map_or(default.compression.clone(), |c| c.value.clone()),
+            level: declared.level.as_ref().map(|l| l.value).or(declared.compression.is_none().then_some(1)),
+            row_group_rows: value(&declared.row_group_rows, default.row_group_rows),
+            shard_rows: value(&declared.shard_rows, default.shard_rows),
+        };
+        if let Some(engine) = declared.engine.as_ref().filter(|e| e.value == ComputeEngine::Polars) {
+            self.not_yet("the `polars` engine for rolling aggregates", "the native engine computes the same values", engine.span);
+        }
+    }
+
+    fn not_yet(&mut self, what: &str, instead: &str, span: crate::source::Span) {
+        let message = format!("{what} is understood, but not acted on yet");
+        self.report(Diagnostic::warning("daeda::catalog::not-yet", message, span).hint(instead.to_string()));
+    }
+
+    fn partitions(&mut self) {
+        for declared in &self.declared.manifest.partitions {
+            if let Some(partitions) = self.partition(declared) {
+                self.catalog.partitions.insert(declared.name.value.clone(), partitions);
+            }
+        }
+    }
+
+    fn partition(&mut self, declared: &PartitionsDecl) -> Option<Partitions> {
+        let zone = match &declared.timezone {
+            None => chrono_tz::UTC,
+            Some(name) => self.zone(name, declared.every.value)?,
+        };
+        let cadence = Cadence { every: declared.every.value, zone };
+        let start = self.instant(&cadence, &declared.start)?;
+        let end = match &declared.end {
+            None => None,
+            Some(end) => Some(self.instant(&cadence, end)?),
+        };
+        Some(Partitions { name: declared.name.value.clone(), cadence, start, end })
+    }
+
+    fn zone(&mut self, name: &Name, every: Every) -> Option<chrono_tz::Tz> {
+        let zone = name.parse().ok();
+        if zone.is_none() {
+            let diagnostic = Diagnostic::error("daeda::catalog::bad-option", format!("`{name}` is not a time zone"), name.span);
+            self.report(diagnostic.hint("use an IANA name such as \"Europe/Berlin\" or \"UTC\""));
+        } else if every != Every::Day {
+            let message = format!("a {} has no time zone: only days do", every.name());
+            self.report(Diagnostic::error("daeda::catalog::bad-option", message, name.span).hint("remove `timezone`, or say every=\"day\""));
+            return None;
+        }
+        zone
+    }
+
+    fn instant(&mut self, cadence: &Cadence, text: &Name) -> Option<i64> {
+        let start = cadence.start_of(text);
+        if start.is_none() {
+            let message = format!("`{text}` is not the start of a {}", cadence.every.name());
+            let example = cadence.key_at(cadence.start_of("2026-02-02").unwrap_or_default());
+            self.report(Diagnostic::error("daeda::catalog::bad-date", message, text.span).hint(format!("write it as \"{example}\"")));
+        }
+        start
+    }
+
+    fn constant(&mut self, amount: &Spanned<Amount>) -> Option<u64> {
+        match &amount.value {
+            Amount::Literal(n) => Some(*n),
+            Amount::Constant(name) => {
+                let constants = &self.declared.runtime.constants;
+                let known: Vec<String> = constants.keys().cloned().collect();
+                let value = constants.get(name).map(|v| v.value);
+                if value.is_none() {
+                    self.unknown("constant of the runtime", &Spanned::new(name.clone(), amount.span), &known);
+                }
+                value
+            }
+        }
+    }
+
+    fn jobs(&mut self) {
+        for job in &self.declared.manifest.jobs {
+            let select = job.select.iter().map(|s| s.value.clone()).collect();
+            self.catalog.jobs.insert(job.name.value.clone(), Job { name: job.name.value.clone(), select });
+            self.job_targets(job);
+        }
+        let jobs: Vec<String> = self.declared.manifest.jobs.iter().map(|j| j.name.value.clone()).collect();
+        for schedule in &self.declared.manifest.schedules {
+            if !jobs.contains(&schedule.job.value) {
+                self.unknown("job", &schedule.job, &jobs);
+                continue;
+            }
+            let after = schedule.after.as_ref().map(|a| a.value).unwrap_or_default();
+            let resolved = Schedule { name: schedule.name.value.clone(), job: schedule.job.value.clone(), after };
+            self.catalog.schedules.insert(schedule.name.value.clone(), resolved);
+        }
+    }
+
+    /// A selection that is a plain name must name an asset; the graph syntax is judged where it is used.
+    fn job_targets(&mut self, job: &JobDecl) {
+        let assets: Vec<String> = self.declared.manifest.assets.iter().map(|a| a.name.value.clone()).collect();
+        for target in &job.select {
+            let plain = target.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
+            if plain && !assets.contains(&target.value) {
+                self.unknown("asset", target, &assets);
+            }
+        }
+    }
+}
+
+/// The aggregations, embeddings and views that nothing uses: worth a warning.
+pub fn unused(catalog: &Catalog, declared: &Declarations) -> Vec<Diagnostic> {
+    let mut out = Vec::new();
+    for service in catalog.services.values() {
+        for idle in super::compile::unused(catalog, service) {
+            let message = format!("{} of service `{}` is needed by nothing", idle.value, service.name);
+            let hint = "remove it, or add a column of it to `columns`; as it is, it is neither computed nor observed";
+            out.push(Diagnostic::warning("daeda::catalog::unused", message, idle.span).hint(hint));
+        }
+    }
+    let listed: BTreeSet<&str> =
+        catalog.services.values().flat_map(|s| s.rolling.iter().flat_map(|a| names_of(&a.value))).collect();
+    for aggregation in declared.aggregations.aggregations.iter().filter(|a| !listed.contains(a.name.value.as_str())) {
+        let message = format!("aggregation `{}` is used by no service", aggregation.name);
+        let hint = format!("add `rolling \"{}\"` to a service, or remove it", aggregation.name);
+        out.push(Diagnostic::warning("daeda::catalog::unused", message, aggregation.name.span).hint(hint));
+    }
+    out
+}
+
+fn names_of(aggregation: &Arc<Aggregation>) -> Vec<&str> {
+    match &aggregation.kind {
+        AggregationKind::Of(_) => vec![&aggregation.name],
+        AggregationKind::Ratio { numerator, denominator } => vec![&aggregation.name, numerator, denominator],
+    }
+}

@@ -1,0 +1,203 @@
+//! Views: their fields, times, layout and keys.
+
+use super::Resolver;
+use crate::catalog::calendar::{Cadence, pattern_cadence};
+use crate::catalog::declaration::*;
+use crate::catalog::model::*;
+use crate::catalog::types::{DataType, TimeUnit};
+use crate::source::{Diagnostic, Spanned};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl Resolver<'_> {
+    pub fn views(&mut self) {
+        let mut earlier = BTreeMap::new();
+        for declared in &self.declared.views {
+            if !self.first_of("view", &declared.name, &mut earlier) {
+                continue;
+            }
+            if let Some(view) = self.view(declared) {
+                self.catalog.views.insert(view.name.clone(), Arc::new(view));
+            }
+        }
+    }
+
+    pub fn find_view(&mut self, name: &Name) -> Option<Arc<View>> {
+        let declared: Vec<String> = self.declared.views.iter().map(|v| v.name.value.clone()).collect();
+        let views = self.catalog.views.clone();
+        self.look_up("feature view", name, &views, &declared)
+    }
+
+    fn view(&mut self, declared: &ViewDecl) -> Option<View> {
+        let source = &declared.source;
+        let fields = self.fields(declared);
+        let layout = self.layout(source)?;
+        let timestamp = self.time_column(source.timestamp.as_ref(), source.unit.as_ref(), &fields)?;
+        let available_at = self.time_column(source.available_at.as_ref(), source.unit.as_ref(), &fields)?;
+        self.known_field(source.created.as_ref(), &fields)?;
+        let first = match (&source.first, &layout) {
+            (Some(first), Some(layout)) => Some(self.instant(&layout.cadence, first)?),
+            (Some(first), None) => return self.meaningless(first, "`first` says when partitions begin, and this source has none"),
+            (None, _) => None,
+        };
+        self.view_options(declared, &layout, &timestamp)?;
+        let entities = self.entities(declared)?;
+        self.not_yet_of_source(source);
+        let keys = entities.iter().filter_map(|e| self.entity_key(e)).filter(|k| fields.iter().any(|f| f.name == *k)).collect();
+        Some(View {
+            name: declared.name.value.clone(),
+            span: declared.name.span,
+            description: declared.description.clone(),
+            owner: declared.owner.clone(),
+            tags: declared.tags.iter().map(|t| t.value.clone()).collect(),
+            entities,
+            keys,
+            place: match &source.place {
+                PlaceDecl::Path(path) => Place::Path(path.value.clone()),
+                PlaceDecl::Asset(asset) => Place::Asset(asset.value.clone()),
+            },
+            format: source.format.value,
+            layout,
+            timestamp,
+            first,
+            created: source.created.as_ref().map(|c| c.value.clone()),
+            available_at,
+            gaps: source.gaps.value,
+            late: source.late.value,
+            lateness: source.lateness.as_ref().map(|l| l.value),
+            ready: source.ready.as_ref().map(|r| r.value.clone()),
+            quiet: source.quiet.as_ref().map(|q| q.value),
+            pin: match (&source.tag, &source.version) {
+                (Some(tag), _) => Pin::Tag(tag.value.clone()),
+                (None, Some(version)) => Pin::Version(version.value),
+                (None, None) => Pin::Latest,
+            },
+            ttl: declared.ttl.as_ref().map(|t| t.value),
+            fields,
+        })
+    }
+
+    fn fields(&mut self, declared: &ViewDecl) -> Vec<Field> {
+        for rename in &declared.renames {
+            if !declared.fields.iter().any(|f| f.name.value == rename.to.value) {
+                let known: Vec<String> = declared.fields.iter().map(|f| f.name.value.clone()).collect();
+                self.unknown_column(&rename.to, &format!("view `{}`", declared.name), &known);
+            }
+        }
+        let physical = |name: &str| {
+            let rename = declared.renames.iter().find(|r| r.to.value == name);
+            rename.map_or(name.to_string(), |r| r.from.value.clone())
+        };
+        let field = |f: &FieldDecl| Field {
+            name: f.name.value.clone(),
+            physical: physical(&f.name),
+            data_type: f.data_type.value.clone(),
+            nullable: f.nullable,
+        };
+        declared.fields.iter().map(field).collect()
+    }
+
+    /// `None` where the pattern is broken, `Some(None)` where there is none.
+    fn layout(&mut self, source: &SourceDecl) -> Option<Option<Layout>> {
+        let Some(pattern) = &source.partition else { return Some(None) };
+        match pattern_cadence(pattern) {
+            Ok(Some(every)) => Some(Some(Layout { pattern: pattern.value.clone(), cadence: Cadence::utc(every) })),
+            Ok(None) => self.meaningless(pattern, "a partition pattern needs a placeholder, such as \"dt={day}\""),
+            Err(placeholder) => {
+                let message = format!("`{{{placeholder}}}` is not a placeholder");
+                let diagnostic = Diagnostic::error("daeda::catalog::bad-option", message, pattern.span);
+                self.report(diagnostic.hint("use {day}, {hour}, {year}, {month} or strftime such as {%Y}/{%m}/{%d}"));
+                None
+            }
+        }
+    }
+
+    fn meaningless<T>(&mut self, at: &Name, why: &str) -> Option<T> {
+        let diagnostic = Diagnostic::error("daeda::catalog::bad-option", why.to_string(), at.span);
+        self.report(diagnostic.hint("remove it, or add a `partition=\"dt={day}\"` to the source"));
+        None
+    }
+
+    fn known_field(&mut self, name: Option<&Name>, fields: &[Field]) -> Option<()> {
+        let Some(name) = name else { return Some(()) };
+        if fields.iter().any(|f| f.name == name.value) {
+            return Some(());
+        }
+        let known: Vec<String> = fields.iter().map(|f| f.name.clone()).collect();
+        self.unknown_column(name, "the view", &known);
+        None
+    }
+
+    /// A column of instants: 64-bit epochs need a unit, timestamps bring theirs.
+    fn time_column(&mut self, name: Option<&Name>, unit: Option<&Spanned<TimeUnit>>, fields: &[Field]) -> Option<Option<TimeColumn>> {
+        let Some(name) = name else { return Some(None) };
+        self.known_field(Some(name), fields)?;
+        let data_type = &fields.iter().find(|f| f.name == name.value)?.data_type;
+        let unit = match (data_type, unit) {
+            (DataType::Int64, Some(unit)) => unit.value,
+            (DataType::Timestamp { unit, .. }, _) => *unit,
+            (DataType::Int64, None) => {
+                let message = format!("`{name}` is an int64, so its unit must be said");
+                let diagnostic = Diagnostic::error("daeda::catalog::bad-option", message, name.span);
+                self.report(diagnostic.hint("add unit=\"ms\" (or \"s\", \"us\", \"ns\") to the source"));
+                return None;
+            }
+            (other, _) => {
+                let message = format!("`{name}` is {other}, which cannot order events");
+                let diagnostic = Diagnostic::error("daeda::catalog::wrong-type", message, name.span);
+                self.report(diagnostic.hint("a timestamp column is int64 with a unit, or timestamp<ms>"));
+                return None;
+            }
+        };
+        Some(Some(TimeColumn { name: name.value.clone(), unit }))
+    }
+
+    fn view_options(&mut self, declared: &ViewDecl, layout: &Option<Layout>, timestamp: &Option<TimeColumn>) -> Option<()> {
+        let source = &declared.source;
+        if source.format.value == Format::Lance {
+            let misplaced = [&source.partition, &source.first, &source.ready].into_iter().flatten().next();
+            if let Some(name) = misplaced {
+                return self.meaningless(name, "a Lance dataset is one directory: it has no partitions");
+            }
+        }
+        if layout.is_some() && timestamp.is_none() {
+            let message = format!("view `{}` is partitioned but has no timestamp", declared.name);
+            let hint = "add timestamp=\"column\" to the source: rows are checked against their partition's period";
+            self.report(Diagnostic::error("daeda::catalog::bad-option", message, source.span).hint(hint));
+            return None;
+        }
+        Some(())
+    }
+
+    fn entities(&mut self, declared: &ViewDecl) -> Option<Vec<String>> {
+        let known: Vec<String> = self.declared.manifest.entities.iter().map(|e| e.name.value.clone()).collect();
+        let mut sound = true;
+        for name in &declared.entities {
+            if !known.contains(&name.value) {
+                self.unknown("entity", name, &known);
+                sound = false;
+            }
+        }
+        sound.then(|| declared.entities.iter().map(|e| e.value.clone()).collect())
+    }
+
+    pub fn entity_key(&self, entity: &str) -> Option<String> {
+        self.declared.manifest.entities.iter().find(|e| e.name.value == entity).map(|e| e.key.value.clone())
+    }
+
+    fn not_yet_of_source(&mut self, source: &SourceDecl) {
+        if let PlaceDecl::Asset(asset) = &source.place {
+            self.not_yet("a view over an asset of this workspace", "name the path that the asset publishes to", asset.span);
+        }
+        let span = source.ready.as_ref().map(|r| r.span).or(source.quiet.as_ref().map(|q| q.span));
+        if let Some(span) = span {
+            self.not_yet("readiness (`ready`, `quiet`)", "a period counts as ready once its directory is there", span);
+        }
+        if source.late.value != Late::Error {
+            self.not_yet("a policy for late rows", "rows outside their partition's period are an error", source.late.span);
+        }
+        if source.gaps.value == Gaps::Block {
+            self.not_yet("`gaps=\"block\"`", "a missing optional period counts as empty", source.gaps.span);
+        }
+    }
+}
