@@ -14,6 +14,7 @@ mod daedalus;
 mod duplicate;
 pub mod grammar;
 mod join;
+mod lexical;
 mod node;
 mod place;
 mod runtime;

@@ -1,24 +1,23 @@
 //! Reading KDL: a text becomes a document, or the mistakes that keep it from being one.
 //!
-//! Invariants: a document nests no deeper than [`DEEPEST`] (the parser recurses, and takes exponential time over some nested
-//! comments); a text of KDL version 1 gets one diagnostic that says so.
+//! Invariant: a text of KDL version 1 gets one diagnostic that says so.
 
 use super::code;
+use super::lexical::{self, Refusal};
 use super::place::Page;
 use crate::source::{Diagnostic, Span};
 use kdl::{KdlDiagnostic, KdlDocument};
 
-/// More than any sensible manifest nests.
-const DEEPEST: usize = 12;
-
 /// Parses a page. Without a document there is at least one diagnostic.
 pub(super) fn parse(page: Page) -> Result<KdlDocument, Vec<Diagnostic>> {
-    if let Some(offset) = too_deep(page.text) {
-        let message = format!("braces or comments nest more than {DEEPEST} deep");
-        let span = page.span(offset, offset + 1);
-        return Err(vec![Diagnostic::error(code::SYNTAX, message, span).hint("no node of a manifest nests that deep; look for a brace that is not closed")]);
+    if let Some(marker) = version_marker(page) {
+        return Err(vec![marker]);
     }
-    let error = match KdlDocument::parse_v2(page.text) {
+    let clean = match lexical::clean(page.text) {
+        Ok(clean) => clean,
+        Err(refusal) => return Err(vec![refused(page, refusal)]),
+    };
+    let error = match KdlDocument::parse_v2(&clean) {
         Ok(document) => return Ok(document),
         Err(error) => error,
     };
@@ -29,68 +28,35 @@ pub(super) fn parse(page: Page) -> Result<KdlDocument, Vec<Diagnostic>> {
     Err(diagnostics)
 }
 
-/// Where braces and comments begin to nest too deep, looking past texts and line comments.
-fn too_deep(text: &str) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let (mut at, mut braces, mut comments) = (0, 0usize, 0usize);
-    while at < bytes.len() {
-        match &bytes[at..] {
-            [b'/', b'*', ..] => (comments, at) = (comments + 1, at + 1),
-            [b'*', b'/', ..] if comments > 0 => (comments, at) = (comments - 1, at + 1),
-            _ if comments > 0 => {}
-            [b'/', b'/', ..] => at = line_end(bytes, at),
-            [b'"' | b'#', ..] => at = text_end(bytes, at),
-            [b'{', ..] => braces += 1,
-            [b'}', ..] => braces = braces.saturating_sub(1),
-            _ => {}
-        }
-        if braces.max(comments) > DEEPEST {
-            return Some(at.min(bytes.len() - 1));
-        }
-        at += 1;
-    }
-    None
+/// The note that opens a text of version 1; to version 2 it is a comment.
+fn version_marker(page: Page) -> Option<Diagnostic> {
+    const MARKER: &str = "/- kdl-version 1";
+    let start = page.text.find(MARKER).filter(|start| page.text[..*start].trim().is_empty())?;
+    let place = page.span(start, start + MARKER.len());
+    Some(Diagnostic::error(code::SYNTAX, "this text says that it is KDL version 1; manifests are version 2", place).hint(VERSION_TWO))
 }
 
-fn line_end(bytes: &[u8], at: usize) -> usize {
-    bytes[at..].iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |length| at + length)
-}
+const VERSION_TWO: &str = "in version 2 it is #true, #false and #null, and #\"…\"# for raw texts; remove the note, or write version 2 in it";
 
-/// The last byte of the quoted or raw text that starts here, or of its line where it does not end there.
-fn text_end(bytes: &[u8], at: usize) -> usize {
-    let hashes = bytes[at..].iter().take_while(|byte| **byte == b'#').count();
-    let quotes = bytes[at + hashes..].iter().take_while(|byte| **byte == b'"').count();
-    let open = at + hashes + quotes;
-    match quotes {
-        0 => open - 1,
-        1 => closing(bytes, open, 1, hashes).filter(|end| *end < line_end(bytes, at)).unwrap_or(open - 1),
-        2 => open - 1,
-        _ => closing(bytes, open, 3, hashes).unwrap_or(open - 1),
-    }
-}
-
-fn closing(bytes: &[u8], mut at: usize, quotes: usize, hashes: usize) -> Option<usize> {
-    while at < bytes.len() {
-        let rest = &bytes[at..];
-        let quoted = rest.iter().take_while(|byte| **byte == b'"').count() >= quotes;
-        if quoted && rest[quotes..].iter().take_while(|byte| **byte == b'#').count() >= hashes {
-            return Some(at + quotes + hashes - 1);
-        }
-        at += if hashes == 0 && bytes[at] == b'\\' { 2 } else { 1 };
-    }
-    None
+fn refused(page: Page, refusal: Refusal) -> Diagnostic {
+    let raw = page.text[..refusal.place.start].rfind(|c| c != '#').filter(|at| page.text[*at..].starts_with('r'));
+    let old = raw.and_then(|at| version_one_at(page, at));
+    let span = page.span(refusal.place.start, refusal.place.end);
+    old.unwrap_or_else(|| Diagnostic::error(code::SYNTAX, refusal.message, span).hint(refusal.hint))
 }
 
 /// Says that the text is of version 1, at the first place that shows it.
 fn version_one(page: Page, found: &[KdlDiagnostic]) -> Option<Diagnostic> {
     let mut places: Vec<Span> = found.iter().map(|diagnostic| page.of(diagnostic.span)).collect();
     places.sort_by_key(|span| span.offset);
-    places.into_iter().find_map(|place| {
-        let (start, old, new) = old_spelling(page.text, place.offset)?;
-        let message = format!("`{old}` is KDL version 1; manifests are version 2");
-        let hint = format!("write {new}; in version 2 it is #true, #false, #null, and #\"…\"# for raw texts");
-        Some(Diagnostic::error(code::SYNTAX, message, page.span(start, start + old.len())).hint(hint))
-    })
+    places.into_iter().find_map(|place| version_one_at(page, place.offset))
+}
+
+fn version_one_at(page: Page, offset: usize) -> Option<Diagnostic> {
+    let (start, old, new) = old_spelling(page.text, offset)?;
+    let message = format!("`{old}` is KDL version 1; manifests are version 2");
+    let hint = format!("write {new}; in version 2 it is #true, #false, #null, and #\"…\"# for raw texts");
+    Some(Diagnostic::error(code::SYNTAX, message, page.span(start, start + old.len())).hint(hint))
 }
 
 /// A word of version 1 on the line of an offset, from there on: where it starts, and what replaced it.
