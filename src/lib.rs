@@ -4,4 +4,5 @@ pub mod catalog;
 pub mod digest;
 pub mod manifest;
 pub mod path;
+pub mod report;
 pub mod source;

@@ -63,21 +63,8 @@ const RATIO: Grammar = Grammar {
     ..Grammar::EMPTY
 };
 
-const FUNCTIONS: &[&str] = &[
-    "count",
-    "count-distinct",
-    "sum",
-    "mean",
-    "min",
-    "max",
-    "var",
-    "stddev",
-    "first",
-    "last",
-    "distinct",
-    "time-since-last",
-    "ratio",
-];
+const FUNCTIONS: &[&str] =
+    &["count", "count-distinct", "sum", "mean", "min", "max", "var", "stddev", "first", "last", "distinct", "time-since-last", "ratio"];
 
 const BACKWARD: bool = false;
 const DIRECTION: [(&str, bool); 2] = [("backward", BACKWARD), ("forward", !BACKWARD)];

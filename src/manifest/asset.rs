@@ -4,9 +4,7 @@ use super::about::{DESCRIPTION, OWNER, TAGS};
 use super::grammar::{Argument, Child, Grammar, Kind, Property, words};
 use super::node::Node;
 use super::settings::{RESOURCES, resources};
-use crate::catalog::declaration::{
-    AssetDecl, Backoff, CheckDecl, CheckSeverity, CommandDecl, InputDecl, Jitter, OpDecl, RetryDecl,
-};
+use crate::catalog::declaration::{AssetDecl, Backoff, CheckDecl, CheckSeverity, CommandDecl, InputDecl, Jitter, OpDecl, RetryDecl};
 use crate::catalog::quantity::Duration;
 
 const GROUP: Grammar = Grammar {
@@ -41,8 +39,7 @@ const SETTLE: Grammar = Grammar {
     ..Grammar::EMPTY
 };
 
-const BACKOFF: [(&str, Backoff); 3] =
-    [("constant", Backoff::Constant), ("linear", Backoff::Linear), ("exponential", Backoff::Exponential)];
+const BACKOFF: [(&str, Backoff); 3] = [("constant", Backoff::Constant), ("linear", Backoff::Linear), ("exponential", Backoff::Exponential)];
 const BACKOFF_WORDS: &[&str] = &words(&BACKOFF);
 const JITTER: [(&str, Jitter); 2] = [("none", Jitter::None), ("full", Jitter::Full)];
 const JITTER_WORDS: &[&str] = &words(&JITTER);
@@ -149,7 +146,11 @@ const CHECK: Grammar = Grammar {
         Property::optional("rows-min", Kind::Integer(0, u64::MAX), "The fewest rows."),
         Property::optional("rows-max", Kind::Integer(0, u64::MAX), "The most rows."),
         Property::optional("null-ratio-max", Kind::Ratio, "The greatest share of rows in which the column is null."),
-        Property::optional("severity", Kind::Word(SEVERITY_WORDS), "Whether a failure keeps the old partition standing (error) or is only said (warn)."),
+        Property::optional(
+            "severity",
+            Kind::Word(SEVERITY_WORDS),
+            "Whether a failure keeps the old partition standing (error) or is only said (warn).",
+        ),
     ],
     ..Grammar::EMPTY
 };

@@ -24,14 +24,13 @@ pub(super) fn clean(text: &str) -> Result<String, Refusal> {
     while scanner.at < text.len() {
         scanner.step()?;
     }
+    scanner.end()?;
     Ok(scanner.clean)
 }
 
 /// Refuses control characters and marks that would make the text look other than it is.
 fn forbidden(text: &str) -> Result<(), Refusal> {
-    let bad = |c: char| {
-        matches!(c, '\0'..='\u{8}' | '\u{e}'..='\u{1f}' | '\u{7f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
+    let bad = |c: char| matches!(c, '\0'..='\u{8}' | '\u{e}'..='\u{1f}' | '\u{7f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     match text.char_indices().find(|(at, c)| bad(*c) && !(*at == 0 && *c == '\u{feff}')) {
         Some((at, c)) => Err(Refusal {
             place: at..at + c.len_utf8(),
@@ -78,10 +77,8 @@ impl Scanner<'_> {
             Some('/') if rest.starts_with("/*") => return self.block_comment(),
             Some('"' | '#') if quote => return self.text(),
             Some('{') => return self.block(),
-            Some('}') => {
-                self.open.pop();
-                self.keep(1);
-            }
+            Some('}') => return self.block_end(),
+            Some('=') => return self.equals(),
             Some(other) => self.keep(other.len_utf8()),
             None => {}
         }
@@ -120,6 +117,35 @@ impl Scanner<'_> {
         Ok(())
     }
 
+    fn block_end(&mut self) -> Result<(), Refusal> {
+        if self.open.pop().is_none() {
+            return Err(self.refuse(1, "this brace closes nothing", "remove it, or look for a { that is missing before it"));
+        }
+        self.keep(1);
+        Ok(())
+    }
+
+    /// Refuses a file that ends within a block.
+    fn end(&self) -> Result<(), Refusal> {
+        match self.open.last() {
+            None => Ok(()),
+            Some(at) => {
+                let hint = "add } at its end; perhaps a block within it is not closed";
+                Err(Refusal { place: *at..*at + 1, message: "this block is not closed".into(), hint })
+            }
+        }
+    }
+
+    /// Refuses a property without a value.
+    fn equals(&mut self) -> Result<(), Refusal> {
+        let after = self.rest()[1..].trim_start_matches([' ', '\t']);
+        if after.is_empty() || after.starts_with(|c: char| is_newline(c) || matches!(c, ';' | '}' | '{')) || after.starts_with("//") {
+            return Err(self.refuse(1, "there is no value behind `=`", "a property is written key=\"value\""));
+        }
+        self.keep(1);
+        Ok(())
+    }
+
     fn text(&mut self) -> Result<(), Refusal> {
         let rest = self.rest();
         let hashes = rest.len() - rest.trim_start_matches('#').len();
@@ -153,7 +179,11 @@ impl Scanner<'_> {
         let indent = body.rsplit(is_newline).next().unwrap_or_default();
         let indented = |line: &str| line.trim().is_empty() || line.starts_with(indent);
         let apart = body.starts_with(is_newline) && indent.trim().is_empty();
-        if apart && body.split(is_newline).all(indented) { Ok(end.end) } else { Err(self.refuse(hashes + 3, "the lines of this text are out of place", hint)) }
+        if apart && body.split(is_newline).all(indented) {
+            Ok(end.end)
+        } else {
+            Err(self.refuse(hashes + 3, "the lines of this text are out of place", hint))
+        }
     }
 
     /// The closing quotes, counted from here.
@@ -254,12 +284,19 @@ mod tests {
 
     #[test]
     fn comments_are_blanked_in_place() {
-        assert_eq!(clean("a // b\nc /* {\n/* */ */ \"// x\"").unwrap(), format!("a     \nc {} \"// x\"", " ".repeat(14)));
+        assert_eq!(clean("a // b\nc /* {\n/* */ */ \"// x\"").unwrap(), format!("a     \nc {} \"// x\"", " ".repeat(13)));
     }
 
     #[test]
     fn texts_are_looked_past() {
-        for text in [r#"a "{{{{{{{{{{{{{" b="\"}""#, "a #\"\\ \"{\"#", "a \"\"\"\n  {{{{{{{{{{{{\n  \"\"\"", "a \"x\\\n y\"", "a \"\\u{1F600}\"", "/-\"a\""] {
+        for text in [
+            r#"a "{{{{{{{{{{{{{" b="\"}""#,
+            "a #\"\\ \"{\"#",
+            "a \"\"\"\n  {{{{{{{{{{{{\n  \"\"\"",
+            "a \"x\\\n y\"",
+            "a \"\\u{1F600}\"",
+            "/-\"a\"",
+        ] {
             assert_eq!(clean(text).as_deref(), Ok(text));
         }
     }
@@ -276,6 +313,9 @@ mod tests {
             ("a \"\"\"\n b", "\"\"\""),
             ("a #\"b\"", "#\"b\""),
             ("a \u{202e}", "\u{202e}"),
+            ("a { b {\n}", "{"),
+            ("a }", "}"),
+            ("a b= // c", "="),
         ];
         for (text, under) in cases {
             assert_eq!(&text[clean(text).unwrap_err().place], under, "{text}");

@@ -167,7 +167,11 @@ impl Value<'_> {
         // With escapes in it the text is not what stands in the file, so its words cannot be found there.
         let exact = text == self.written;
         let place = |word: &str| match exact {
-            true => Span { offset: self.place.inner.offset + (word.as_ptr() as usize - text.as_ptr() as usize), len: word.len(), ..self.place.inner },
+            true => Span {
+                offset: self.place.inner.offset + (word.as_ptr() as usize - text.as_ptr() as usize),
+                len: word.len(),
+                ..self.place.inner
+            },
             false => self.place.inner,
         };
         text.split_whitespace().map(|word| Spanned::new(word.to_string(), place(word))).collect()

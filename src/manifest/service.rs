@@ -4,9 +4,7 @@ use super::about::DESCRIPTION;
 use super::grammar::{Argument, Child, Grammar, Kind, Property, words};
 use super::join::{JOIN, REQUIRE_EMBEDDING, WHERE, join};
 use super::node::Node;
-use crate::catalog::declaration::{
-    ColumnDecl, KeepDecl, NamedColumnDecl, ServiceDecl, SessionKind, SessionsDecl, SpineDecl,
-};
+use crate::catalog::declaration::{ColumnDecl, KeepDecl, NamedColumnDecl, ServiceDecl, SessionKind, SessionsDecl, SpineDecl};
 use crate::catalog::types::DataType;
 
 const SESSION_KIND: [(&str, SessionKind); 2] = [("view-only", SessionKind::ViewOnly), ("single-like", SessionKind::SingleLike)];
@@ -79,12 +77,8 @@ const EMBED: Grammar = Grammar {
     ..Grammar::EMPTY
 };
 
-const REST: Grammar = Grammar {
-    name: "*",
-    doc: "All other columns, in operator order, with their own types.",
-    example: "*",
-    ..Grammar::EMPTY
-};
+const REST: Grammar =
+    Grammar { name: "*", doc: "All other columns, in operator order, with their own types.", example: "*", ..Grammar::EMPTY };
 
 const COLUMN: Grammar = Grammar {
     name: "<column>",

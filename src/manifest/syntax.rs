@@ -36,7 +36,8 @@ fn version_marker(page: Page) -> Option<Diagnostic> {
     Some(Diagnostic::error(code::SYNTAX, "this text says that it is KDL version 1; manifests are version 2", place).hint(VERSION_TWO))
 }
 
-const VERSION_TWO: &str = "in version 2 it is #true, #false and #null, and #\"…\"# for raw texts; remove the note, or write version 2 in it";
+const VERSION_TWO: &str =
+    "in version 2 it is #true, #false and #null, and #\"…\"# for raw texts; remove the note, or write version 2 in it";
 
 fn refused(page: Page, refusal: Refusal) -> Diagnostic {
     let raw = page.text[..refusal.place.start].rfind(|c| c != '#').filter(|at| page.text[*at..].starts_with('r'));
@@ -68,7 +69,7 @@ fn old_spelling(text: &str, offset: usize) -> Option<(usize, &'static str, &'sta
     let start = offset + token;
     let word = WORDS.iter().find(|(old, _)| {
         let after = line[token..].strip_prefix(old);
-        after.is_some_and(|after| old.ends_with('"') || !after.starts_with(|c: char| c.is_alphanumeric() || c == '-' || c == '_'))
+        after.is_some_and(|after| old.ends_with('"') || !after.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '=')))
     });
     word.map(|(old, new)| (start, *old, *new))
 }
@@ -87,7 +88,10 @@ fn line_number(page: Page, offset: usize) -> usize {
 
 fn complaint(page: Page, found: &KdlDiagnostic) -> Diagnostic {
     let message = found.message.clone().unwrap_or_else(|| "this is not KDL".to_string());
-    let hint = found.help.clone().unwrap_or_else(|| "a node is a name, values, properties and perhaps a block: name \"value\" key=\"value\" { … }".into());
+    let hint = found
+        .help
+        .clone()
+        .unwrap_or_else(|| "a node is a name, values, properties and perhaps a block: name \"value\" key=\"value\" { … }".into());
     Diagnostic::error(code::SYNTAX, message, first_line(page, page.of(found.span))).hint(hint)
 }
 

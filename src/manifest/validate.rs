@@ -194,25 +194,30 @@ impl<'a> Checker<'a> {
         self.found.push(Diagnostic::error(code::MISSING, message, node.name.span).hint(format!("for example: {example}")));
     }
 
+    /// Applies a node's rules up to the first that is broken: what breaks one often breaks others.
     fn rules(&mut self, node: &Node<'a>, seen: &Seen) {
+        let before = self.found.len();
         for rule in node.grammar.rules {
-            match rule {
-                Rule::OneOf(what, parts) => {
-                    self.at_most_one(node, parts, seen);
-                    if parts.iter().all(|part| seen.lacks(part)) {
-                        self.lacks(node, &format!("{what} (one of {})", parts.join(", ")), node.grammar.example);
-                    }
-                }
-                Rule::AtMostOne(parts) => self.at_most_one(node, parts, seen),
-                Rule::Needs(part, needed) if seen.has(part) && seen.lacks(needed) => {
-                    self.lacks(node, &format!("`{needed}=`, which `{part}` needs"), node.grammar.example);
-                }
-                Rule::Unless(part, other) if seen.lacks(part) && seen.lacks(other) => {
-                    self.lacks(node, &format!("`{part}=`"), node.grammar.example);
-                }
-                Rule::Needs(..) | Rule::Unless(..) => {}
-                Rule::Excludes(part, others, why) => self.excludes(part, others, why, seen),
+            self.rule(rule, node, seen);
+            if self.found.len() > before {
+                return;
             }
+        }
+    }
+
+    fn rule(&mut self, rule: &Rule, node: &Node<'a>, seen: &Seen) {
+        let example = node.grammar.example;
+        match rule {
+            Rule::OneOf(what, parts) if parts.iter().all(|part| seen.lacks(part)) => {
+                self.lacks(node, &format!("{what} (one of {})", parts.join(", ")), example);
+            }
+            Rule::OneOf(_, parts) | Rule::AtMostOne(parts) => self.at_most_one(node, parts, seen),
+            Rule::Needs(part, needed) if seen.has(part) && seen.lacks(needed) => {
+                self.lacks(node, &format!("`{needed}=`, which `{part}` needs"), example);
+            }
+            Rule::Unless(part, other) if seen.lacks(part) && seen.lacks(other) => self.lacks(node, &format!("`{part}=`"), example),
+            Rule::Needs(..) | Rule::Unless(..) => {}
+            Rule::Excludes(part, others, why) => self.excludes(part, others, why, seen),
         }
     }
 

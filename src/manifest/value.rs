@@ -12,8 +12,13 @@ use kdl::KdlValue;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// It is a text where a number belongs, or the like.
-    Type { hint: String },
-    Value { message: String, hint: String },
+    Type {
+        hint: String,
+    },
+    Value {
+        message: String,
+        hint: String,
+    },
 }
 
 /// The kinds of KDL value.

@@ -31,7 +31,11 @@ const SOURCE: Grammar = Grammar {
     properties: &[
         Property::optional("asset", Kind::Reference, "The asset whose output is read, instead of a path."),
         Property::optional("format", Kind::Word(FORMAT_WORDS), "How the files are written; parquet without it."),
-        Property::optional("partition", Kind::Path, "The directory of a period: {day} {hour} {year} {month}, or strftime such as {%Y}/{%m}."),
+        Property::optional(
+            "partition",
+            Kind::Path,
+            "The directory of a period: {day} {hour} {year} {month}, or strftime such as {%Y}/{%m}.",
+        ),
         Property::optional("timestamp", Kind::Column, "The column that says when a row happened."),
         Property::optional("unit", Kind::Word(&TimeUnit::NAMES), "The unit of that column, where it is an integer."),
         Property::optional("first", Kind::Moment, "The first period that there is."),

@@ -19,7 +19,9 @@ const MISTAKES: &[(File, &str, &str, &str)] = &[
     (Runtime, "runtime } {", "syntax", "}"),
     (Runtime, "{ runtime; }", "syntax", "{"),
     (Runtime, "runtime { /* compute }", "syntax", "/*"),
-    (Runtime, "runtime { output compression= ; }", "syntax", ";"),
+    (Runtime, "runtime { output compression= ; }", "syntax", "="),
+    (View, "feature-view \"a\" { source \"x\"; fields { b \"int64\" null=#true; }; }", "syntax", "null"),
+    (Service, "feature-service \"a\" {\n spine s; columns {\n a bool expr=a=b\n }\n}", "syntax", "a"),
     // unknown node
     (Daedalus, "aset \"a\" { }", "unknown-node", "aset"),
     (Daedalus, "asset \"a\" { opp \"b\" rule=\"c\"; }", "unknown-node", "opp"),
@@ -36,7 +38,7 @@ const MISTAKES: &[(File, &str, &str, &str)] = &[
     (Daedalus, "asset \"a\" { op \"b\" rule=\"c\" timeout=\"2h\"; }", "unknown-property", "timeout"),
     (Daedalus, "asset \"a\" { op \"b\" rule=\"c\" { retry 3 dellay=\"2s\"; }; }", "unknown-property", "dellay"),
     (View, "feature-view \"a\" { source \"x\" formt=\"lance\"; }", "unknown-property", "formt"),
-    (View, "feature-view \"a\" { source \"x\"; fields { b \"int64\" null=#true; }; }", "unknown-property", "null"),
+    (View, "feature-view \"a\" { source \"x\"; fields { b \"int64\" optional=#true; }; }", "unknown-property", "optional"),
     (Aggregations, "aggregation \"a\" view=\"v\" { count distinct=#true; windows \"1d\"; }", "unknown-property", "distinct"),
     (Aggregations, "aggregation \"a\" view=\"v\" ofset=\"1d\" { count; windows \"1d\"; }", "unknown-property", "ofset"),
     // unknown annotation
@@ -150,7 +152,8 @@ fn each_mistake_is_said_once_at_its_place() {
     let mut wrong = Vec::new();
     for (file, text, code, place) in MISTAKES {
         let (sources, found) = check(*file, text);
-        let said: Vec<(&str, &str)> = found.iter().map(|d| (d.code.trim_start_matches("daeda::manifest::"), under(&sources, d.span()))).collect();
+        let said: Vec<(&str, &str)> =
+            found.iter().map(|d| (d.code.trim_start_matches("daeda::manifest::"), under(&sources, d.span()))).collect();
         if said != [(*code, *place)] {
             wrong.push(format!("{text}\n  wanted {:?}\n  found  {found:#?}", (code, place)));
         }
@@ -180,7 +183,8 @@ fn the_first_line_is_required_first_and_of_this_version() {
     for (text, code, place) in cases {
         let (sources, id) = one(text);
         let found = Daedalus.check(&sources, id);
-        let said: Vec<(&str, &str)> = found.iter().map(|d| (d.code.trim_start_matches("daeda::manifest::"), under(&sources, d.span()))).collect();
+        let said: Vec<(&str, &str)> =
+            found.iter().map(|d| (d.code.trim_start_matches("daeda::manifest::"), under(&sources, d.span()))).collect();
         assert_eq!(said, [(code, place)], "{text:?}: {found:#?}");
     }
 }
@@ -197,7 +201,11 @@ fn hints_help() {
         (Daedalus, "config { resources cpus=\"16\"; }", "without quotes: 16"),
         (Daedalus, "asset \"a\" { op \"b\" rule=\"c\" timeout=\"2h\"; }", "a node of its own"),
         (Service, "feature-service \"a\" { spine \"s\"; owner \"me\"; }", "a property of the node itself"),
-        (Daedalus, "asset \"a\" { op \"b\" rule=\"c\" { retry 3 backoff=\"exponentail\"; }; }", "did you mean `exponential`? one of constant, linear, exponential"),
+        (
+            Daedalus,
+            "asset \"a\" { op \"b\" rule=\"c\" { retry 3 backoff=\"exponentail\"; }; }",
+            "did you mean `exponential`? one of constant, linear, exponential",
+        ),
         (Daedalus, "partitions \"a\" every=\"day\" start=\"2026-02-01\" timezone=\"Europe/Berln\"", "did you mean `Europe/Berlin`?"),
         (View, "feature-view \"a\" { source \"x\"; fields { b \"int\"; }; }", "did you mean `int64`?"),
         (View, "feature-view \"a\" { source \"x\"; ttl \"90\"; }", "ms s m h d"),
@@ -220,7 +228,9 @@ fn all_mistakes_are_found_in_one_run_and_in_order() {
 
 #[test]
 fn what_is_right_beside_a_mistake_is_read() {
-    let (sources, id) = one("feature-view a { source x unit=sec; ttl \"9\"; fields { b bool; c nonsense; }; }\nfeature-view b { }\nfeature-view c { source y; }");
+    let (sources, id) = one(
+        "feature-view a { source x unit=sec; ttl \"9\"; fields { b bool; c nonsense; }; }\nfeature-view b { }\nfeature-view c { source y; }",
+    );
     let (views, found) = manifest::feature_view(&sources, id);
     assert_eq!(found.len(), 4);
     assert_eq!(views.iter().map(|view| view.name.value.as_str()).collect::<Vec<_>>(), ["a", "c"]);

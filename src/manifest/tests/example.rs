@@ -192,12 +192,14 @@ asset "report" {
 
 #[test]
 fn a_source_may_be_an_asset_and_a_contract_may_take_the_rest() {
-    let (sources, id) = one("feature-view a { source asset=feed_export late=drop lateness=2d gaps=block; }".replace("2d", "\"2d\"").as_str());
+    let (sources, id) =
+        one("feature-view a { source asset=feed_export late=drop lateness=2d gaps=block; }".replace("2d", "\"2d\"").as_str());
     let (views, found) = manifest::feature_view(&sources, id);
     assert_eq!(found, []);
     assert!(matches!(&views[0].source.place, PlaceDecl::Asset(name) if name.value == "feed_export"));
     assert_eq!((*views[0].source.gaps, *views[0].source.late), (Gaps::Block, Late::Drop));
-    let (sources, id) = one("feature-service a { spine s; join v how=as-of inclusive=#true { on a b; column c d; }; columns { x bool; *; }; }");
+    let (sources, id) =
+        one("feature-service a { spine s; join v how=as-of inclusive=#true { on a b; column c d; }; columns { x bool; *; }; }");
     let (services, found) = manifest::feature_service(&sources, id);
     assert_eq!(found, []);
     assert!(matches!(services[0].columns[1], ColumnDecl::Rest(span) if under(&sources, span) == "*"));
@@ -207,7 +209,8 @@ fn a_source_may_be_an_asset_and_a_contract_may_take_the_rest() {
 
 #[test]
 fn windows_may_be_shifted_and_look_ahead() {
-    let (sources, id) = one("aggregation a view=v by=\"x y\" { first c k=3 distinct=#true; windows \"1d\" offset=\"1d\" direction=forward; }");
+    let (sources, id) =
+        one("aggregation a view=v by=\"x y\" { first c k=3 distinct=#true; windows \"1d\" offset=\"1d\" direction=forward; }");
     let (decl, found) = manifest::aggregations(&sources, id);
     assert_eq!(found, []);
     let decl = &decl.aggregations[0];

@@ -18,7 +18,9 @@ fn holds(file: File, text: &str) {
 /// The example's texts without comments, so that every byte counts.
 fn texts() -> impl Iterator<Item = (File, String)> {
     let code = |line: &str| line.split("//").next().unwrap_or_default().trim().to_string();
-    EXAMPLE.iter().map(move |(file, _, text)| (*file, text.lines().map(code).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")))
+    EXAMPLE
+        .iter()
+        .map(move |(file, _, text)| (*file, text.lines().map(code).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")))
 }
 
 /// Every place of the short files; every few of the long ones, which hold the same kinds of thing many times.
@@ -55,7 +57,26 @@ fn odd_texts_are_survived() {
     let glued = "a\"{\" ".repeat(10_000);
     let hidden = "a { \"}\" { #\"}\"# ".repeat(1_000);
     let broken = "a { \"}\n".repeat(50_000);
-    let odd = ["\u{feff}", "\0", "{", "}", "\"", "\\", "=", "(", "(env)", "(env)a", "#", "a b=", "\"\"\"\n", "/-", "a;;b", "🦀 🦀=🦀", "* *", "\"\" \"\"=\"\""];
+    let odd = [
+        "\u{feff}",
+        "\0",
+        "{",
+        "}",
+        "\"",
+        "\\",
+        "=",
+        "(",
+        "(env)",
+        "(env)a",
+        "#",
+        "a b=",
+        "\"\"\"\n",
+        "/-",
+        "a;;b",
+        "🦀 🦀=🦀",
+        "* *",
+        "\"\" \"\"=\"\"",
+    ];
     for file in [File::Daedalus, File::View, File::Service, File::Runtime, File::Aggregations] {
         for text in odd.iter().copied().chain([&*deep, &*comments, &*dashed, &*hidden, &*broken, &*stars, &*glued]) {
             holds(file, text);
