@@ -85,7 +85,7 @@ const WINDOWS: Grammar = Grammar {
 const AGGREGATION: Grammar = Grammar {
     name: "aggregation",
     doc: "A function over the history of each key, in windows before the time of the row that asks.",
-    example: "aggregation \"user_like_count\" view=\"feed_events\" by=\"user_id\" { count; windows \"1d\" \"7d\"; }",
+    example: "aggregation \"user_like_count\" view=\"feed_events\" by=\"user_id\" {\n    count\n    windows \"1d\" \"7d\"\n}",
     arguments: &[Argument::one("name", Kind::Name, "What services call it, and what its columns' names begin with.")],
     properties: &[
         Property::optional("view", Kind::Reference, "The view whose rows make the history."),

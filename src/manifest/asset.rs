@@ -158,7 +158,7 @@ const CHECK: Grammar = Grammar {
 pub(super) const ASSET: Grammar = Grammar {
     name: "asset",
     doc: "Something that is built, period by period, by one op or several.",
-    example: "asset \"dssm_ranking_training\" { partitions \"daily\"; service \"dssm_ranking\"; op \"compile\" rule=\"compile\"; }",
+    example: "asset \"dssm_ranking_training\" {\n    partitions \"daily\"\n    service \"dssm_ranking\"\n    op \"compile\" rule=\"compile\"\n    op \"skeleton\" rule=\"skeleton\" needs=\"compile\"\n}",
     arguments: &[Argument::one("name", Kind::Name, "What targets, jobs and inputs call it.")],
     children: &[
         Child::once(&DESCRIPTION),

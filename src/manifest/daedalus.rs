@@ -56,7 +56,7 @@ const SELECT: Grammar = Grammar {
 const JOB: Grammar = Grammar {
     name: "job",
     doc: "A name for building several assets together.",
-    example: "job \"dssm_ranking_daily\" { select \"dssm_ranking_training\"; }",
+    example: "job \"dssm_ranking_daily\" {\n    select \"dssm_ranking_training\"\n}",
     arguments: &[Argument::one("name", Kind::Name, "What targets and schedules call it.")],
     children: &[Child::any(&SELECT)],
     ..Grammar::EMPTY

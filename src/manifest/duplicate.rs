@@ -33,7 +33,7 @@ fn defined(parent: &Grammar, node: &Node) -> Option<Name> {
 
 fn clash(grammar: &Grammar, second: &Name, first: &Name) -> Diagnostic {
     let what = grammar.name.trim_matches(['<', '>']);
-    Diagnostic::error(code::DUPLICATE_NAME, format!("two of `{what}` are called `{second}`"), second.span)
+    Diagnostic::error(code::DUPLICATE_NAME, format!("{what} `{second}` is defined twice"), second.span)
         .label("again")
         .also(first.span, "first here")
         .hint("rename or remove one of them")

@@ -148,6 +148,15 @@ impl Grammar {
         self.properties.iter().map(|property| property.name)
     }
 
+    /// How messages speak of it: by its name, or by what the user's name for it stands for.
+    pub fn title(&self) -> String {
+        match self.name.strip_prefix('<').and_then(|name| name.strip_suffix('>')) {
+            Some(what) => format!("a {what}"),
+            None if self.name.ends_with(".kdl") => self.name.to_string(),
+            None => format!("`{}`", self.name),
+        }
+    }
+
     /// The argument that the value at a position belongs to.
     pub fn argument(&self, position: usize) -> Option<&'static Argument> {
         let last = self.arguments.last().filter(|argument| argument.count == Count::Many);

@@ -42,7 +42,7 @@ const HOW_WORDS: &[&str] = &words(&HOW);
 pub(super) const JOIN: Grammar = Grammar {
     name: "join",
     doc: "Brings columns of a view: its one current row (static), or the last row before the left side's time (as-of).",
-    example: "join \"artwork_properties\" how=\"static\" { column \"author_id\"; }",
+    example: "join \"artwork_properties\" how=\"static\" {\n    column \"author_id\"\n}",
     arguments: &[Argument::one("view", Kind::Reference, "The view that is joined.")],
     properties: &[
         Property::required("how", Kind::Word(HOW_WORDS), "Which of the view's rows it takes."),

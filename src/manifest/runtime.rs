@@ -42,7 +42,7 @@ const CONSTANT: Grammar = Grammar {
 const RUNTIME: Grammar = Grammar {
     name: "runtime",
     doc: "How rows are computed and written, and named numbers.",
-    example: "runtime { compute engine=\"native\"; constant \"max_likes\" 32; }",
+    example: "runtime {\n    compute engine=\"native\"\n    constant \"max_likes\" 32\n}",
     children: &[Child::once(&COMPUTE), Child::once(&OUTPUT), Child::distinct(&CONSTANT)],
     ..Grammar::EMPTY
 };
@@ -50,7 +50,7 @@ const RUNTIME: Grammar = Grammar {
 pub(super) const FILE: Grammar = Grammar {
     name: "runtime.kdl",
     doc: "How rows are computed and written.",
-    example: "runtime { compute engine=\"native\"; }",
+    example: "runtime {\n    compute engine=\"native\"\n}",
     children: &[Child::once(&RUNTIME)],
     ..Grammar::EMPTY
 };

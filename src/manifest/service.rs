@@ -29,7 +29,7 @@ const LIKES: Grammar = Grammar {
 const SESSIONS: Grammar = Grammar {
     name: "sessions",
     doc: "Leaves out whole sessions by what happened in them.",
-    example: "sessions \"feed_session\" { drop \"view-only\"; likes \"event = 'like'\"; }",
+    example: "sessions \"feed_session\" {\n    drop \"view-only\"\n    likes \"event = 'like'\"\n}",
     arguments: &[Argument::one("column", Kind::Column, "The column that tells sessions apart.")],
     children: &[Child::any(&DROP), Child::required(&LIKES)],
     ..Grammar::EMPTY
@@ -38,7 +38,7 @@ const SESSIONS: Grammar = Grammar {
 const SPINE: Grammar = Grammar {
     name: "spine",
     doc: "The view whose rows become training rows, and which of them.",
-    example: "spine \"feed_events\" { where \"event IN ('view', 'like')\"; }",
+    example: "spine \"feed_events\" {\n    where \"event IN ('view', 'like')\"\n}",
     arguments: &[Argument::one("view", Kind::Reference, "A view with a timestamp.")],
     children: &[Child::any(&WHERE), Child::any(&REQUIRE_EMBEDDING), Child::once(&SESSIONS)],
     ..Grammar::EMPTY
@@ -56,7 +56,7 @@ const KEEP: Grammar = Grammar {
 const CURATE: Grammar = Grammar {
     name: "curate",
     doc: "Filters of rows after aggregation, in this order, so that dropped rows still count in histories.",
-    example: "curate { keep \"content\" where=\"rating <= 2\"; }",
+    example: "curate {\n    keep \"content\" where=\"rating <= 2\"\n}",
     children: &[Child::distinct(&KEEP)],
     ..Grammar::EMPTY
 };
@@ -96,7 +96,7 @@ const COLUMN: Grammar = Grammar {
 const COLUMNS: Grammar = Grammar {
     name: "columns",
     doc: "The contract: the result's columns in order, with types, defaults and nullability.",
-    example: "columns { user_id \"int64\"; label \"bool\" expr=\"event = 'like'\"; }",
+    example: "columns {\n    user_id \"int64\"\n    label \"bool\" expr=\"event = 'like'\"\n}",
     children: &[Child::once(&REST)],
     free: Some(&COLUMN),
     ..Grammar::EMPTY
@@ -105,7 +105,7 @@ const COLUMNS: Grammar = Grammar {
 const SERVICE: Grammar = Grammar {
     name: "feature-service",
     doc: "What a training row holds: a spine, what is joined, aggregated and embedded onto it, and the columns that come out.",
-    example: "feature-service \"dssm_ranking\" version=1 { spine \"feed_events\"; columns { *; }; }",
+    example: "feature-service \"dssm_ranking\" version=1 {\n    spine \"feed_events\"\n    columns {\n        user_id \"int64\"\n        *\n    }\n}",
     arguments: &[Argument::one("name", Kind::Name, "What assets call it.")],
     properties: &[
         Property::optional("version", Kind::Integer(1, u64::MAX), "The contract's version, for its readers; 1 without it."),
@@ -127,7 +127,7 @@ const SERVICE: Grammar = Grammar {
 pub(super) const FILE: Grammar = Grammar {
     name: "feature_services/*.kdl",
     doc: "What training rows hold, one file per service; a file may hold several.",
-    example: "feature-service \"dssm_ranking\" { spine \"feed_events\"; }",
+    example: "feature-service \"dssm_ranking\" {\n    spine \"feed_events\"\n}",
     children: &[Child::distinct(&SERVICE)],
     ..Grammar::EMPTY
 };

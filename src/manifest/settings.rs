@@ -88,7 +88,7 @@ const SETTINGS: &[Child] = &[
 pub(super) const CONFIG: Grammar = Grammar {
     name: "config",
     doc: "Where the workspace's files and outputs lie and what a build may use; what is absent has its default.",
-    example: "config { output-root \"data/training_output\"; replace-max 200; }",
+    example: "config {\n    output-root \"data/training_output\"\n    replace-max 200\n}",
     children: SETTINGS,
     ..Grammar::EMPTY
 };
@@ -96,7 +96,7 @@ pub(super) const CONFIG: Grammar = Grammar {
 pub(super) const PROFILE: Grammar = Grammar {
     name: "profile",
     doc: "Overrides parts of `config`, property by property, when it is chosen by --profile or DAEDA_PROFILE.",
-    example: "profile \"prod\" { output-root \"data/prod/training_output\"; }",
+    example: "profile \"prod\" {\n    output-root \"data/prod/training_output\"\n}",
     arguments: &[Argument::one("name", Kind::Name, "What --profile calls it.")],
     children: SETTINGS,
     ..Grammar::EMPTY

@@ -75,24 +75,63 @@ fn old_spelling(text: &str, offset: usize) -> Option<(usize, &'static str, &'sta
 }
 
 /// The parser's complaints: one for each line, because further ones there are about the same mistake.
+///
+/// Braces are in order when the parser runs, so what it says of them, and of the end, only follows from something else.
 fn one_per_line(page: Page, found: &[KdlDiagnostic]) -> Vec<Diagnostic> {
-    let mut diagnostics: Vec<Diagnostic> = found.iter().map(|diagnostic| complaint(page, diagnostic)).collect();
+    let (follow_ups, causes): (Vec<_>, Vec<_>) = found.iter().partition(|diagnostic| is_about_braces(diagnostic));
+    let mut diagnostics: Vec<Diagnostic> = causes.into_iter().map(|diagnostic| complaint(page, diagnostic)).collect();
+    if diagnostics.is_empty() {
+        diagnostics.push(stuck(page, &follow_ups));
+    }
     diagnostics.sort_by_key(|diagnostic| diagnostic.span().offset);
     diagnostics.dedup_by_key(|diagnostic| line_number(page, diagnostic.span().offset));
     diagnostics
 }
+
+fn says(found: &KdlDiagnostic, starts: &[&str]) -> bool {
+    found.message.as_ref().is_some_and(|message| starts.iter().any(|start| message.starts_with(start)))
+}
+
+fn is_about_braces(found: &KdlDiagnostic) -> bool {
+    says(found, &["No closing '}'", "Closing '}'", "Expected end of document"])
+}
+
+/// The parser read nodes up to somewhere and then nothing fitted: that is the last place before which it missed a brace, or else the
+/// first where it expected the end.
+fn stuck(page: Page, found: &[&KdlDiagnostic]) -> Diagnostic {
+    let read_up_to = found.iter().filter(|diagnostic| says(diagnostic, &["Closing"]));
+    let read_up_to = read_up_to.map(|diagnostic| diagnostic.span.offset() + diagnostic.span.len()).max();
+    let expected_end = found.iter().map(|diagnostic| diagnostic.span.offset()).min();
+    let start = page.span(read_up_to.or(expected_end).unwrap_or(0), page.text.len()).offset;
+    let rest = &page.text[start..];
+    let blank = rest.len() - rest.trim_start().len();
+    let token = rest[blank..].split(|c: char| c.is_whitespace() || c == ';').next().unwrap_or_default();
+    let place = page.span(start + blank, start + blank + token.len());
+    Diagnostic::error(code::SYNTAX, "the node should have ended before this", place).hint(NODE)
+}
+
+const NODE: &str =
+    "a node is a name, values, properties and perhaps a block: name \"value\" key=\"value\" { … }; it ends with its line or a `;`";
 
 fn line_number(page: Page, offset: usize) -> usize {
     page.text.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count()
 }
 
 fn complaint(page: Page, found: &KdlDiagnostic) -> Diagnostic {
-    let message = found.message.clone().unwrap_or_else(|| "this is not KDL".to_string());
-    let hint = found
-        .help
-        .clone()
-        .unwrap_or_else(|| "a node is a name, values, properties and perhaps a block: name \"value\" key=\"value\" { … }".into());
-    Diagnostic::error(code::SYNTAX, message, first_line(page, page.of(found.span))).hint(hint)
+    let place = first_line(page, page.of(found.span));
+    let token = page.under(place);
+    if token.starts_with(|c: char| c.is_ascii_digit()) && !token.contains(char::is_whitespace) {
+        let message = format!("`{token}` is not a number");
+        return Diagnostic::error(code::SYNTAX, message, place).hint(format!("a text stands in quotes: \"{token}\""));
+    }
+    let message = found.message.as_deref().map_or("this is not KDL".to_string(), lower_first);
+    let hint = found.help.clone().unwrap_or_else(|| NODE.to_string());
+    Diagnostic::error(code::SYNTAX, message, place).hint(hint)
+}
+
+fn lower_first(message: &str) -> String {
+    let mut rest = message.chars();
+    rest.next().map(|first| first.to_lowercase().chain(rest).collect()).unwrap_or_default()
 }
 
 /// A span cut at the end of its first line that holds anything.

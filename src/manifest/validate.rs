@@ -96,7 +96,7 @@ impl<'a> Checker<'a> {
                 break;
             };
             seen.add(argument.name, self.page.value(entry).whole);
-            let owner = if grammar.arguments.len() == 1 { grammar.name } else { argument.name };
+            let owner = if grammar.arguments.len() == 1 { kdl.name().value() } else { argument.name };
             arguments.push(self.value(entry, argument.kind, owner));
         }
         arguments
@@ -167,8 +167,8 @@ impl<'a> Checker<'a> {
     fn no_children(&mut self, block: &'a KdlDocument, grammar: &'static Grammar) -> Vec<Node<'a>> {
         if let Some(first) = block.nodes().first() {
             let name = self.page.name(first.name());
-            let message = format!("`{}` holds no nodes", grammar.name);
-            let hint = format!("write it without braces: {}", grammar.example);
+            let message = format!("{} holds no nodes", grammar.title());
+            let hint = format!("write it without braces:{}", shown(grammar.example));
             self.found.push(Diagnostic::error(code::UNKNOWN_NODE, message, name.span).hint(hint));
         }
         Vec::new()
@@ -185,13 +185,13 @@ impl<'a> Checker<'a> {
             .chain(children.map(|child| format!("a node `{}`", child.grammar.name)))
             .collect();
         if !lacking.is_empty() {
-            self.lacks(node, &lacking.join(" and "), grammar.example);
+            self.lacks(node, &lacking.join(" and "), for_example(grammar));
         }
     }
 
-    fn lacks(&mut self, node: &Node<'a>, what: &str, example: &str) {
-        let message = format!("`{}` lacks {what}", node.grammar.name);
-        self.found.push(Diagnostic::error(code::MISSING, message, node.name.span).hint(format!("for example: {example}")));
+    fn lacks(&mut self, node: &Node<'a>, what: &str, hint: String) {
+        let message = format!("{} lacks {what}", node.grammar.title());
+        self.found.push(Diagnostic::error(code::MISSING, message, node.name.span).hint(hint));
     }
 
     /// Applies a node's rules up to the first that is broken: what breaks one often breaks others.
@@ -206,16 +206,18 @@ impl<'a> Checker<'a> {
     }
 
     fn rule(&mut self, rule: &Rule, node: &Node<'a>, seen: &Seen) {
-        let example = node.grammar.example;
+        let grammar = node.grammar;
         match rule {
             Rule::OneOf(what, parts) if parts.iter().all(|part| seen.lacks(part)) => {
-                self.lacks(node, &format!("{what} (one of {})", parts.join(", ")), example);
+                self.lacks(node, &format!("{what} (one of {})", parts.join(", ")), for_example(grammar));
             }
             Rule::OneOf(_, parts) | Rule::AtMostOne(parts) => self.at_most_one(node, parts, seen),
             Rule::Needs(part, needed) if seen.has(part) && seen.lacks(needed) => {
-                self.lacks(node, &format!("`{needed}=`, which `{part}` needs"), example);
+                self.lacks(node, &format!("`{needed}=`, which `{part}` needs"), property_hint(grammar, needed));
             }
-            Rule::Unless(part, other) if seen.lacks(part) && seen.lacks(other) => self.lacks(node, &format!("`{part}=`"), example),
+            Rule::Unless(part, other) if seen.lacks(part) && seen.lacks(other) => {
+                self.lacks(node, &format!("`{part}=`"), for_example(grammar))
+            }
             Rule::Needs(..) | Rule::Unless(..) => {}
             Rule::Excludes(part, others, why) => self.excludes(part, others, why, seen),
         }
@@ -226,7 +228,7 @@ impl<'a> Checker<'a> {
         given.sort_by_key(|part| part.span.offset);
         given.dedup_by_key(|part| part.name);
         let [first, second, ..] = given[..] else { return };
-        let message = format!("`{}` has both `{}` and `{}`", node.grammar.name, first.name, second.name);
+        let message = format!("{} has both `{}` and `{}`", node.grammar.title(), first.name, second.name);
         let hint = "keep one of them";
         self.found.push(Diagnostic::error(code::CONFLICT, message, second.span).also(first.span, "the other one").hint(hint));
     }
@@ -242,11 +244,11 @@ impl<'a> Checker<'a> {
 
     fn too_many(&mut self, entry: &KdlEntry, grammar: &'static Grammar) {
         let message = match grammar.arguments.len() {
-            0 => format!("`{}` takes no value", grammar.name),
-            1 => format!("`{}` takes one value", grammar.name),
-            n => format!("`{}` takes {n} values", grammar.name),
+            0 => format!("{} takes no value", grammar.title()),
+            1 => format!("{} takes one value", grammar.title()),
+            n => format!("{} takes {n} values", grammar.title()),
         };
-        let hint = format!("for example: {}", grammar.example);
+        let hint = for_example(grammar);
         self.found.push(Diagnostic::error(code::TOO_MANY, message, self.page.value(entry).whole).label("one too many").hint(hint));
     }
 
@@ -267,11 +269,11 @@ impl<'a> Checker<'a> {
 
     fn unknown_property(&mut self, key: &Spanned<String>, grammar: &'static Grammar) {
         let hint = match grammar.child(key) {
-            Some(child) => format!("`{key}` is a node of its own, between the braces: {}", child.grammar.example),
-            None if grammar.properties.is_empty() => format!("it has no properties; for example: {}", grammar.example),
+            Some(child) => format!("`{key}` is a node of its own, between the braces:{}", shown(child.grammar.example)),
+            None if grammar.properties.is_empty() => format!("it has no properties; {}", for_example(grammar)),
             None => suggestion(key, grammar.property_names()),
         };
-        let message = format!("`{}` has no property `{key}`", grammar.name);
+        let message = format!("{} has no property `{key}`", grammar.title());
         self.found.push(Diagnostic::error(code::UNKNOWN_PROPERTY, message, key.span).hint(hint));
     }
 
@@ -280,13 +282,23 @@ impl<'a> Checker<'a> {
             Some(property) => format!("`{name}` is a property of the node itself: {name}=… is {}", property.kind.noun()),
             None => suggestion(name, grammar.child_names()),
         };
-        let message = format!("`{name}` is not known in {}", container(grammar));
+        let message = format!("`{name}` is not known in {}", grammar.title());
         self.found.push(Diagnostic::error(code::UNKNOWN_NODE, message, name.span).hint(hint));
     }
 }
 
-fn container(grammar: &Grammar) -> String {
-    if grammar.name.ends_with(".kdl") { grammar.name.to_string() } else { format!("`{}`", grammar.name) }
+/// An example on lines of its own, indented, so that it can be copied.
+fn shown(example: &str) -> String {
+    example.lines().map(|line| format!("\n  {line}")).collect()
+}
+
+fn for_example(grammar: &Grammar) -> String {
+    format!("for example:{}", shown(grammar.example))
+}
+
+fn property_hint(grammar: &Grammar, name: &str) -> String {
+    let doc = grammar.property(name).map_or("", |property| property.doc);
+    format!("add `{name}=`: {doc}")
 }
 
 fn known_child(grammar: &'static Grammar, name: &str) -> Option<(&'static Grammar, Repeat)> {

@@ -82,7 +82,7 @@ const FIELD: Grammar = Grammar {
 const FIELDS: Grammar = Grammar {
     name: "fields",
     doc: "The columns that may be used, with their types; the files may have more.",
-    example: "fields { user_id \"int64\"; event \"string\"; }",
+    example: "fields {\n    user_id \"int64\"\n    event \"string\"\n}",
     free: Some(&FIELD),
     ..Grammar::EMPTY
 };
@@ -90,7 +90,7 @@ const FIELDS: Grammar = Grammar {
 const VIEW: Grammar = Grammar {
     name: "feature-view",
     doc: "A source of rows, with its keys, its time and its fields.",
-    example: "feature-view \"feed_events\" { entity \"user\"; source \"data/feed\"; fields { user_id \"int64\"; }; }",
+    example: "feature-view \"feed_events\" {\n    entity \"user\"\n    source \"data/feed\" partition=\"dt={day}\" timestamp=\"event_timestamp\" unit=\"ms\"\n    fields {\n        user_id \"int64\"\n        event_timestamp \"int64\"\n    }\n}",
     arguments: &[Argument::one("name", Kind::Name, "What services and aggregations call it.")],
     children: &[
         Child::once(&DESCRIPTION),
@@ -108,7 +108,7 @@ const VIEW: Grammar = Grammar {
 pub(super) const FILE: Grammar = Grammar {
     name: "feature_views/*.kdl",
     doc: "Sources of rows, one file each; a file may hold several.",
-    example: "feature-view \"artwork_embeddings\" { source \"data/embeddings.lance\" format=\"lance\"; }",
+    example: "feature-view \"artwork_embeddings\" {\n    source \"data/embeddings.lance\" format=\"lance\"\n}",
     children: &[Child::distinct(&VIEW)],
     ..Grammar::EMPTY
 };

@@ -27,7 +27,7 @@ pub fn text(diagnostics: &[Diagnostic], sources: &Sources, style: Style) -> Stri
     let handler = handler(style);
     let mut drawn = String::new();
     for diagnostic in diagnostics {
-        let snippet = Snippet::new(diagnostic, sources);
+        let snippet = Snippet::new(diagnostic, sources, style.width);
         // Writing to a String does not fail; a span that does not fit its text does, and is drawn as a plain line.
         if handler.render_report(&mut drawn, &snippet).is_err() {
             drawn.push_str(&line(diagnostic, sources));
@@ -93,8 +93,29 @@ fn severity(severity: Severity) -> &'static str {
 
 fn handler(style: Style) -> GraphicalReportHandler {
     let theme = if style.color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    // Long words, such as paths and expressions, stay whole so that they can be copied.
-    GraphicalReportHandler::new_themed(theme).with_width(style.width).with_urls(false).with_break_words(false).without_syntax_highlighting()
+    // Wrapped by `wrapped` below: at spaces only, never within code.
+    GraphicalReportHandler::new_themed(theme).with_width(style.width).with_urls(false).with_wrap_lines(false).without_syntax_highlighting()
+}
+
+/// Breaks prose at spaces to a width. Indented lines are code, and stay as they are so that they can be copied.
+fn wrapped(text: &str, width: usize) -> String {
+    let lines = text.lines().map(|line| if line.starts_with(' ') { line.to_string() } else { wrapped_line(line, width) });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn wrapped_line(line: &str, width: usize) -> String {
+    let mut wrapped = String::new();
+    let mut used = 0;
+    for word in line.split(' ') {
+        let length = word.chars().count();
+        let fits = used + 1 + length <= width;
+        if used > 0 {
+            wrapped.push(if fits { ' ' } else { '\n' });
+        }
+        used = if used > 0 && fits { used + 1 + length } else { length };
+        wrapped.push_str(word);
+    }
+    wrapped
 }
 
 /// Lines without the spaces at their ends, and no empty line last.
@@ -119,7 +140,7 @@ struct Snippet {
 }
 
 impl Snippet {
-    fn new(diagnostic: &Diagnostic, sources: &Sources) -> Self {
+    fn new(diagnostic: &Diagnostic, sources: &Sources, width: usize) -> Self {
         let here = diagnostic.span().source;
         let mut others: Vec<SourceId> = diagnostic.labels.iter().map(|label| label.span.source).filter(|id| *id != here).collect();
         others.dedup();
@@ -129,8 +150,8 @@ impl Snippet {
                 Severity::Error => miette::Severity::Error,
                 Severity::Warning => miette::Severity::Warning,
             },
-            message: diagnostic.message.clone(),
-            hint: diagnostic.hint.clone(),
+            message: wrapped(&diagnostic.message, width.saturating_sub("  × ".len())),
+            hint: diagnostic.hint.as_ref().map(|hint| wrapped(hint, width.saturating_sub("  help: ".len()))),
             source: named(sources, here),
             labels: labels(&diagnostic.labels, sources, here),
             elsewhere: others.into_iter().map(|id| Self::elsewhere(diagnostic, sources, id)).collect(),
@@ -260,6 +281,14 @@ daeda::manifest::unknown-node
         found[0].hint = Some("a rather long hint ".repeat(12));
         let drawn = text(&found, &sources, Style { color: false, width: 60 });
         assert!(drawn.lines().all(|line| line.chars().count() <= 60), "{drawn}");
+    }
+
+    #[test]
+    fn code_in_a_hint_stays_whole() {
+        let (sources, mut found) = example();
+        let code = format!("  source \"data/feed\" {}", "timestamp=\"x\" ".repeat(8).trim_end());
+        found[0].hint = Some(format!("for example, with --replace:\n{code}"));
+        assert!(text(&found, &sources, Style { color: false, width: 60 }).contains(&code));
     }
 
     #[test]

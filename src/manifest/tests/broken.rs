@@ -21,7 +21,7 @@ const MISTAKES: &[(File, &str, &str, &str)] = &[
     (Runtime, "runtime { /* compute }", "syntax", "/*"),
     (Runtime, "runtime { output compression= ; }", "syntax", "="),
     (View, "feature-view \"a\" { source \"x\"; fields { b \"int64\" null=#true; }; }", "syntax", "null"),
-    (Service, "feature-service \"a\" {\n spine s; columns {\n a bool expr=a=b\n }\n}", "syntax", "a"),
+    (Service, "feature-service \"a\" {\n spine s; columns {\n a bool expr=a=b\n }\n}", "syntax", "=b"),
     // unknown node
     (Daedalus, "aset \"a\" { }", "unknown-node", "aset"),
     (Daedalus, "asset \"a\" { opp \"b\" rule=\"c\"; }", "unknown-node", "opp"),
@@ -159,6 +159,15 @@ fn each_mistake_is_said_once_at_its_place() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), MISTAKES.len(), wrong.join("\n"));
+}
+
+#[test]
+#[ignore = "prints what is said about each mistake, to be read"]
+fn what_is_said() {
+    for (file, text, _, _) in MISTAKES {
+        let (sources, found) = check(*file, text);
+        println!("{}\n", crate::report::diagnostics::text(&found, &sources, Default::default()));
+    }
 }
 
 #[test]
