@@ -162,15 +162,6 @@ fn each_mistake_is_said_once_at_its_place() {
 }
 
 #[test]
-#[ignore = "prints what is said about each mistake, to be read"]
-fn what_is_said() {
-    for (file, text, _, _) in MISTAKES {
-        let (sources, found) = check(*file, text);
-        println!("{}\n", crate::report::diagnostics::text(&found, &sources, Default::default()));
-    }
-}
-
-#[test]
 fn every_code_but_one_is_in_the_table() {
     for (code, _) in manifest::CODES {
         let short = code.trim_start_matches("daeda::manifest::");
