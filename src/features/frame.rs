@@ -8,9 +8,10 @@ use super::keyed::{self, Keyed, NO_KEY, Runs};
 use super::rolling::{KernelError, Rolling, WindowSpan};
 use super::sweep::{Fold, Lists, Way, sweep};
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, ListArray, OffsetSizeTrait, PrimitiveArray, UInt32Array};
-use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field};
+use rayon::prelude::*;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -102,32 +103,31 @@ impl<'a> Frame<'a> {
     /// What a fold says for each window, row by row of the spine; `empty` for the rows without a key.
     pub fn scalars<T, F>(&self, fold: &F, empty: Option<T>) -> Vec<Vec<Option<T>>>
     where
-        T: Copy + Send,
+        T: Copy + Send + Sync,
         F: Fold<Column = Vec<Option<T>>>,
     {
-        sweep(self, fold).into_iter().map(|parts| self.scattered(parts, empty)).collect()
+        sweep(self, fold).into_par_iter().map(|parts| self.scattered(parts, empty)).collect()
     }
 
     /// [`Frame::scalars`] as arrays.
     pub fn arrays<P, F>(&self, fold: &F, empty: Option<P::Native>) -> Vec<ArrayRef>
     where
         P: ArrowPrimitiveType,
-        P::Native: Send,
         F: Fold<Column = Vec<Option<P::Native>>>,
     {
-        self.scalars(fold, empty).into_iter().map(|column| Arc::new(PrimitiveArray::<P>::from_iter(column)) as ArrayRef).collect()
+        self.scalars(fold, empty).into_par_iter().map(|column| primitive::<P>(&column)).collect()
     }
 
     /// The values at the positions that a fold picks.
     pub fn picked<F: Fold<Column = Vec<Option<u32>>>>(&self, fold: &F) -> Result<Vec<ArrayRef>, KernelError> {
         let row = |position: u32| self.events.rows[position as usize];
         let column = |picks: Vec<Option<u32>>| self.taken(&picks.into_iter().map(|pick| pick.map(row)).collect());
-        self.scalars(fold, None).into_iter().map(column).collect()
+        self.scalars(fold, None).into_par_iter().map(column).collect()
     }
 
     /// Lists of the values at the positions that a fold picks.
     pub fn picked_lists<F: Fold<Column = Lists>>(&self, fold: &F) -> Result<Vec<ArrayRef>, KernelError> {
-        sweep(self, fold).into_iter().map(|parts| self.list_array(parts)).collect()
+        sweep(self, fold).into_par_iter().map(|parts| self.list_array(parts)).collect()
     }
 
     /// From the order of the runs back to that of the spine.
@@ -160,6 +160,13 @@ impl<'a> Frame<'a> {
     fn taken(&self, rows: &UInt32Array) -> Result<ArrayRef, KernelError> {
         take(self.values()?, rows, None).map_err(|error| self.unfit(error.to_string()))
     }
+}
+
+/// An array of a column, in two plain passes.
+pub fn primitive<P: ArrowPrimitiveType>(column: &[Option<P::Native>]) -> ArrayRef {
+    let values: ScalarBuffer<P::Native> = column.iter().map(|value| value.unwrap_or_default()).collect();
+    let valid = NullBuffer::new(BooleanBuffer::collect_bool(column.len(), |row| column[row].is_some()));
+    Arc::new(PrimitiveArray::<P>::new(values, Some(valid).filter(|valid| valid.null_count() > 0)))
 }
 
 /// The events before they are laid out.

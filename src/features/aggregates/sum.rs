@@ -1,6 +1,6 @@
 //! `sum`: int64 of whole numbers (uint64 of uint64), float64 of floats. A sum that does not fit is an error.
 
-use super::super::frame::Frame;
+use super::super::frame::{Frame, primitive};
 use super::super::rolling::KernelError;
 use super::Aggregate;
 use super::number;
@@ -8,9 +8,7 @@ use super::totals::{FloatTotals, WholeTotals};
 use crate::catalog::aggregate::{Options, Signature};
 use crate::catalog::types::DataType;
 use arrow::array::ArrayRef;
-use arrow::array::PrimitiveArray;
 use arrow::datatypes::{ArrowPrimitiveType, DataType as Arrow, Float64Type, Int64Type, UInt64Type};
-use std::sync::Arc;
 
 pub struct Sum;
 
@@ -66,9 +64,9 @@ where
 
 /// The column, if every sum fits.
 fn fitting<P: ArrowPrimitiveType>(column: Vec<Option<Option<P::Native>>>) -> Option<ArrayRef> {
-    match column.iter().any(|sum| matches!(sum, Some(None))) {
+    match column.contains(&Some(None)) {
         true => None,
-        false => Some(Arc::new(PrimitiveArray::<P>::from_iter(column.into_iter().map(Option::flatten)))),
+        false => Some(primitive::<P>(&column.into_iter().map(Option::flatten).collect::<Vec<_>>())),
     }
 }
 
@@ -83,6 +81,7 @@ mod tests {
     use super::super::super::rolling::{Reach, Rolling, WindowSpan, rolling};
     use super::*;
     use arrow::array::{AsArray, Int64Array, UInt64Array};
+    use std::sync::Arc;
 
     fn summed(values: ArrayRef) -> Result<ArrayRef, KernelError> {
         let keys: [ArrayRef; 1] = [Arc::new(Int64Array::from(vec![1; values.len()]))];
