@@ -7,6 +7,7 @@ pub mod features;
 pub mod manifest;
 pub mod path;
 pub mod report;
+pub mod rules;
 pub mod sample;
 pub mod source;
 pub mod table;

@@ -202,6 +202,25 @@ fn strftime(name: &str) -> &str {
     }
 }
 
+/// The start of the period that a path filled from a pattern names.
+pub fn read_pattern(pattern: &str, cadence: &Cadence, path: &str) -> Option<i64> {
+    let mut format = String::new();
+    let mut rest = pattern;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, tail) = after.split_once('}')?;
+        format.push_str(&before.replace('%', "%%"));
+        format.push_str(strftime(name));
+        rest = tail;
+    }
+    format.push_str(&rest.replace('%', "%%"));
+    let mut parsed = chrono::format::Parsed::new();
+    chrono::format::parse(&mut parsed, path, chrono::format::StrftimeItems::new(&format)).ok()?;
+    let (year, month, day) = (parsed.year()?, parsed.month().unwrap_or(1), parsed.day().unwrap_or(1));
+    let hour = parsed.hour_div_12().zip(parsed.hour_mod_12()).map_or(0, |(half, hour)| half * 12 + hour);
+    let date = parsed.to_naive_date().ok().or_else(|| NaiveDate::from_ymd_opt(year, month, day))?;
+    Some(cadence.instant(date.and_hms_opt(hour, 0, 0)?))
+}
+
 /// The cadence that a path pattern's finest placeholder implies; an error names a placeholder that is not known.
 pub fn pattern_cadence(pattern: &str) -> Result<Option<Every>, String> {
     let mut finest = None;
@@ -283,6 +302,9 @@ mod tests {
         let start = Cadence::utc(Every::Hour).period("2026-02-01T07").unwrap().start;
         assert_eq!(fill("dt={day}/hr={hour}", &Cadence::utc(Every::Hour), start), "dt=2026-02-01/hr=07");
         assert_eq!(fill("{%Y}/{%m}/{%d}", &Cadence::DAILY, start), "2026/02/01");
+        assert_eq!(read_pattern("dt={day}/hr={hour}", &Cadence::utc(Every::Hour), "dt=2026-02-01/hr=07"), Some(start));
+        assert_eq!(read_pattern("{year}/{month}", &Cadence::utc(Every::Month), "2026/02"), Some(start - 7 * HOUR));
+        assert_eq!(read_pattern("dt={day}", &Cadence::DAILY, "dt=yesterday"), None);
         assert_eq!(pattern_cadence("dt={day}"), Ok(Some(Every::Day)));
         assert_eq!(pattern_cadence("{year}/{month}"), Ok(Some(Every::Month)));
         assert_eq!(pattern_cadence("{dya}"), Err("dya".into()));

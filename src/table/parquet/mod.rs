@@ -12,6 +12,6 @@ pub use cache::ColumnCache;
 pub use digest::{Columns, column_digests};
 pub use error::TableError;
 pub use footer::{Footer, columns_of, footer};
-pub use note::{read_note, write_note};
+pub use note::{read_note, schema_of, write_note};
 pub use read::{read_batches, read_columns};
 pub use shards::{Compression, ShardWriter, WriteOptions, WrittenFile};

@@ -6,6 +6,7 @@ use super::error::TableError;
 use super::footer::open;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use std::fs::File;
@@ -18,6 +19,13 @@ pub fn write_note(path: &Path, schema: SchemaRef, key: &str, text: &str) -> Resu
     let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![note])).build();
     let written = ArrowWriter::try_new(file, schema, Some(properties)).and_then(ArrowWriter::close);
     written.map(|_| ()).map_err(|e| TableError::broken(path, e))
+}
+
+/// The Arrow schema of a file.
+pub fn schema_of(path: &Path) -> Result<SchemaRef, TableError> {
+    let file = File::open(path).map_err(|e| TableError::io(path, e))?;
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| TableError::broken(path, e))?;
+    Ok(builder.schema().clone())
 }
 
 /// The text under a key in a file's footer.

@@ -1,0 +1,56 @@
+//! `compile`: publishes a service's operator DAG as JSON, for people and tools. Nothing downstream reads it.
+
+use super::{Draft, RuleKind, Subject, Tell, versions};
+use crate::catalog::dag::{Dag, parameters};
+use crate::engine::action::{Action, Place};
+use crate::engine::check::modified;
+use crate::engine::execute::Made;
+use crate::engine::failure::Failure;
+use crate::engine::observation::{Kind, Observation};
+use crate::engine::record::OutputFile;
+use crate::digest::Digest;
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+
+pub struct Compile;
+
+impl RuleKind for Compile {
+    fn name(&self) -> &'static str {
+        "compile"
+    }
+
+    fn is_unpartitioned(&self) -> bool {
+        true
+    }
+
+    fn draft(&self, subject: &Subject) -> Result<Draft, String> {
+        let mut definition = versions::rules(&subject.dag.operators);
+        definition.extend(parameters(&subject.dag.operators).into_iter().map(|(n, v)| Observation::text(Kind::Parameter, n, v)));
+        definition.push(Observation::text(Kind::Parameter, "service", &subject.dag.service));
+        definition.push(Observation::text(Kind::Parameter, "version", subject.dag.version.to_string()));
+        let order = subject.dag.operators.iter().map(|o| o.id.as_str()).collect::<Vec<_>>().join(", ");
+        definition.push(Observation::text(Kind::Parameter, "operators", order));
+        let directory = format!("_daeda/compile/{}", subject.asset.name);
+        Ok(Draft {
+            definition,
+            requests: vec![],
+            reads: vec![],
+            spec: serde_json::to_value(subject.dag).map_err(|e| e.to_string())?,
+            place: Place { root: subject.site.output_root.clone(), directory },
+        })
+    }
+
+    fn run(&self, action: &Action, staging: &Path, _tell: Tell) -> Result<Made, Failure> {
+        let dag: Dag = serde_json::from_value(action.spec.clone()).map_err(|e| Failure::permanent(e.to_string()))?;
+        let text = serde_json::to_string_pretty(&dag).map_err(|e| Failure::permanent(e.to_string()))?;
+        let path = staging.join("dag.json");
+        fs::write(&path, &text).map_err(|e| Failure::io("cannot write dag.json", &e))?;
+        let written = fs::metadata(&path).map_err(|e| Failure::io("cannot write dag.json", &e))?;
+        let file = OutputFile { name: "dag.json".into(), size: written.len(), digest: Digest::of(text.as_bytes()), modified: modified(&written) };
+        let mut made = Made { files: vec![file], ..Made::default() };
+        made.metadata.insert("operators".into(), json!(dag.operators.len()));
+        made.metadata.insert("dag".into(), action.spec.clone());
+        Ok(made)
+    }
+}

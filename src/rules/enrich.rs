@@ -1,0 +1,293 @@
+//! `enrich`: looks embeddings up and pools them onto a skeleton partition, shard by shard.
+//!
+//! Invariants: the partition is never whole in memory; rows keep their order; what the metadata says of the result comes from the
+//! footers of the files that were written.
+
+use super::failures::{of_lance, of_table};
+use super::operators::{contract_schema, sink};
+use super::skeleton::{definition, output_files, place, sources, write_options};
+use super::source::SourceSpec;
+use super::world::Ask;
+use super::{Draft, RuleKind, Subject, Tell};
+use crate::catalog::dag::{Embed, Kind as Does, Operator, Sink, Stage};
+use crate::catalog::types::DataType;
+use crate::engine::action::Action;
+use crate::engine::execute::{Made, Progress};
+use crate::engine::failure::{Failure, FailureKind};
+use crate::features::arrow_type::arrow_type;
+use crate::features::embed::{Asked, Matrix, look_up, pool};
+use crate::table::lance::Dataset;
+use crate::table::listing::parquet_files;
+use crate::table::parquet::{ShardWriter, WriteOptions, footer, read_batches, schema_of};
+use crate::table::vectors::{VectorError, VectorFile};
+use arrow::array::{Array, ArrayRef, Int64Array, ListArray, RecordBatch};
+use arrow::datatypes::{DataType as Arrow, Field, Schema};
+use half::f16;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub struct Enrich;
+
+/// Skeleton rows that are worked on at once.
+const BATCH_ROWS: usize = 4096;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct EnrichSpec {
+    /// The skeleton's partition; its digest is observed.
+    input: PathBuf,
+    operators: Vec<Operator>,
+    sources: BTreeMap<String, SourceSpec>,
+    write: WriteOptions,
+    /// For people.
+    output_path: String,
+    partition: String,
+}
+
+impl RuleKind for Enrich {
+    fn name(&self) -> &'static str {
+        "enrich"
+    }
+
+    fn draft(&self, subject: &Subject) -> Result<Draft, String> {
+        let (key, period) = subject.partition.ok_or("rule `enrich` needs an asset with partitions")?;
+        let operators = subject.dag.stage(Stage::Enrich);
+        if operators.is_empty() {
+            return Err(format!("service `{}` embeds nothing, so there is nothing to enrich: remove the op", subject.dag.service));
+        }
+        let skeleton = subject.inputs.iter().find(|(_, rule, _)| rule == "skeleton");
+        let (input_op, _, input) = skeleton.ok_or("rule `enrich` works on a skeleton: say needs=\"skeleton\"")?;
+        let place = place(subject, &subject.site.enriched_output_root, key, period);
+        let write = write_options(&subject.catalog.runtime);
+        let sources = sources(subject, &operators);
+        let spec = EnrichSpec {
+            input: input.path(),
+            write: write.clone(),
+            output_path: subject.site.root.name(&place.path()),
+            partition: key.to_string(),
+            sources: sources.clone(),
+            operators: operators.clone(),
+        };
+        Ok(Draft {
+            definition: definition(&operators, &write),
+            requests: requests(&operators, &sources),
+            reads: vec![input_op.clone()],
+            spec: serde_json::to_value(&spec).map_err(|e| e.to_string())?,
+            place,
+        })
+    }
+
+    fn run(&self, action: &Action, staging: &Path, tell: Tell) -> Result<Made, Failure> {
+        let spec: EnrichSpec = serde_json::from_value(action.spec.clone()).map_err(|e| Failure::permanent(e.to_string()))?;
+        Enrichment::open(&spec, staging, tell)?.run()
+    }
+}
+
+fn requests(operators: &[Operator], sources: &BTreeMap<String, SourceSpec>) -> Vec<crate::engine::action::Request> {
+    let mut columns: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for embed in embeds(operators) {
+        let read = columns.entry(&embed.store.view).or_default();
+        for column in [&embed.store.key, &embed.store.vector] {
+            if !read.contains(column) {
+                read.push(column.clone());
+            }
+        }
+    }
+    let ask = |(view, columns): (&str, Vec<String>)| Some(Ask::Lance { source: sources.get(view)?.clone(), columns }.request());
+    columns.into_iter().filter_map(ask).collect()
+}
+
+fn embeds(operators: &[Operator]) -> impl Iterator<Item = &Embed> {
+    operators.iter().filter_map(|o| match &o.does {
+        Does::Embed(embed) => Some(embed),
+        _ => None,
+    })
+}
+
+/// One run of the rule.
+struct Enrichment<'a> {
+    spec: &'a EnrichSpec,
+    staging: &'a Path,
+    tell: Tell<'a>,
+    inputs: Vec<PathBuf>,
+    rows: u64,
+    contract: Sink,
+    stores: HashMap<String, Vectors>,
+    asked: Asked,
+}
+
+/// The vectors of one store that this partition needs, and the row of each key.
+struct Vectors {
+    file: VectorFile,
+    rows: HashMap<i64, u32>,
+}
+
+impl Matrix for Vectors {
+    fn width(&self) -> usize {
+        self.file.width()
+    }
+
+    fn row_of(&self, key: i64) -> Option<usize> {
+        self.rows.get(&key).map(|row| *row as usize)
+    }
+
+    fn vector(&self, row: usize) -> &[f16] {
+        self.file.vector(row)
+    }
+}
+
+impl<'a> Enrichment<'a> {
+    fn open(spec: &'a EnrichSpec, staging: &'a Path, tell: Tell<'a>) -> Result<Self, Failure> {
+        let listed = parquet_files(&spec.input).map_err(|e| Failure::io(&spec.input.display().to_string(), &e))?;
+        let inputs = listed.ok_or_else(|| Failure::transient(format!("{} is gone", spec.input.display())))?;
+        let mut rows = 0;
+        for input in &inputs {
+            rows += footer(input).map_err(of_table)?.rows;
+        }
+        let contract = spec.operators.iter().find_map(|o| match &o.does {
+            Does::Sink(sink) => Some(sink.clone()),
+            _ => None,
+        });
+        let contract = contract.ok_or_else(|| Failure::permanent("the service has no contract"))?;
+        let mut run = Self { spec, staging, tell, inputs, rows, contract, stores: HashMap::new(), asked: Asked::default() };
+        for embed in embeds(&spec.operators) {
+            run.open_store(embed)?;
+        }
+        Ok(run)
+    }
+
+    /// Reads the vectors of a store that any of its embeddings needs.
+    fn open_store(&mut self, embed: &Embed) -> Result<(), Failure> {
+        let name = store_name(embed);
+        if self.stores.contains_key(&name) {
+            return Ok(());
+        }
+        let source = self.spec.sources.get(&embed.store.view);
+        let source = source.ok_or_else(|| Failure::permanent(format!("no source for view `{}`", embed.store.view)))?;
+        let dataset = Dataset::open(&source.path, &source.lance_pin()).map_err(of_lance)?;
+        let addresses = dataset.addresses(&embed.store.key).map_err(of_lance)?;
+        let wanted = self.wanted(&name)?;
+        let width = match &embed.data_type {
+            DataType::Vector(_, width) => *width as usize,
+            other => return Err(Failure::permanent(format!("an embedding is a vector, and `{}` is {other}", embed.name))),
+        };
+        let tell = |done, total| (self.tell)(Progress { message: format!("reading vectors of {}", source.shown), done, total });
+        let directory = self.staging.parent().unwrap_or(self.staging);
+        let file = VectorFile::read(&dataset, &addresses, &embed.store.vector, width, &wanted, directory, &tell).map_err(of_vectors)?;
+        let rows = file.keys().iter().enumerate().map(|(row, key)| (*key, row as u32)).collect();
+        self.stores.insert(name, Vectors { file, rows });
+        Ok(())
+    }
+
+    /// The keys that rows ask of a store, sorted, each once.
+    fn wanted(&self, store: &str) -> Result<Vec<i64>, Failure> {
+        let mut wanted: HashSet<i64> = HashSet::new();
+        let columns: Vec<(String, Arrow)> =
+            embeds(&self.spec.operators).filter(|e| store_name(e) == store).map(|e| (e.input.clone(), input_type(e))).collect();
+        for input in &self.inputs {
+            for batch in read_batches(input, &columns, BATCH_ROWS).map_err(of_table)? {
+                for column in batch.map_err(of_table)?.columns() {
+                    wanted.extend(keys_of(column).into_iter().flat_map(|keys| keys.iter().flatten().collect::<Vec<_>>()));
+                }
+            }
+        }
+        let mut wanted: Vec<i64> = wanted.into_iter().collect();
+        wanted.sort_unstable();
+        Ok(wanted)
+    }
+
+    fn run(mut self) -> Result<Made, Failure> {
+        let schema = Arc::new(contract_schema(&self.contract));
+        let names: Vec<String> = embeds(&self.spec.operators).map(|e| e.name.clone()).collect();
+        let mut writer = ShardWriter::new(self.staging, schema, self.spec.write.clone(), names.clone());
+        let mut done = 0;
+        for input in self.inputs.clone() {
+            let columns = self.columns_of(&input)?;
+            for batch in read_batches(&input, &columns, BATCH_ROWS).map_err(of_table)? {
+                (self.tell)(Progress { message: "pooling and writing".into(), done, total: self.rows });
+                let rows = self.embed(batch.map_err(of_table)?)?;
+                done += rows.num_rows() as u64;
+                writer.write(sink(&rows, &self.contract)?).map_err(of_table)?;
+            }
+        }
+        let files = writer.finish().map_err(of_table)?;
+        let mut made = Made { files: output_files(&files), ..Made::default() };
+        self.describe(&mut made, names)?;
+        Ok(made)
+    }
+
+    /// All columns of a skeleton file, of the types it has.
+    fn columns_of(&self, input: &Path) -> Result<Vec<(String, Arrow)>, Failure> {
+        let schema = schema_of(input).map_err(of_table)?;
+        Ok(schema.fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect())
+    }
+
+    fn embed(&mut self, batch: RecordBatch) -> Result<RecordBatch, Failure> {
+        let mut fields: Vec<Arc<Field>> = batch.schema().fields().iter().cloned().collect();
+        let mut columns = batch.columns().to_vec();
+        for embed in embeds(&self.spec.operators) {
+            let matrix = &self.stores[&store_name(embed)];
+            let input = batch.column_by_name(&embed.input).ok_or_else(|| Failure::permanent(format!("the skeleton has no column `{}`", embed.input)))?;
+            let any = input.as_any();
+            let vectors = match (embed.pool, any.downcast_ref::<Int64Array>(), any.downcast_ref::<ListArray>()) {
+                (None, Some(keys), _) => look_up(keys, matrix, &mut self.asked),
+                (Some(by), _, Some(lists)) => pool(lists, by, matrix, &mut self.asked),
+                _ => return Err(Failure::permanent(format!("`{}` is not what `{}` is looked up by", embed.input, embed.name))),
+            };
+            fields.push(Arc::new(Field::new(&embed.name, vectors.data_type().clone(), true)));
+            columns.push(vectors);
+        }
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|e| Failure::permanent(e.to_string()))
+    }
+
+    /// Metadata from the footers of what was written.
+    fn describe(&self, made: &mut Made, embedding_columns: Vec<String>) -> Result<(), Failure> {
+        let (mut rows, mut columns) = (0, Vec::new());
+        for file in &made.files {
+            let footer = footer(&self.staging.join(&file.name)).map_err(of_table)?;
+            rows += footer.rows;
+            columns = footer.columns;
+        }
+        let mut say = |name: &str, value| drop(made.metadata.insert(name.into(), value));
+        say("rows", json!(rows));
+        say("columns", json!(columns.len()));
+        say("schema", json!(columns));
+        say("embedding_columns", json!(embedding_columns));
+        say("output_path", json!(self.spec.output_path));
+        say("partition", json!(self.spec.partition));
+        say("ids", json!(self.asked.keys));
+        say("ids_not_found", json!(self.asked.not_found));
+        Ok(())
+    }
+}
+
+/// Embeddings of one dataset and column share their vectors.
+fn store_name(embed: &Embed) -> String {
+    format!("{}.{}", embed.store.view, embed.store.vector)
+}
+
+fn input_type(embed: &Embed) -> Arrow {
+    let key = DataType::Int64;
+    arrow_type(&if embed.pool.is_some() { key.list() } else { key })
+}
+
+/// The keys in a column of keys or of lists of keys.
+fn keys_of(column: &ArrayRef) -> Option<Int64Array> {
+    let any = column.as_any();
+    let flat = any.downcast_ref::<Int64Array>().cloned();
+    flat.or_else(|| {
+        let lists = any.downcast_ref::<ListArray>()?;
+        let (start, end) = (lists.value_offsets().first()?, lists.value_offsets().last()?);
+        lists.values().slice(*start as usize, (end - start) as usize).as_any().downcast_ref::<Int64Array>().cloned()
+    })
+}
+
+fn of_vectors(error: VectorError) -> Failure {
+    match error {
+        VectorError::Lance(error) => of_lance(error),
+        VectorError::Io(error) => Failure::io("vectors cannot be kept beside the output", &error),
+        VectorError::Width { .. } => Failure::new(FailureKind::Permanent, error.to_string()),
+    }
+}

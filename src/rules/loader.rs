@@ -1,0 +1,173 @@
+//! Reads what the scans of one action need: each file once, with the columns that any scan takes of it.
+//!
+//! Invariants: rows of a scan come in canonical order (time, created, file, row); a row whose time is null or outside its partition's
+//! period is an error that says where.
+
+use super::failures::of_table;
+use super::skeleton::SkeletonSpec;
+use super::source::{PeriodFiles, SourceSpec};
+use super::Tell;
+use crate::catalog::calendar::Period;
+use crate::catalog::dag::{Kind, Scan, ScanColumn};
+use crate::catalog::model::TimeColumn;
+use crate::engine::execute::Progress;
+use crate::engine::failure::Failure;
+use crate::features::arrow_type::arrow_type;
+use crate::features::time::instants;
+use crate::table::listing::parquet_files;
+use crate::table::parquet::read_columns;
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_empty_array};
+use arrow::compute::{SortColumn, concat, lexsort_to_indices, take_record_batch};
+use arrow::datatypes::{Field, Schema};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The columns in memory, by file and name in the file.
+pub struct Loader<'a> {
+    spec: &'a SkeletonSpec,
+    columns: HashMap<PathBuf, HashMap<String, ArrayRef>>,
+    rows: HashMap<PathBuf, usize>,
+    /// How many periods within reach have no file, by view.
+    pub absent: BTreeMap<String, usize>,
+}
+
+/// What is read of one file.
+struct FileRead {
+    path: PathBuf,
+    view: String,
+    period: Option<Period>,
+    columns: BTreeMap<String, ScanColumn>,
+    time: Option<TimeColumn>,
+}
+
+impl<'a> Loader<'a> {
+    /// Reads everything that the scans of an action take.
+    pub fn open(spec: &'a SkeletonSpec, tell: Tell) -> Result<Self, Failure> {
+        let mut loader = Self { spec, columns: HashMap::new(), rows: HashMap::new(), absent: BTreeMap::new() };
+        let reads = loader.reads()?;
+        tell(Progress { message: format!("reading {} files", reads.len()), done: 0, total: spec.operators.len() as u64 });
+        let read: Result<Vec<_>, Failure> = reads.par_iter().map(|read| Ok((read.path.clone(), load(read, spec)?))).collect();
+        for (path, batch) in read? {
+            loader.rows.insert(path.clone(), batch.num_rows());
+            let named = batch.schema().fields().iter().map(|f| f.name().clone()).zip(batch.columns().iter().cloned()).collect();
+            loader.columns.insert(path, named);
+        }
+        Ok(loader)
+    }
+
+    fn source(&self, view: &str) -> Result<&'a SourceSpec, Failure> {
+        self.spec.sources.get(view).ok_or_else(|| Failure::permanent(format!("no source for view `{view}`")))
+    }
+
+    fn files(&self, scan: &Scan) -> Result<Vec<PeriodFiles>, Failure> {
+        let source = self.source(&scan.view)?;
+        let range = SourceSpec::range(scan.reach, self.spec.period);
+        source.periods(range, &|directory: &Path| parquet_files(directory)).map_err(|e| Failure::io(&source.shown, &e))
+    }
+
+    fn reads(&mut self) -> Result<Vec<FileRead>, Failure> {
+        let mut reads: BTreeMap<PathBuf, FileRead> = BTreeMap::new();
+        let mut absent: BTreeSet<(String, PathBuf)> = BTreeSet::new();
+        for scan in self.scans() {
+            for period in self.files(scan)? {
+                let Some(files) = period.files else {
+                    absent.insert((scan.view.clone(), period.directory));
+                    continue;
+                };
+                for path in files {
+                    let view = scan.view.clone();
+                    let new = || FileRead { path: path.clone(), view, period: period.period, columns: BTreeMap::new(), time: None };
+                    let read = reads.entry(path.clone()).or_insert_with(new);
+                    read.columns.extend(scan.columns.iter().map(|c| (c.physical.clone(), c.clone())));
+                    read.time = scan.time.clone();
+                }
+            }
+        }
+        for (view, _) in absent {
+            *self.absent.entry(view).or_insert(0) += 1;
+        }
+        Ok(reads.into_values().collect())
+    }
+
+    fn scans(&self) -> impl Iterator<Item = &'a Scan> + use<'a> {
+        self.spec.operators.iter().filter_map(|o| match &o.does {
+            Kind::Scan(scan) => Some(scan),
+            _ => None,
+        })
+    }
+
+    /// The rows of a scan in canonical order, columns under the view's names.
+    pub fn scan(&self, scan: &Scan) -> Result<RecordBatch, Failure> {
+        let files: Vec<PathBuf> = self.files(scan)?.into_iter().filter_map(|p| p.files).flatten().collect();
+        let columns: Result<Vec<ArrayRef>, Failure> = scan.columns.iter().map(|c| self.column(c, &files)).collect();
+        let fields: Vec<Field> = scan.columns.iter().map(|c| Field::new(&c.name, arrow_type(&c.data_type), true)).collect();
+        let rows = files.iter().filter_map(|f| self.rows.get(f)).sum();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns?, &options);
+        in_order(batch.map_err(|e| Failure::permanent(format!("view `{}`: {e}", scan.view)))?, scan)
+    }
+
+    fn column(&self, column: &ScanColumn, files: &[PathBuf]) -> Result<ArrayRef, Failure> {
+        let missing = |f: &PathBuf| Failure::transient(format!("{} appeared while the op ran", f.display()));
+        let of = |f: &PathBuf| self.columns.get(f).and_then(|c| c.get(&column.physical)).ok_or_else(|| missing(f));
+        let parts: Result<Vec<&ArrayRef>, Failure> = files.iter().map(of).collect();
+        let parts: Vec<&dyn Array> = parts?.into_iter().map(|a| a.as_ref()).collect();
+        match parts.as_slice() {
+            [] => Ok(new_empty_array(&arrow_type(&column.data_type))),
+            parts => concat(parts).map_err(|e| Failure::permanent(format!("column `{}`: {e}", column.name))),
+        }
+    }
+}
+
+fn load(read: &FileRead, spec: &SkeletonSpec) -> Result<RecordBatch, Failure> {
+    let wanted: Vec<_> = read.columns.values().map(|c| (c.physical.clone(), arrow_type(&c.data_type))).collect();
+    let batch = read_columns(&read.path, &wanted).map_err(of_table)?;
+    if let Some(time) = &read.time {
+        check_times(read, time, &batch, spec)?;
+    }
+    Ok(batch)
+}
+
+/// Every time is there and, in a partitioned source, inside its partition's period.
+fn check_times(read: &FileRead, time: &TimeColumn, batch: &RecordBatch, spec: &SkeletonSpec) -> Result<(), Failure> {
+    let Some(column) = read.columns.values().find(|c| c.name == time.name).and_then(|c| batch.column_by_name(&c.physical)) else {
+        return Ok(());
+    };
+    let file = spec.sources.get(&read.view).map_or_else(|| read.path.display().to_string(), |s| format!("{}/{}", s.shown, s.file_name(&read.path)));
+    let place = format!("view `{}`, file {file}, column `{}`", read.view, time.name);
+    if column.null_count() > 0 {
+        let row = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or_default();
+        let count = column.null_count();
+        return Err(Failure::permanent(format!("{place}: {count} rows have no timestamp, the first is row {row}; every event needs one")));
+    }
+    let Some(period) = read.period else { return Ok(()) };
+    let times = instants(column, time.unit, time.unit).map_err(|e| Failure::permanent(format!("{place}: {e}")))?;
+    let unit = i128::from(time.unit.per_second());
+    let (start, end) = (i128::from(period.start) * unit, i128::from(period.end) * unit);
+    let outside = |t: &i64| !(start..end).contains(&(i128::from(*t) * 1000));
+    let Some(row) = times.iter().position(outside) else { return Ok(()) };
+    let count = times.iter().filter(|t| outside(t)).count();
+    let hint = "write them into the partition of their time, or correct `unit`";
+    Err(Failure::permanent(format!("{place}: {count} rows lie outside their partition's period, the first is row {row} with {}; {hint}", times[row])))
+}
+
+/// Sorts rows by (time, created), equal ones as they were read: by file and row. Most sources are in order already.
+fn in_order(batch: RecordBatch, scan: &Scan) -> Result<RecordBatch, Failure> {
+    let names = scan.time.iter().map(|t| &t.name).chain(&scan.created);
+    let keys: Vec<ArrayRef> = names.filter_map(|name| batch.column_by_name(name).cloned()).collect();
+    if keys.is_empty() || is_in_order(&keys, scan) {
+        return Ok(batch);
+    }
+    // The row number makes the order total, whatever the sort does with equals.
+    let ordinal: ArrayRef = Arc::new(UInt32Array::from_iter_values(0..batch.num_rows() as u32));
+    let sort: Vec<SortColumn> = keys.into_iter().chain([ordinal]).map(|values| SortColumn { values, options: None }).collect();
+    let sorted = lexsort_to_indices(&sort, None).and_then(|indices| take_record_batch(&batch, &indices));
+    sorted.map_err(|e| Failure::permanent(format!("view `{}` cannot be sorted: {e}", scan.view)))
+}
+
+fn is_in_order(keys: &[ArrayRef], scan: &Scan) -> bool {
+    let (Some(time), [only]) = (&scan.time, keys) else { return false };
+    instants(only, time.unit, time.unit).is_ok_and(|times| times.is_sorted())
+}

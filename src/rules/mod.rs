@@ -1,0 +1,118 @@
+//! Rule kinds: how an op of an asset becomes an action, and how that action runs; and the world they observe.
+//!
+//! Knows nothing of the terminal or of KDL. Invariants: what a rule's action reads is what it asked the world about; the registry below is
+//! the one list of kinds, and tests run over all of it.
+
+mod compile;
+mod enrich;
+mod failures;
+mod loader;
+mod operators;
+mod records;
+mod skeleton;
+mod source;
+mod versions;
+mod world;
+
+pub use records::TableRecords;
+pub use source::SourceSpec;
+pub use world::TableWorld;
+
+use crate::catalog::aggregate::Signature;
+use crate::catalog::calendar::Period;
+use crate::catalog::dag::Dag;
+use crate::catalog::model::{Asset, Catalog, Op};
+use crate::engine::action::{Action, Place, Request};
+use crate::engine::execute::{Made, Progress};
+use crate::engine::failure::{Failure, FailureKind};
+use crate::engine::observation::Observation;
+use crate::path::Root;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Tells how far a running action is.
+pub type Tell<'a> = &'a (dyn Fn(Progress) + Sync);
+
+/// A kind of rule.
+pub trait RuleKind: Sync {
+    /// As the manifest writes it.
+    fn name(&self) -> &'static str;
+
+    /// One action for the whole asset, rather than one per partition.
+    fn is_unpartitioned(&self) -> bool {
+        false
+    }
+
+    /// What makes an action of this kind: its definition, what it asks the world, what it runs by.
+    fn draft(&self, subject: &Subject) -> Result<Draft, String>;
+
+    /// Runs an action into an empty directory.
+    fn run(&self, action: &Action, staging: &Path, tell: Tell) -> Result<Made, Failure>;
+}
+
+/// The kinds there are.
+pub static REGISTRY: &[&dyn RuleKind] = &[&compile::Compile, &skeleton::Skeleton, &enrich::Enrich];
+
+/// Names that the manifest may write, `command` included, which this version cannot build yet.
+pub const NAMES: &[&str] = &["compile", "skeleton", "enrich", "command"];
+
+pub fn by_name(name: &str) -> Option<&'static dyn RuleKind> {
+    REGISTRY.iter().copied().find(|rule| rule.name() == name)
+}
+
+/// The aggregates that services may use, for the catalog.
+pub fn aggregates() -> Vec<&'static dyn Signature> {
+    crate::features::aggregates::REGISTRY.iter().map(|a| *a as &dyn Signature).collect()
+}
+
+/// Where a workspace reads and writes.
+#[derive(Debug, Clone)]
+pub struct Site {
+    pub root: Root,
+    pub output_root: PathBuf,
+    pub enriched_output_root: PathBuf,
+}
+
+/// What a draft is made from.
+pub struct Subject<'a> {
+    pub catalog: &'a Catalog,
+    pub site: &'a Site,
+    pub asset: &'a Asset,
+    pub op: &'a Op,
+    pub dag: &'a Dag,
+    /// The partition's key and period; none where the action is for the whole asset.
+    pub partition: Option<(&'a str, Period)>,
+    /// Where the ops that this one needs publish, by op.
+    pub inputs: &'a [(String, String, Place)],
+}
+
+/// An action without what every kind has alike.
+pub struct Draft {
+    pub definition: Vec<Observation>,
+    pub requests: Vec<Request>,
+    /// Names of sibling ops whose output is read, as opposed to those that only come first.
+    pub reads: Vec<String>,
+    pub spec: Value,
+    pub place: Place,
+}
+
+/// Runs an action here. Unknown kinds cannot be planned, so one here is a bug.
+pub fn run(action: &Action, staging: &Path, tell: Tell) -> Result<Made, Failure> {
+    match by_name(&action.rule) {
+        Some(rule) => rule.run(action, staging, tell),
+        None => Err(Failure::new(FailureKind::Bug, format!("no rule kind `{}`", action.rule))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_a_name_of_the_manifest_and_found_by_it() {
+        for rule in REGISTRY {
+            assert!(NAMES.contains(&rule.name()));
+            assert_eq!(by_name(rule.name()).map(|r| r.name()), Some(rule.name()));
+        }
+    }
+}

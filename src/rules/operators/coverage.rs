@@ -1,0 +1,47 @@
+//! Coverage: keeps the rows for whose key a store holds a vector. Only the store's keys are read.
+
+use super::{column, keep_mask};
+use crate::catalog::dag::StoreRef;
+use crate::engine::failure::Failure;
+use crate::rules::failures::of_lance;
+use crate::rules::source::SourceSpec;
+use crate::table::lance::{Addresses, Dataset};
+use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use std::collections::{BTreeMap, HashMap};
+
+/// The keys of each store, scanned once per action.
+#[derive(Default)]
+pub struct Coverages {
+    stores: HashMap<String, Addresses>,
+}
+
+impl Coverages {
+    pub fn keep(
+        &mut self,
+        rows: &RecordBatch,
+        store: &StoreRef,
+        name: &str,
+        sources: &BTreeMap<String, SourceSpec>,
+    ) -> Result<RecordBatch, Failure> {
+        if !self.stores.contains_key(&store.view) {
+            self.stores.insert(store.view.clone(), addresses(store, sources)?);
+        }
+        let known = &self.stores[&store.view];
+        let keys = int64_keys(column(rows, name)?)?;
+        let mask: BooleanArray = keys.iter().map(|key| Some(key.is_some_and(|key| known.contains(key)))).collect();
+        keep_mask(rows, &mask)
+    }
+}
+
+fn addresses(store: &StoreRef, sources: &BTreeMap<String, SourceSpec>) -> Result<Addresses, Failure> {
+    let source = sources.get(&store.view).ok_or_else(|| Failure::permanent(format!("no source for view `{}`", store.view)))?;
+    Dataset::open(&source.path, &source.lance_pin()).and_then(|dataset| dataset.addresses(&store.key)).map_err(of_lance)
+}
+
+/// Keys of any integer type, as the store's are.
+pub fn int64_keys(array: &ArrayRef) -> Result<Int64Array, Failure> {
+    let keys = cast(array, &DataType::Int64).map_err(super::arrow_failure)?;
+    keys.as_any().downcast_ref::<Int64Array>().cloned().ok_or_else(|| Failure::permanent("a store's key is an integer"))
+}

@@ -1,0 +1,158 @@
+//! `skeleton`: the source layer of a service for one period. Spine, joins, rolling aggregates, filters and the contract, as Parquet.
+
+use super::loader::Loader;
+use super::operators::Machine;
+use super::source::SourceSpec;
+use super::world::{Ask, Read};
+use super::{Draft, RuleKind, Subject, Tell, versions};
+use crate::catalog::calendar::{Period, partition_directory};
+use crate::catalog::dag::{ArrowUdf, Kind as Does, Operator, Stage, flatten, parameters};
+use crate::catalog::model::Runtime;
+use crate::engine::action::{Action, Place};
+use crate::engine::execute::{Made, Progress};
+use crate::engine::failure::Failure;
+use crate::engine::observation::{Kind, Observation};
+use crate::engine::record::OutputFile;
+use crate::table::parquet::{Compression, ShardWriter, WriteOptions, WrittenFile};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub struct Skeleton;
+
+/// What a skeleton action runs by.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SkeletonSpec {
+    /// From the partition's key, which is in the action's name.
+    pub period: Period,
+    pub operators: Vec<Operator>,
+    /// By view. Where data lies is no parameter: what lies there is observed.
+    pub sources: BTreeMap<String, SourceSpec>,
+    pub write: WriteOptions,
+    /// For people.
+    pub output_path: String,
+}
+
+impl RuleKind for Skeleton {
+    fn name(&self) -> &'static str {
+        "skeleton"
+    }
+
+    fn draft(&self, subject: &Subject) -> Result<Draft, String> {
+        let (key, period) = subject.partition.ok_or("rule `skeleton` needs an asset with partitions")?;
+        let operators = subject.dag.stage(Stage::Skeleton);
+        let place = place(subject, &subject.site.output_root, key, period);
+        let write = write_options(&subject.catalog.runtime);
+        let sources = sources(subject, &operators);
+        let requests = requests(subject, &operators, &sources, period);
+        let output_path = subject.site.root.name(&place.path());
+        let definition = definition(&operators, &write);
+        let spec = SkeletonSpec { period, operators, sources, write, output_path };
+        let spec = serde_json::to_value(&spec).map_err(|e| e.to_string())?;
+        Ok(Draft { definition, requests, reads: vec![], spec, place })
+    }
+
+    fn run(&self, action: &Action, staging: &Path, tell: Tell) -> Result<Made, Failure> {
+        let spec: SkeletonSpec = serde_json::from_value(action.spec.clone()).map_err(|e| Failure::permanent(e.to_string()))?;
+        let loader = Loader::open(&spec, tell)?;
+        let mut machine = Machine::new(&spec, &loader);
+        for (number, operator) in spec.operators.iter().enumerate() {
+            tell(Progress { message: operator.id.clone(), done: number as u64, total: spec.operators.len() as u64 });
+            machine.step(operator)?;
+        }
+        let batch = machine.result()?;
+        let mut writer = ShardWriter::new(staging, batch.schema(), spec.write.clone(), vec![]);
+        let rows = batch.num_rows();
+        let columns = batch.num_columns();
+        writer.write(batch).map_err(super::failures::of_table)?;
+        let files = writer.finish().map_err(super::failures::of_table)?;
+        let mut made = Made { files: output_files(&files), ..Made::default() };
+        made.metadata.insert("rows".into(), json!(rows));
+        made.metadata.insert("columns".into(), json!(columns));
+        made.metadata.insert("output_path".into(), json!(spec.output_path));
+        made.metadata.insert("steps".into(), json!(machine.steps));
+        made.metadata.insert("absent_periods".into(), json!(loader.absent));
+        Ok(made)
+    }
+}
+
+pub fn output_files(files: &[WrittenFile]) -> Vec<OutputFile> {
+    let of = |f: &WrittenFile| OutputFile { name: f.name.clone(), size: f.size, digest: f.digest, modified: f.modified };
+    files.iter().map(of).collect()
+}
+
+/// Everything that operators and the writer are told, as observations.
+pub fn definition(operators: &[Operator], write: &WriteOptions) -> Vec<Observation> {
+    let mut named = parameters(operators);
+    flatten("write", &serde_json::to_value(write).unwrap_or(Value::Null), &mut named);
+    let mut definition = versions::rules(operators);
+    definition.extend(named.into_iter().map(|(name, value)| Observation::text(Kind::Parameter, name, value)));
+    definition
+}
+
+pub fn write_options(runtime: &Runtime) -> WriteOptions {
+    let compression = match runtime.compression.as_str() {
+        "none" => Compression::None,
+        "snappy" => Compression::Snappy,
+        "lz4" => Compression::Lz4,
+        _ => Compression::Zstd(runtime.level.unwrap_or(1) as u32),
+    };
+    WriteOptions { compression, row_group_rows: runtime.row_group_rows, shard_rows: runtime.shard_rows }
+}
+
+/// Where an op publishes a partition: as its `output` says, or `<asset>/dt=<key>` below the root.
+pub fn place(subject: &Subject, root: &Path, key: &str, period: Period) -> Place {
+    let Some(pattern) = &subject.op.output else {
+        return Place { root: root.into(), directory: format!("{}/{}", subject.asset.name, partition_directory(key)) };
+    };
+    let roots = [("{output-root}", &subject.site.output_root), ("{enriched-output-root}", &subject.site.enriched_output_root)];
+    let chosen = roots.iter().find_map(|(name, path)| Some((path.to_path_buf(), pattern.strip_prefix(name)?.trim_start_matches('/'))));
+    let (root, rest) = chosen.unwrap_or((subject.site.root.path().to_path_buf(), pattern.as_str()));
+    let named = rest.replace("{asset}", &subject.asset.name).replace("{op}", &subject.op.name).replace("{partition}", key);
+    let cadence = subject.asset.partitions.as_ref().and_then(|name| subject.catalog.partitions.get(name)).map(|p| p.cadence);
+    let directory = crate::catalog::calendar::fill(&named, &cadence.unwrap_or(crate::catalog::calendar::Cadence::DAILY), period.start);
+    Place { root, directory }
+}
+
+/// The views that operators read, by name.
+pub fn sources(subject: &Subject, operators: &[Operator]) -> BTreeMap<String, SourceSpec> {
+    let views = operators.iter().filter_map(|operator| match &operator.does {
+        Does::Scan(scan) => Some(&scan.view),
+        Does::ArrowUdf(ArrowUdf::Coverage { store, .. }) => Some(&store.view),
+        Does::Embed(embed) => Some(&embed.store.view),
+        _ => None,
+    });
+    let found = views.filter_map(|name| subject.catalog.views.get(name));
+    found.map(|view| (view.name.clone(), SourceSpec::of(view, &subject.site.root))).collect()
+}
+
+/// One question per view: the files and columns of every scan's reach, and the stores' keys. Only the spine's own period is required.
+fn requests(
+    subject: &Subject,
+    operators: &[Operator],
+    sources: &BTreeMap<String, SourceSpec>,
+    period: Period,
+) -> Vec<crate::engine::action::Request> {
+    let spine = subject.asset.service.as_ref().map(|s| s.spine.name.clone()).unwrap_or_default();
+    let mut reads: BTreeMap<&str, Vec<Read>> = BTreeMap::new();
+    let mut stores: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for operator in operators {
+        match &operator.does {
+            Does::Scan(scan) => {
+                let columns = scan.columns.iter().map(|c| c.physical.clone()).collect();
+                reads.entry(&scan.view).or_default().push(Read { range: SourceSpec::range(scan.reach, period), columns });
+            }
+            Does::ArrowUdf(ArrowUdf::Coverage { store, .. }) => {
+                stores.insert(&store.view, vec![store.key.clone()]);
+            }
+            _ => {}
+        }
+    }
+    let parquet = reads.into_iter().filter_map(|(view, reads)| {
+        let required = (view == spine).then_some(period);
+        Some(Ask::Parquet { source: sources.get(view)?.clone(), reads, required }.request())
+    });
+    let lance = stores.into_iter().filter_map(|(view, columns)| Some(Ask::Lance { source: sources.get(view)?.clone(), columns }.request()));
+    parquet.chain(lance).collect()
+}

@@ -1,0 +1,116 @@
+//! Where a view's data lies, as an action carries it: enough for a worker to find the files of every period within reach.
+//!
+//! Invariant: the world that observes and the worker that reads find files through the same functions, so that what is read is what
+//! was observed.
+
+use crate::catalog::calendar::{Cadence, Period, fill, read_pattern};
+use crate::catalog::dag::Reach;
+use crate::catalog::declaration::Format;
+use crate::catalog::model::{Layout, Pin, Place, View};
+use crate::path::{Root, slashed};
+use crate::table::lance;
+use crate::table::listing;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceSpec {
+    /// `feature_view/<name>`.
+    pub name: String,
+    /// As the manifest writes it, for messages.
+    pub shown: String,
+    pub path: PathBuf,
+    pub layout: Option<LayoutSpec>,
+    /// The start of the first period that can hold data.
+    pub first: Option<i64>,
+    pub pin: PinSpec,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayoutSpec {
+    pub pattern: String,
+    pub cadence: Cadence,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PinSpec {
+    #[default]
+    Latest,
+    Tag(String),
+    Version(u64),
+}
+
+/// The files of one period, or of an unpartitioned source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PeriodFiles {
+    /// `None` for an unpartitioned source.
+    pub key: Option<String>,
+    pub period: Option<Period>,
+    pub directory: PathBuf,
+    /// `None` where there is no such directory.
+    pub files: Option<Vec<PathBuf>>,
+}
+
+impl SourceSpec {
+    pub fn of(view: &View, root: &Root) -> Self {
+        let shown = match &view.place {
+            Place::Path(path) => path.clone(),
+            Place::Asset(asset) => format!("asset {asset}"),
+        };
+        let layout = view.layout.as_ref().map(|Layout { pattern, cadence }| LayoutSpec { pattern: pattern.clone(), cadence: *cadence });
+        let pin = match &view.pin {
+            Pin::Latest => PinSpec::Latest,
+            Pin::Tag(tag) => PinSpec::Tag(tag.clone()),
+            Pin::Version(version) => PinSpec::Version(*version),
+        };
+        debug_assert!(view.format == Format::Lance || pin == PinSpec::Latest);
+        Self { name: view.asset_name(), path: root.join(&shown), shown, layout, first: view.first, pin }
+    }
+
+    /// The range of instants that a reach covers around a target period; no start means from the first period on.
+    pub fn range(reach: Reach, target: Period) -> (Option<i64>, i64) {
+        match reach {
+            Reach::Whole => (None, i64::MAX),
+            Reach::Lifetime { ahead } => (None, target.end.saturating_add(ahead)),
+            Reach::Around { back, ahead } => (Some(target.start.saturating_sub(back)), target.end.saturating_add(ahead)),
+        }
+    }
+
+    /// The periods with their files that overlap a range, oldest first; one without a key for an unpartitioned source.
+    pub fn periods(&self, range: (Option<i64>, i64), list: &dyn Fn(&Path) -> io::Result<Option<Vec<PathBuf>>>) -> io::Result<Vec<PeriodFiles>> {
+        let Some(layout) = &self.layout else {
+            return Ok(vec![PeriodFiles { key: None, period: None, directory: self.path.clone(), files: list(&self.path)? }]);
+        };
+        let Some(first) = self.first.or_else(|| self.earliest(layout)) else { return Ok(Vec::new()) };
+        let start = range.0.unwrap_or(first).max(first);
+        let periods = layout.cadence.periods(Period { start, end: range.1 });
+        let of = |period: Period| {
+            let directory = self.path.join(fill(&layout.pattern, &layout.cadence, period.start));
+            let files = list(&directory)?;
+            Ok(PeriodFiles { key: Some(layout.cadence.key_at(period.start)), period: Some(period), directory, files })
+        };
+        periods.map(of).collect()
+    }
+
+    /// The earliest period whose directory is there.
+    fn earliest(&self, layout: &LayoutSpec) -> Option<i64> {
+        let depth = layout.pattern.split('/').filter(|part| !part.is_empty()).count();
+        let found = listing::directories(&self.path, depth);
+        found.iter().filter_map(|path| read_pattern(&layout.pattern, &layout.cadence, &slashed(path))).min()
+    }
+
+    /// A file's name below the source: what listings and messages call it.
+    pub fn file_name(&self, path: &Path) -> String {
+        slashed(path.strip_prefix(&self.path).unwrap_or(path))
+    }
+
+    pub fn lance_pin(&self) -> lance::Pin {
+        match &self.pin {
+            PinSpec::Latest => lance::Pin::Latest,
+            PinSpec::Tag(tag) => lance::Pin::Tag(tag.clone()),
+            PinSpec::Version(version) => lance::Pin::Version(*version),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The workspace: finds and reads the files, resolves them into a catalog and settings, and makes graphs of actions for targets.
+//!
+//! Knows nothing of how anything runs. Invariant: a [`Workspace`] that loads without errors can be planned without further checks.
+
+mod graph;
+mod load;
+mod settings;
+mod target;
+
+pub use graph::{PlanError, graph};
+pub use load::{LoadError, Loaded, find, load};
+pub use settings::{Origin, Overrides, Setting, Settings};
+pub use target::{Keys, Target, TargetError, parse_target};
+
+use crate::catalog::model::Catalog;
+use crate::path::Root;
+use crate::rules::Site;
+use std::path::PathBuf;
+
+/// A workspace that has loaded without errors.
+#[derive(Debug)]
+pub struct Workspace {
+    pub root: Root,
+    pub catalog: Catalog,
+    pub settings: Settings,
+}
+
+impl Workspace {
+    /// Where caches and history are kept. Deleting it costs time, never correctness.
+    pub fn state_directory(&self) -> PathBuf {
+        self.root.join(".daeda")
+    }
+
+    /// Where actions read and write.
+    pub fn site(&self) -> Site {
+        Site {
+            root: self.root.clone(),
+            output_root: self.root.join(&self.settings.output_root.value),
+            enriched_output_root: self.root.join(&self.settings.enriched_output_root.value),
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Settings: the manifest's `config`, overridden by profile, environment and `--set`, each value with where it came from.
+//!
+//! Precedence, weakest first: default, file, profile, environment (`DAEDA_OUTPUT_ROOT`), `--set output-root=…`.
+
+use crate::catalog::declaration::{ManifestDecl, SettingsDecl, Text};
+use crate::catalog::quantity::Size;
+use crate::source::{Diagnostic, Span, Spanned, suggestion};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What a command line and its environment say.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    pub profile: Option<String>,
+    /// `--set KEY=VALUE`, in the order given.
+    pub set: Vec<(String, String)>,
+    /// Environment variables.
+    pub environment: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    Default,
+    File,
+    Profile(String),
+    Environment(String),
+    Set,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File => f.write_str("Daedalus.kdl"),
+            Self::Profile(name) => write!(f, "profile {name}"),
+            Self::Environment(variable) => write!(f, "environment {variable}"),
+            Self::Set => f.write_str("--set"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting<T> {
+    pub value: T,
+    pub origin: Origin,
+}
+
+impl<T> Setting<T> {
+    fn default(value: T) -> Self {
+        Self { value, origin: Origin::Default }
+    }
+}
+
+/// The effective configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub runtime: Setting<String>,
+    pub aggregations: Setting<String>,
+    pub feature_views: Setting<String>,
+    pub feature_services: Setting<String>,
+    pub output_root: Setting<String>,
+    pub enriched_output_root: Setting<String>,
+    pub cpus: Setting<u64>,
+    pub memory: Setting<Size>,
+    pub object_store: Setting<Size>,
+    pub replace_max: Setting<Option<u64>>,
+}
+
+/// The names of the settings, as `--set` and the environment write them.
+pub const NAMES: [&str; 10] = [
+    "runtime",
+    "aggregations",
+    "feature-views",
+    "feature-services",
+    "output-root",
+    "enriched-output-root",
+    "resources.cpus",
+    "resources.memory",
+    "resources.object-store",
+    "replace-max",
+];
+
+/// What is wrong with an override.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingsError {
+    /// In a file: has a place.
+    InFile(Diagnostic),
+    /// On the command line or in the environment.
+    Outside(String),
+}
+
+impl Settings {
+    /// `machine` is what there is at most: (cpus, bytes of memory).
+    pub fn resolve(manifest: &ManifestDecl, overrides: &Overrides, machine: (u64, u64)) -> Result<Self, SettingsError> {
+        let mut settings = Self::defaults(machine);
+        settings.apply(&manifest.settings, Origin::File, overrides)?;
+        if let Some(name) = overrides.profile.as_deref() {
+            let profile = manifest.profiles.iter().find(|p| p.name.value == name);
+            let known = manifest.profiles.iter().map(|p| p.name.value.as_str());
+            let unknown = || SettingsError::Outside(format!("there is no profile `{name}`; {}", suggestion(name, known)));
+            settings.apply(&profile.ok_or_else(unknown)?.settings, Origin::Profile(name.into()), overrides)?;
+        }
+        for name in NAMES {
+            let variable = format!("DAEDA_{}", name.to_uppercase().replace(['-', '.'], "_"));
+            if let Some(value) = overrides.environment.get(&variable) {
+                settings.set(name, value, Origin::Environment(variable))?;
+            }
+        }
+        for (name, value) in &overrides.set {
+            settings.set(name, value, Origin::Set)?;
+        }
+        settings.cpus.value = settings.cpus.value.min(machine.0);
+        settings.memory.value.bytes = settings.memory.value.bytes.min(machine.1);
+        Ok(settings)
+    }
+
+    fn defaults(machine: (u64, u64)) -> Self {
+        Self {
+            runtime: Setting::default("config/training/runtime.kdl".into()),
+            aggregations: Setting::default("config/training/aggregations.kdl".into()),
+            feature_views: Setting::default("feature_views".into()),
+            feature_services: Setting::default("feature_services".into()),
+            output_root: Setting::default("data/training_output".into()),
+            enriched_output_root: Setting::default("data/training_output_enriched".into()),
+            cpus: Setting::default(machine.0),
+            memory: Setting::default(Size { bytes: machine.1 }),
+            object_store: Setting::default(Size { bytes: 12 << 30 }),
+            replace_max: Setting::default(None),
+        }
+    }
+
+    fn apply(&mut self, declared: &SettingsDecl, origin: Origin, overrides: &Overrides) -> Result<(), SettingsError> {
+        let texts = [
+            (&declared.runtime, &mut self.runtime),
+            (&declared.aggregations, &mut self.aggregations),
+            (&declared.feature_views, &mut self.feature_views),
+            (&declared.feature_services, &mut self.feature_services),
+            (&declared.output_root, &mut self.output_root),
+            (&declared.enriched_output_root, &mut self.enriched_output_root),
+        ];
+        for (text, setting) in texts {
+            if let Some(text) = text {
+                *setting = Setting { value: read_text(text, overrides)?, origin: origin.clone() };
+            }
+        }
+        if let Some(cpus) = &declared.resources.cpus {
+            self.cpus = Setting { value: cpus.value, origin: origin.clone() };
+        }
+        if let Some(memory) = &declared.resources.memory {
+            self.memory = Setting { value: memory.value, origin: origin.clone() };
+        }
+        if let Some(store) = &declared.resources.object_store {
+            self.object_store = Setting { value: store.value, origin: origin.clone() };
+        }
+        if let Some(max) = &declared.replace_max {
+            self.replace_max = Setting { value: Some(max.value), origin };
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, name: &str, value: &str, origin: Origin) -> Result<(), SettingsError> {
+        let text = |setting: &mut Setting<String>, origin| *setting = Setting { value: value.into(), origin };
+        match name.strip_prefix("training.").unwrap_or(name) {
+            "runtime" => text(&mut self.runtime, origin),
+            "aggregations" => text(&mut self.aggregations, origin),
+            "feature-views" => text(&mut self.feature_views, origin),
+            "feature-services" => text(&mut self.feature_services, origin),
+            "output-root" => text(&mut self.output_root, origin),
+            "enriched-output-root" => text(&mut self.enriched_output_root, origin),
+            "resources.cpus" => self.cpus = Setting { value: number(name, value)?, origin },
+            "resources.memory" => self.memory = Setting { value: size(name, value)?, origin },
+            "resources.object-store" => self.object_store = Setting { value: size(name, value)?, origin },
+            "replace-max" => self.replace_max = Setting { value: Some(number(name, value)?), origin },
+            _ => return Err(SettingsError::Outside(format!("there is no setting `{name}`; {}", suggestion(name, NAMES)))),
+        }
+        Ok(())
+    }
+
+    /// Name, value and origin of each, for people.
+    pub fn rows(&self) -> Vec<(&'static str, String, String)> {
+        let texts =
+            [&self.runtime, &self.aggregations, &self.feature_views, &self.feature_services, &self.output_root, &self.enriched_output_root];
+        let mut rows: Vec<_> = NAMES.into_iter().zip(texts).map(|(name, s)| (name, s.value.clone(), s.origin.to_string())).collect();
+        rows.push((NAMES[6], self.cpus.value.to_string(), self.cpus.origin.to_string()));
+        rows.push((NAMES[7], self.memory.value.to_string(), self.memory.origin.to_string()));
+        rows.push((NAMES[8], self.object_store.value.to_string(), self.object_store.origin.to_string()));
+        let max = self.replace_max.value.map_or("none".into(), |n| n.to_string());
+        rows.push((NAMES[9], max, self.replace_max.origin.to_string()));
+        rows
+    }
+}
+
+fn read_text(text: &Spanned<Text>, overrides: &Overrides) -> Result<String, SettingsError> {
+    match &text.value {
+        Text::Literal(value) => Ok(value.clone()),
+        Text::Env(variable) => overrides.environment.get(variable).cloned().ok_or_else(|| SettingsError::InFile(unset(variable, text.span))),
+    }
+}
+
+fn unset(variable: &str, span: Span) -> Diagnostic {
+    let message = format!("the environment has no variable `{variable}`");
+    Diagnostic::error("daeda::workspace::unset-variable", message, span).hint(format!("set it: export {variable}=…"))
+}
+
+fn number(name: &str, value: &str) -> Result<u64, SettingsError> {
+    let number = value.parse().ok().filter(|n| *n > 0);
+    number.ok_or_else(|| SettingsError::Outside(format!("{name} is a whole number of at least 1, not `{value}`")))
+}
+
+fn size(name: &str, value: &str) -> Result<Size, SettingsError> {
+    Size::parse(value).ok_or_else(|| SettingsError::Outside(format!("{name} is a size such as 16GiB, not `{value}`")))
+}
+
+/// What this machine has: (cpus, bytes of memory).
+pub fn machine() -> (u64, u64) {
+    let cpus = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = text.lines().find_map(|l| l.strip_prefix("MemTotal:")).and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
+    (cpus, total.map_or(8 << 30, |kib| kib * 1024))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(overrides: &Overrides) -> Result<Settings, SettingsError> {
+        Settings::resolve(&ManifestDecl::default(), overrides, (4, 8 << 30))
+    }
+
+    #[test]
+    fn the_command_line_beats_the_environment() {
+        let mut overrides = Overrides::default();
+        overrides.environment.insert("DAEDA_OUTPUT_ROOT".into(), "from_env".into());
+        assert_eq!(resolve(&overrides).unwrap().output_root.origin.to_string(), "environment DAEDA_OUTPUT_ROOT");
+        overrides.set.push(("output-root".into(), "from_set".into()));
+        assert_eq!(resolve(&overrides).unwrap().output_root.value, "from_set");
+    }
+
+    #[test]
+    fn the_envelope_is_cut_to_the_machine() {
+        let overrides = Overrides { set: vec![("resources.cpus".into(), "64".into())], ..Overrides::default() };
+        assert_eq!(resolve(&overrides).unwrap().cpus.value, 4);
+    }
+
+    #[test]
+    fn a_mistyped_setting_is_refused_with_the_right_one() {
+        let overrides = Overrides { set: vec![("outputroot".into(), "x".into())], ..Overrides::default() };
+        let Err(SettingsError::Outside(message)) = resolve(&overrides) else { panic!("refused") };
+        assert!(message.contains("`output-root`"), "{message}");
+    }
+}
