@@ -2,5 +2,6 @@
 
 pub mod catalog;
 pub mod digest;
+pub mod features;
 pub mod path;
 pub mod source;
