@@ -9,4 +9,6 @@ pub mod evaluate;
 #[cfg(test)]
 mod interpret;
 mod lowering;
+#[cfg(test)]
+mod oracle_tests;
 mod udf;
