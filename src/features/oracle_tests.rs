@@ -161,15 +161,12 @@ fn agree(expr: &Expr, rows: &Rows) -> Result<(), TestCaseError> {
     let own = expr.nullable_type(&type_of, &[]).unwrap_or_else(|error| panic!("{expr}: {error}"));
     let own = own.unwrap_or(DataType::Bool);
     let expected = interpreted(expr, rows);
-    let found = match value(&batch, expr, &arrow_type(&own)) {
-        Ok(array) => Some(values_of(&array, &own)),
-        Err(EvaluateError::Row { message, .. }) => {
-            eprintln!("REFUSED {expr}: {message}");
-            None
-        }
-        Err(error) => panic!("{expr}: {error}"),
+    let (found, message) = match value(&batch, expr, &arrow_type(&own)) {
+        Ok(array) => (Some(values_of(&array, &own)), String::new()),
+        Err(EvaluateError::Row { message, .. }) => (None, message),
+        Err(error) => panic!("{error}"),
     };
-    prop_assert_eq!(&found, &expected, "{}", expr);
+    prop_assert_eq!(&found, &expected, "{} {}", expr, message);
     if own == DataType::Bool
         && let Some(expected) = expected
     {
@@ -393,7 +390,7 @@ fn expressions() -> BoxedStrategy<Expr> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(std::env::var("EXPR_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(400)))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) })]
 
     #[test]
     fn polars_agrees_with_the_interpreter(expr in expressions(), rows in rows()) {

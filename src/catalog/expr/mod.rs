@@ -35,7 +35,6 @@ pub use functions::Function;
 pub use literal::Scalar;
 pub use parse::parse;
 pub use place::{Place, Placed};
-pub use typing::common_type;
 
 use super::types::DataType;
 use serde::{Deserialize, Serialize};
