@@ -11,3 +11,4 @@ pub mod rules;
 pub mod sample;
 pub mod source;
 pub mod table;
+pub mod workspace;

@@ -97,8 +97,13 @@ pub enum Reach {
     /// All of an unpartitioned source.
     Whole,
     /// From the view's first period on, and so far beyond the target period's end.
-    Lifetime { ahead: i64 },
-    Around { back: i64, ahead: i64 },
+    Lifetime {
+        ahead: i64,
+    },
+    Around {
+        back: i64,
+        ahead: i64,
+    },
 }
 
 impl Reach {

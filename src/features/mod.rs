@@ -1,6 +1,6 @@
 //! Features: point-in-time joins and rolling windows, computed on Arrow arrays by native kernels.
 //!
-//! Knows nothing of files, manifests, or other engines: rows come in as arrays in canonical order, results go out as arrays with
+//! Knows nothing of files or manifests: rows come in as arrays in canonical order, results go out as arrays with
 //! one row per spine row. Invariants: no kernel sees an event at or after a row's instant (labels, which look forward, see none at or
 //! before it), no spine row is dropped, merged or moved, and the result is the same for any number of threads.
 //!
@@ -14,20 +14,33 @@
 //! | `neighbours` | equal values before and after each event |
 //! | `aggregates` | one file per aggregate, and their registry |
 //! | `rolling`, `as_of`, `latest` | the entrances |
+//! | `embed`, `pool` | embeddings: looked up, and pooled over lists |
+//! | `evaluate` | expressions over rows, lowered to Polars through `bridge` |
+//! | `time` | instants of different units in one |
 
 pub mod aggregates;
 pub mod arrow_type;
 pub mod as_of;
+pub mod bridge;
 mod codes;
+pub mod embed;
+pub mod evaluate;
 mod frame;
+#[cfg(test)]
+mod interpret;
 pub mod keyed;
 pub mod latest;
+mod lowering;
 mod neighbours;
+#[cfg(test)]
+mod oracle_tests;
 pub mod pool;
 #[cfg(test)]
 mod reference;
 pub mod rolling;
 mod sweep;
 mod tiles;
+pub mod time;
 #[cfg(test)]
 mod trials;
+mod udf;

@@ -21,7 +21,8 @@ pub fn optional_instants(column: &ArrayRef, own: TimeUnit, unit: TimeUnit) -> Re
     let numbers = cast(column, &DataType::Int64).map_err(|e| e.to_string())?;
     let numbers = numbers.as_any().downcast_ref::<Int64Array>().ok_or("a time is no 64-bit number")?;
     let factor = unit.per_second() / own.per_second();
-    let scaled = |value: Option<i64>| value.map(|v| v.checked_mul(factor).ok_or_else(|| format!("time {v} is too far from 1970"))).transpose();
+    let scaled =
+        |value: Option<i64>| value.map(|v| v.checked_mul(factor).ok_or_else(|| format!("time {v} is too far from 1970"))).transpose();
     numbers.iter().map(scaled).collect()
 }
 

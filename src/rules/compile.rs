@@ -2,13 +2,13 @@
 
 use super::{Draft, RuleKind, Subject, Tell, versions};
 use crate::catalog::dag::{Dag, parameters};
+use crate::digest::Digest;
 use crate::engine::action::{Action, Place};
 use crate::engine::check::modified;
 use crate::engine::execute::Made;
 use crate::engine::failure::Failure;
 use crate::engine::observation::{Kind, Observation};
 use crate::engine::record::OutputFile;
-use crate::digest::Digest;
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -47,7 +47,8 @@ impl RuleKind for Compile {
         let path = staging.join("dag.json");
         fs::write(&path, &text).map_err(|e| Failure::io("cannot write dag.json", &e))?;
         let written = fs::metadata(&path).map_err(|e| Failure::io("cannot write dag.json", &e))?;
-        let file = OutputFile { name: "dag.json".into(), size: written.len(), digest: Digest::of(text.as_bytes()), modified: modified(&written) };
+        let file =
+            OutputFile { name: "dag.json".into(), size: written.len(), digest: Digest::of(text.as_bytes()), modified: modified(&written) };
         let mut made = Made { files: vec![file], ..Made::default() };
         made.metadata.insert("operators".into(), json!(dag.operators.len()));
         made.metadata.insert("dag".into(), action.spec.clone());

@@ -229,7 +229,9 @@ impl<'a> Enrichment<'a> {
         let mut columns = batch.columns().to_vec();
         for embed in embeds(&self.spec.operators) {
             let matrix = &self.stores[&store_name(embed)];
-            let input = batch.column_by_name(&embed.input).ok_or_else(|| Failure::permanent(format!("the skeleton has no column `{}`", embed.input)))?;
+            let input = batch
+                .column_by_name(&embed.input)
+                .ok_or_else(|| Failure::permanent(format!("the skeleton has no column `{}`", embed.input)))?;
             let any = input.as_any();
             let vectors = match (embed.pool, any.downcast_ref::<Int64Array>(), any.downcast_ref::<ListArray>()) {
                 (None, Some(keys), _) => look_up(keys, matrix, &mut self.asked),

@@ -3,10 +3,10 @@
 //! Invariants: rows of a scan come in canonical order (time, created, file, row); a row whose time is null or outside its partition's
 //! period is an error that says where.
 
+use super::Tell;
 use super::failures::of_table;
 use super::skeleton::SkeletonSpec;
 use super::source::{PeriodFiles, SourceSpec};
-use super::Tell;
 use crate::catalog::calendar::Period;
 use crate::catalog::dag::{Kind, Scan, ScanColumn};
 use crate::catalog::model::TimeColumn;
@@ -135,7 +135,10 @@ fn check_times(read: &FileRead, time: &TimeColumn, batch: &RecordBatch, spec: &S
     let Some(column) = read.columns.values().find(|c| c.name == time.name).and_then(|c| batch.column_by_name(&c.physical)) else {
         return Ok(());
     };
-    let file = spec.sources.get(&read.view).map_or_else(|| read.path.display().to_string(), |s| format!("{}/{}", s.shown, s.file_name(&read.path)));
+    let file = spec
+        .sources
+        .get(&read.view)
+        .map_or_else(|| read.path.display().to_string(), |s| format!("{}/{}", s.shown, s.file_name(&read.path)));
     let place = format!("view `{}`, file {file}, column `{}`", read.view, time.name);
     if column.null_count() > 0 {
         let row = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or_default();
@@ -150,7 +153,10 @@ fn check_times(read: &FileRead, time: &TimeColumn, batch: &RecordBatch, spec: &S
     let Some(row) = times.iter().position(outside) else { return Ok(()) };
     let count = times.iter().filter(|t| outside(t)).count();
     let hint = "write them into the partition of their time, or correct `unit`";
-    Err(Failure::permanent(format!("{place}: {count} rows lie outside their partition's period, the first is row {row} with {}; {hint}", times[row])))
+    Err(Failure::permanent(format!(
+        "{place}: {count} rows lie outside their partition's period, the first is row {row} with {}; {hint}",
+        times[row]
+    )))
 }
 
 /// Sorts rows by (time, created), equal ones as they were read: by file and row. Most sources are in order already.

@@ -79,7 +79,11 @@ impl SourceSpec {
     }
 
     /// The periods with their files that overlap a range, oldest first; one without a key for an unpartitioned source.
-    pub fn periods(&self, range: (Option<i64>, i64), list: &dyn Fn(&Path) -> io::Result<Option<Vec<PathBuf>>>) -> io::Result<Vec<PeriodFiles>> {
+    pub fn periods(
+        &self,
+        range: (Option<i64>, i64),
+        list: &dyn Fn(&Path) -> io::Result<Option<Vec<PathBuf>>>,
+    ) -> io::Result<Vec<PeriodFiles>> {
         let Some(layout) = &self.layout else {
             return Ok(vec![PeriodFiles { key: None, period: None, directory: self.path.clone(), files: list(&self.path)? }]);
         };

@@ -45,10 +45,16 @@ impl Ask {
 
 type Listed = Option<Vec<PathBuf>>;
 
+/// Each period within any reach, with the columns that are read of it, by key.
+type Wanted = BTreeMap<Option<String>, (PeriodFiles, BTreeSet<String>)>;
+
+/// The fragments of a dataset's columns.
+type Fragments = HashMap<(PathBuf, Vec<String>), BTreeMap<String, String>>;
+
 pub struct TableWorld {
     columns: ColumnCache,
     listed: Mutex<HashMap<PathBuf, Listed>>,
-    fragments: Mutex<HashMap<(PathBuf, Vec<String>), BTreeMap<String, String>>>,
+    fragments: Mutex<Fragments>,
 }
 
 impl TableWorld {
@@ -85,9 +91,8 @@ impl TableWorld {
         Ok(observations)
     }
 
-    /// Each period within any reach, with the columns that are read of it.
-    fn wanted(&self, source: &SourceSpec, reads: &[Read], look: Look) -> io::Result<BTreeMap<Option<String>, (PeriodFiles, BTreeSet<String>)>> {
-        let mut wanted: BTreeMap<Option<String>, (PeriodFiles, BTreeSet<String>)> = BTreeMap::new();
+    fn wanted(&self, source: &SourceSpec, reads: &[Read], look: Look) -> io::Result<Wanted> {
+        let mut wanted = Wanted::new();
         // Two reads of one build must not see two listings.
         let fresh: Mutex<HashMap<PathBuf, Listed>> = Mutex::default();
         let list = |directory: &Path| {
@@ -107,12 +112,7 @@ impl TableWorld {
         Ok(wanted)
     }
 
-    fn require(
-        &self,
-        source: &SourceSpec,
-        periods: &BTreeMap<Option<String>, (PeriodFiles, BTreeSet<String>)>,
-        required: Option<Period>,
-    ) -> Result<(), Unobservable> {
+    fn require(&self, source: &SourceSpec, periods: &Wanted, required: Option<Period>) -> Result<(), Unobservable> {
         let overlaps = |p: &PeriodFiles| match (p.period, required) {
             (None, _) => true,
             (Some(period), Some(required)) => period.start < required.end && required.start < period.end,
@@ -194,7 +194,9 @@ fn listing<'a>(source: &SourceSpec, periods: impl Iterator<Item = &'a PeriodFile
 
 fn unobservable(source: &SourceSpec, error: TableError) -> Unobservable {
     match &error {
-        TableError::Io { error: e, .. } if e.kind() == io::ErrorKind::NotFound => Unobservable::Blocked(format!("{}: {error}", source.name)),
+        TableError::Io { error: e, .. } if e.kind() == io::ErrorKind::NotFound => {
+            Unobservable::Blocked(format!("{}: {error}", source.name))
+        }
         _ => Unobservable::Broken(format!("{}: {error}", source.name)),
     }
 }

@@ -23,7 +23,10 @@ pub enum VectorError {
     Lance(LanceError),
     Io(io::Error),
     /// The column does not hold float16 vectors of the expected width.
-    Width { expected: usize, found: usize },
+    Width {
+        expected: usize,
+        found: usize,
+    },
 }
 
 /// Vectors taken from Lance at once.

@@ -65,11 +65,13 @@ impl Builder<'_> {
         let mut planned: Planned = BTreeMap::new();
         for op in ops {
             let rule = rules::by_name(&op.rule);
-            let not_yet = || PlanError::NotYet(format!("op `{}.{}`: this version cannot build the rule kind `{}`", asset.name, op.name, op.rule));
+            let not_yet =
+                || PlanError::NotYet(format!("op `{}.{}`: this version cannot build the rule kind `{}`", asset.name, op.name, op.rule));
             let rule = rule.ok_or_else(not_yet)?;
             let own = partition.filter(|_| !rule.is_unpartitioned());
             let id = ActionId { asset: asset.name.clone(), op: op.name.clone(), key: own.map(|(key, _)| key.to_string()) };
-            let needed = op.needs.iter().filter_map(|n| planned.get(n.as_str()).map(|(rule, place, _)| (n.clone(), rule.clone(), place.clone())));
+            let needed =
+                op.needs.iter().filter_map(|n| planned.get(n.as_str()).map(|(rule, place, _)| (n.clone(), rule.clone(), place.clone())));
             let inputs: Vec<(String, String, Place)> = needed.collect();
             let subject = Subject { catalog: &self.workspace.catalog, site: &self.site, asset, op, dag, partition: own, inputs: &inputs };
             let draft = rule.draft(&subject).map_err(|why| PlanError::Invalid(format!("op `{}.{}`: {why}", asset.name, op.name)))?;

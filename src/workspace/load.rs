@@ -17,8 +17,13 @@ const MANIFEST: &str = "Daedalus.kdl";
 /// Why a workspace could not even be read.
 #[derive(Debug)]
 pub enum LoadError {
-    NotFound { from: PathBuf },
-    Io { path: PathBuf, error: io::Error },
+    NotFound {
+        from: PathBuf,
+    },
+    Io {
+        path: PathBuf,
+        error: io::Error,
+    },
     /// A profile, variable or `--set` that is wrong.
     Settings(String),
 }
@@ -39,7 +44,8 @@ pub fn find(from: &Path) -> Result<PathBuf, LoadError> {
 
 /// Reads and resolves the workspace in a directory.
 pub fn load(directory: &Path, overrides: &Overrides) -> Result<Loaded, LoadError> {
-    let mut reader = Reader { root: Root::new(directory), sources: Sources::default(), found: Vec::new(), declared: Declarations::default() };
+    let mut reader =
+        Reader { root: Root::new(directory), sources: Sources::default(), found: Vec::new(), declared: Declarations::default() };
     let id = reader.read(&directory.join(MANIFEST))?;
     let (manifest, found) = manifest::daedalus(&reader.sources, id);
     reader.found.extend(found);

@@ -193,7 +193,9 @@ impl Settings {
 fn read_text(text: &Spanned<Text>, overrides: &Overrides) -> Result<String, SettingsError> {
     match &text.value {
         Text::Literal(value) => Ok(value.clone()),
-        Text::Env(variable) => overrides.environment.get(variable).cloned().ok_or_else(|| SettingsError::InFile(unset(variable, text.span))),
+        Text::Env(variable) => {
+            overrides.environment.get(variable).cloned().ok_or_else(|| SettingsError::InFile(unset(variable, text.span)))
+        }
     }
 }
 

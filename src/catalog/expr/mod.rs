@@ -8,8 +8,8 @@
 //!
 //! * **Names** are columns, case-sensitive, in double quotes where they are no plain words. Strings are in single quotes.
 //! * **Null** follows SQL's three-valued logic in `AND`, `OR`, `NOT`, comparisons, `IN` and `BETWEEN`. `CASE` takes a branch only where
-//!   its condition is true. Everything else is null when an operand is, but for `coalesce`, `nullif`, `greatest` and `least`
-//!   (which skip nulls) and `concat` (to which null is the empty string, unlike to `||`).
+//!   its condition is true. Everything else is null when an operand is, but for `coalesce`, `greatest` and `least`, which skip nulls,
+//!   `nullif`, which compares, and `concat`, to which null is the empty string (unlike to `||`).
 //! * **Numbers.** Arithmetic is done in int64 or float64, whatever the widths of the columns: `+ - * %` of integers in int64, as soon as
 //!   one side is a float in float64, and `/` always in float64, of two integers as well (so `1 / 0` is infinity and `0 / 0` NaN).
 //!   `%` has the sign of the dividend; an integer `% 0` is null. Integers compare exactly with integers, as float64 with floats. An
@@ -19,7 +19,8 @@
 //!   and no escape character; its pattern is a literal.
 //! * **Time.** Timestamps of different units compare exactly. One with a zone and one without do not compare; a literal has a zone
 //!   when it ends in `Z` or an offset. `CAST` reads an integer as an epoch in the type's own unit, and back.
-//! * **`CAST`** of a float to an integer drops the fraction; what does not fit is an error.
+//! * **`CAST`** of a float to an integer drops the fraction, of a timestamp to a coarser unit or a date rounds down, of a number to a
+//!   boolean asks whether it is not 0. What does not fit is an error, but for floats, which become infinite.
 //! * **Errors** of rows (overflow, `CAST`) do not arise in the branch of a `CASE` that the row does not take. All conditions of a
 //!   `CASE`, both sides of `AND` and `OR`, and all arguments of `coalesce` are computed.
 
@@ -35,7 +36,6 @@ pub use functions::Function;
 pub use literal::Scalar;
 pub use parse::parse;
 pub use place::{Place, Placed};
-pub use typing::common_type;
 
 use super::types::DataType;
 use serde::{Deserialize, Serialize};

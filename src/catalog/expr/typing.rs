@@ -25,7 +25,7 @@ impl Expr {
 }
 
 /// The type that both can be turned into without a cast, as in the branches of a `CASE`; `None` in, `None` out is null's.
-pub fn common_type(left: Option<DataType>, right: Option<DataType>) -> Result<Option<DataType>, ()> {
+fn common_type(left: Option<DataType>, right: Option<DataType>) -> Result<Option<DataType>, ()> {
     let (left, right) = match (left, right) {
         (Some(left), Some(right)) => (left, right),
         (left, right) => return Ok(left.or(right)),

@@ -112,13 +112,17 @@ impl<'a> Resolver<'a> {
         if let Some(window) = missing {
             let message = format!("`{part}` has no window \"{window}\", so the ratio has no such column");
             let diagnostic = Diagnostic::error("daeda::catalog::bad-option", message, window.span);
-            self.report(diagnostic.also(aggregation.span, "its windows are declared here").hint(format!("add \"{window}\" to its windows")));
+            self.report(
+                diagnostic.also(aggregation.span, "its windows are declared here").hint(format!("add \"{window}\" to its windows")),
+            );
             return None;
         }
         let is_number = matches!(&aggregation.kind, AggregationKind::Of(m) if m.output.is_number());
         if !is_number {
             let message = format!("a ratio is of two numbers, and `{part}` is none");
-            self.report(Diagnostic::error("daeda::catalog::wrong-type", message, part.span).hint("name aggregations such as a count or a sum"));
+            self.report(
+                Diagnostic::error("daeda::catalog::wrong-type", message, part.span).hint("name aggregations such as a count or a sum"),
+            );
         }
         is_number.then_some(())
     }

@@ -26,15 +26,33 @@ pub struct Vocabulary<'a> {
 
 /// Codes of the diagnostics made here, each with the page that `check --explain` prints.
 pub const CODES: &[(&str, &str)] = &[
-    ("daeda::catalog::unknown-name", "A name refers to something that no file of the workspace declares. Names are looked up by kind: a view in feature_views/, a service in feature_services/, an aggregation, embedding or store in the aggregations file, partitions, entities and jobs in Daedalus.kdl."),
-    ("daeda::catalog::duplicate-name", "Two files declare the same name of the same kind. Names are a workspace's own: rename one of them."),
-    ("daeda::catalog::unknown-column", "A column is named that its view (or the row built so far) does not have. Fields are declared in the view's `fields`; joined columns carry their join's prefix; windows make `<aggregation>_<window>`."),
-    ("daeda::catalog::expression", "An expression cannot be understood: its syntax, a function, or the types of its operands. Expressions are SQL scalar expressions over the columns in reach."),
-    ("daeda::catalog::wrong-type", "A type does not fit where it is used: a filter that is not true or false, a key joined to a key of another type, a contract column of another type than what fills it."),
+    (
+        "daeda::catalog::unknown-name",
+        "A name refers to something that no file of the workspace declares. Names are looked up by kind: a view in feature_views/, a service in feature_services/, an aggregation, embedding or store in the aggregations file, partitions, entities and jobs in Daedalus.kdl.",
+    ),
+    (
+        "daeda::catalog::duplicate-name",
+        "Two files declare the same name of the same kind. Names are a workspace's own: rename one of them.",
+    ),
+    (
+        "daeda::catalog::unknown-column",
+        "A column is named that its view (or the row built so far) does not have. Fields are declared in the view's `fields`; joined columns carry their join's prefix; windows make `<aggregation>_<window>`.",
+    ),
+    (
+        "daeda::catalog::expression",
+        "An expression cannot be understood: its syntax, a function, or the types of its operands. Expressions are SQL scalar expressions over the columns in reach.",
+    ),
+    (
+        "daeda::catalog::wrong-type",
+        "A type does not fit where it is used: a filter that is not true or false, a key joined to a key of another type, a contract column of another type than what fills it.",
+    ),
     ("daeda::catalog::bad-option", "An option is given that this node or function does not understand, or one that it needs is missing."),
     ("daeda::catalog::bad-date", "A partition's start or end, or a view's `first`, is not a period of the cadence it stands for."),
     ("daeda::catalog::cycle", "Ops need each other in a circle, so that none could run first."),
-    ("daeda::catalog::unused", "Something is declared or listed that no column, filter, expression or embedding needs. It is neither computed nor observed."),
+    (
+        "daeda::catalog::unused",
+        "Something is declared or listed that no column, filter, expression or embedding needs. It is neither computed nor observed.",
+    ),
     ("daeda::catalog::not-yet", "This is understood and checked, but this version of daeda does not act on it yet."),
     ("daeda::catalog::no-columns", "A service without `columns` has no contract, and an asset without ops nothing to build."),
 ];
@@ -151,7 +169,9 @@ impl Resolver<'_> {
             self.report(diagnostic.hint("use an IANA name such as \"Europe/Berlin\" or \"UTC\""));
         } else if every != Every::Day {
             let message = format!("a {} has no time zone: only days do", every.name());
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, name.span).hint("remove `timezone`, or say every=\"day\""));
+            self.report(
+                Diagnostic::error("daeda::catalog::bad-option", message, name.span).hint("remove `timezone`, or say every=\"day\""),
+            );
             return None;
         }
         zone
@@ -222,8 +242,7 @@ pub fn unused(catalog: &Catalog, declared: &Declarations) -> Vec<Diagnostic> {
             out.push(Diagnostic::warning("daeda::catalog::unused", message, idle.span).hint(hint));
         }
     }
-    let listed: BTreeSet<&str> =
-        catalog.services.values().flat_map(|s| s.rolling.iter().flat_map(|a| names_of(&a.value))).collect();
+    let listed: BTreeSet<&str> = catalog.services.values().flat_map(|s| s.rolling.iter().flat_map(|a| names_of(&a.value))).collect();
     for aggregation in declared.aggregations.aggregations.iter().filter(|a| !listed.contains(a.name.value.as_str())) {
         let message = format!("aggregation `{}` is used by no service", aggregation.name);
         let hint = format!("add `rolling \"{}\"` to a service, or remove it", aggregation.name);

@@ -20,7 +20,10 @@ pub fn latest(left: &RecordBatch, right: &RecordBatch, join: &StaticJoin) -> Res
     let found = latest::latest(&keys_of_left(left, &join.on)?, &Keyed { keys: &keys, times: &times }).map_err(|tie| {
         let (keys, key, time) = (tie.keys, tie.key, tie.time);
         let hint = "a static view needs one latest row per key: correct the data, or say how=\"as-of\"";
-        Failure::permanent(format!("view `{}`: {keys} keys have several rows at their latest timestamp, such as {key} at {time}; {hint}", join.view))
+        Failure::permanent(format!(
+            "view `{}`: {keys} keys have several rows at their latest timestamp, such as {key} at {time}; {hint}",
+            join.view
+        ))
     })?;
     attach(left, right, &join.columns, found)
 }

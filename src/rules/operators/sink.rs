@@ -5,7 +5,9 @@ use crate::catalog::dag::{Sink, SinkColumn};
 use crate::catalog::types::DataType;
 use crate::engine::failure::Failure;
 use crate::features::arrow_type::arrow_type;
-use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, Scalar, StringArray, UInt64Array, new_empty_array};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, Scalar, StringArray, UInt64Array, new_empty_array,
+};
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{cast, concat, is_not_null};
@@ -38,7 +40,11 @@ fn fulfil(rows: &RecordBatch, wanted: &SinkColumn) -> Result<ArrayRef, Failure> 
         nulls => {
             let row = (0..array.len()).find(|row| array.is_null(*row)).unwrap_or_default();
             let hint = "say default=… or nullable=#true in the service's columns";
-            Err(Failure::permanent(format!("column `{}` has {nulls} nulls in {} rows, the first in row {row}; {hint}", wanted.name, array.len())))
+            Err(Failure::permanent(format!(
+                "column `{}` has {nulls} nulls in {} rows, the first in row {row}; {hint}",
+                wanted.name,
+                array.len()
+            )))
         }
     }
 }
