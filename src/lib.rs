@@ -1,11 +1,13 @@
 //! daeda: the build tool for machine-learning training data. The map of the code is `ARCHITECTURE.md`.
 
 pub mod catalog;
+pub mod cli;
 pub mod digest;
 pub mod engine;
 pub mod features;
 pub mod manifest;
 pub mod path;
+pub mod query;
 pub mod report;
 pub mod rules;
 pub mod sample;

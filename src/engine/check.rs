@@ -73,9 +73,8 @@ fn add_upstreams(action: &Action, upstreams: Upstreams, trace: &mut Vec<Observat
 }
 
 fn missing(action: &Action, trace: Vec<Observation>) -> Verdict {
-    let place = &action.place.directory;
-    let why = if action.place.path().exists() { "has no record of this action" } else { "is not there" };
-    let reason = Reason::new(ReasonKind::Output, place.clone(), why);
+    let word = if action.place.path().exists() { "there is no record of this action in" } else { "nothing is published in" };
+    let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
     Verdict { state: State::Missing, reasons: vec![reason], trace, record: None }
 }
 

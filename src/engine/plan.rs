@@ -4,6 +4,7 @@
 //! action is checked once all it depends on is settled, and run only after a check said so; every action ends settled.
 
 use super::graph::Graph;
+use std::collections::BTreeSet;
 
 /// The next effect to perform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +57,9 @@ enum Status {
 pub struct Plan {
     status: Vec<Status>,
     dependents: Vec<Vec<usize>>,
-    to_check: Vec<usize>,
-    to_run: Vec<usize>,
+    /// The smallest index first: the oldest partition, and what it needs before the next one.
+    to_check: BTreeSet<usize>,
+    to_run: BTreeSet<usize>,
     under_way: usize,
     open: usize,
     keep_going: bool,
@@ -73,18 +75,18 @@ impl Plan {
             dependencies.iter().for_each(|d| dependents[*d].push(index));
             status.push(Status::Waiting(dependencies.len()));
         }
-        let free = (0..graph.len()).rev().filter(|i| status[*i] == Status::Waiting(0));
+        let free = (0..graph.len()).filter(|i| status[*i] == Status::Waiting(0));
         let to_check = free.collect();
-        Self { open: status.len(), status, dependents, to_check, to_run: Vec::new(), under_way: 0, keep_going, stopped: false }
+        Self { open: status.len(), status, dependents, to_check, to_run: BTreeSet::new(), under_way: 0, keep_going, stopped: false }
     }
 
     /// What to do now. Checks come first: they are cheap and may settle much.
     pub fn step(&mut self) -> Step {
-        if let Some(index) = self.to_check.pop() {
+        if let Some(index) = self.to_check.pop_first() {
             self.begin(index, Status::Checking);
             return Step::Check(index);
         }
-        if let Some(index) = self.to_run.pop() {
+        if let Some(index) = self.to_run.pop_first() {
             self.begin(index, Status::Running);
             return Step::Run(index);
         }
@@ -100,7 +102,7 @@ impl Plan {
     pub fn postpone(&mut self, index: usize) {
         self.under_way -= 1;
         self.status[index] = Status::ToRun;
-        self.to_run.push(index);
+        self.to_run.insert(index);
     }
 
     pub fn checked(&mut self, index: usize, found: Checked) {
@@ -109,7 +111,7 @@ impl Plan {
             Checked::Run if self.stopped => self.settle(index, Outcome::Skipped),
             Checked::Run => {
                 self.status[index] = Status::ToRun;
-                self.to_run.insert(0, index);
+                self.to_run.insert(index);
             }
             Checked::Fresh => self.settle(index, Outcome::Fresh),
             Checked::Blocked => self.settle(index, Outcome::Blocked),
@@ -164,7 +166,7 @@ impl Plan {
         }
         *left -= 1;
         if *left == 0 {
-            self.to_check.push(dependent);
+            self.to_check.insert(dependent);
         }
         None
     }

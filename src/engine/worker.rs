@@ -159,13 +159,13 @@ impl Worker {
 
 /// The worker's side: runs every order from stdin, answers on stdout, ends with its input or its parent.
 pub fn serve(run: impl Fn(&Action, &Path, &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure>) -> io::Result<()> {
-    end_with_parent();
+    let orders = orders_until_parent_ends();
     let answer = |answer: &Answer| {
         let line = serde_json::to_string(answer).unwrap_or_default();
         let mut out = io::stdout().lock();
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     };
-    for line in io::stdin().lock().lines() {
+    for line in orders {
         let order: Order = serde_json::from_str(&line?).map_err(io::Error::other)?;
         reset_peak_memory();
         match run(&order.action, &order.staging, &|p| answer(&Answer::Progress(p))) {
@@ -176,15 +176,22 @@ pub fn serve(run: impl Fn(&Action, &Path, &(dyn Fn(Progress) + Sync)) -> Result<
     Ok(())
 }
 
-#[cfg(target_os = "linux")]
-fn end_with_parent() {
-    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+/// Orders from stdin, read on a thread of its own: when the parent ends, however it ends, its side of the pipe closes, and this process
+/// ends at once, whatever it is doing. (A parent-death signal would follow the thread that started us, not the process.)
+fn orders_until_parent_ends() -> mpsc::Receiver<io::Result<String>> {
     // The terminal's Ctrl-C reaches the whole group: the parent decides what becomes of this process.
     let _ = rustix::process::setpgid(None, None);
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in io::stdin().lock().lines() {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+        std::process::exit(0);
+    });
+    receiver
 }
-
-#[cfg(not(target_os = "linux"))]
-fn end_with_parent() {}
 
 /// Starts the high-water mark anew, so that each action of a reused worker has its own.
 fn reset_peak_memory() {

@@ -57,7 +57,7 @@ impl Row<'_> {
             Expr::Column(name) => Ok((self.values)(name)),
             Expr::Literal(value) => Ok(literal(value)),
             Expr::Not(operand) => Ok(not(self.value(operand)?)),
-            Expr::Negate(operand) => match self.value(operand)? {
+            Expr::Negate(operand) => match self.value_as(operand, &own)? {
                 Int(value) => int64(-value),
                 Float(value) => Ok(Float(-value)),
                 _ => Ok(Null),
@@ -189,6 +189,7 @@ impl Row<'_> {
             }
             (_, values) if values.contains(&Null) => Null,
             (Function::Abs, [Int(value)]) => return int64(value.abs()),
+            (Function::Floor | Function::Ceil | Function::Round, [Int(value)]) => return int64(*value),
             (Function::Abs, _) => rounded(f64::abs),
             (Function::Floor, _) => rounded(f64::floor),
             (Function::Ceil, _) => rounded(f64::ceil),

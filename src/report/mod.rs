@@ -1,5 +1,8 @@
-//! What people and programs get to read.
+//! Reporters: diagnostics drawn for people and programs, and consumers of the engine's events.
 //!
-//! Knows nothing of how anything runs. Invariant: renders plain values, and decides nothing.
+//! Knows nothing of how anything runs. Invariant: every event has a place in every reporter; a new one does not compile until it has.
 
 pub mod diagnostics;
+pub mod json;
+pub mod plain;
+pub mod terminal;

@@ -141,7 +141,8 @@ impl Reader {
         self.found.sort_by_key(|d| (d.span().source, d.span().offset, d.code));
         self.found.dedup();
         let sound = !self.found.iter().any(Diagnostic::is_error);
-        let workspace = settings.filter(|_| sound).map(|settings| Workspace { root: self.root, catalog, settings });
+        let profiles = self.declared.manifest.profiles.iter().map(|p| p.name.value.clone()).collect();
+        let workspace = settings.filter(|_| sound).map(|settings| Workspace { root: self.root, catalog, settings, profiles });
         Loaded { sources: self.sources, diagnostics: self.found, workspace }
     }
 

@@ -23,6 +23,8 @@ pub struct Workspace {
     pub root: Root,
     pub catalog: Catalog,
     pub settings: Settings,
+    /// Names of the profiles that are declared.
+    pub profiles: Vec<String>,
 }
 
 impl Workspace {

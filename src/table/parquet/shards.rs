@@ -10,13 +10,14 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowLeafColumn, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression as Codec, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -49,23 +50,34 @@ pub struct WrittenFile {
     pub rows: u64,
 }
 
+/// Rows that are encoded at once. Fixed, so that pages break in the same places whatever batches are handed in.
+const CHUNK_ROWS: u64 = 2048;
+
 pub struct ShardWriter {
     directory: PathBuf,
     schema: SchemaRef,
     options: WriteOptions,
     /// Columns that hardly compress and have no repeats: written plain.
     plain: Vec<String>,
-    pending: Vec<RecordBatch>,
-    pending_rows: usize,
+    pending: VecDeque<RecordBatch>,
+    pending_rows: u64,
     shard: Option<Shard>,
     done: Vec<WrittenFile>,
 }
 
+/// The file that is being written.
 struct Shard {
     path: PathBuf,
     writer: SerializedFileWriter<BufWriter<File>>,
     columns: ArrowRowGroupWriterFactory,
-    row_groups: usize,
+    group: Option<RowGroup>,
+    groups: usize,
+    rows: u64,
+}
+
+/// The row group that is being encoded: one writer per leaf column.
+struct RowGroup {
+    writers: Vec<ArrowColumnWriter>,
     rows: u64,
 }
 
@@ -73,14 +85,14 @@ impl ShardWriter {
     /// Writes into an existing directory. `plain` names root columns of dense floats, such as vectors.
     pub fn new(directory: &Path, schema: SchemaRef, options: WriteOptions, plain: Vec<String>) -> Self {
         let directory = directory.into();
-        Self { directory, schema, options, plain, pending: Vec::new(), pending_rows: 0, shard: None, done: Vec::new() }
+        Self { directory, schema, options, plain, pending: VecDeque::new(), pending_rows: 0, shard: None, done: Vec::new() }
     }
 
     pub fn write(&mut self, batch: RecordBatch) -> Result<(), TableError> {
-        self.pending_rows += batch.num_rows();
-        self.pending.push(batch);
+        self.pending_rows += batch.num_rows() as u64;
+        self.pending.push_back(batch);
         while self.pending_rows >= self.room() {
-            self.row_group(self.room())?;
+            self.chunk(self.room())?;
         }
         Ok(())
     }
@@ -88,7 +100,7 @@ impl ShardWriter {
     /// Writes what is left and returns the files in order. Without a row there is one empty shard, so that the schema can be read.
     pub fn finish(mut self) -> Result<Vec<WrittenFile>, TableError> {
         if self.pending_rows > 0 {
-            self.row_group(self.pending_rows)?;
+            self.chunk(self.pending_rows)?;
         }
         if self.shard.is_none() && self.done.is_empty() {
             self.shard = Some(self.open_shard()?);
@@ -97,34 +109,38 @@ impl ShardWriter {
         Ok(self.done)
     }
 
-    /// Rows of the next row group: a full one, or what is left of the shard.
-    fn room(&self) -> usize {
-        let left = self.options.shard_rows.max(1) - self.shard.as_ref().map_or(0, |s| s.rows);
-        left.min(self.options.row_group_rows.max(1)) as usize
+    /// Rows of the next chunk: a full one, or what is left of the row group or the shard.
+    fn room(&self) -> u64 {
+        let shard = self.shard.as_ref();
+        let of_shard = self.options.shard_rows.max(1) - shard.map_or(0, |s| s.rows);
+        let of_group = self.options.row_group_rows.max(1) - shard.and_then(|s| s.group.as_ref()).map_or(0, |g| g.rows);
+        of_shard.min(of_group).min(CHUNK_ROWS)
     }
 
-    fn row_group(&mut self, rows: usize) -> Result<(), TableError> {
+    fn chunk(&mut self, rows: u64) -> Result<(), TableError> {
         let batch = self.take_rows(rows)?;
         let mut shard = match self.shard.take() {
             Some(shard) => shard,
             None => self.open_shard()?,
         };
-        shard.append(&batch).map_err(|e| TableError::broken(&shard.path, e))?;
+        shard.append(&batch, self.options.row_group_rows.max(1)).map_err(|e| TableError::broken(&shard.path, e))?;
         let full = shard.rows >= self.options.shard_rows;
         self.shard = Some(shard);
         if full { self.close_shard() } else { Ok(()) }
     }
 
-    fn take_rows(&mut self, rows: usize) -> Result<RecordBatch, TableError> {
-        let (mut taken, mut left) = (Vec::new(), rows);
-        while left > 0 {
-            let batch = self.pending.remove(0);
+    fn take_rows(&mut self, rows: u64) -> Result<RecordBatch, TableError> {
+        let (mut taken, mut left) = (Vec::new(), rows as usize);
+        while let Some(batch) = self.pending.pop_front().filter(|_| left > 0) {
             let step = batch.num_rows().min(left);
             taken.push(batch.slice(0, step));
             if step < batch.num_rows() {
-                self.pending.insert(0, batch.slice(step, batch.num_rows() - step));
+                self.pending.push_front(batch.slice(step, batch.num_rows() - step));
             }
             left -= step;
+            if left == 0 {
+                break;
+            }
         }
         self.pending_rows -= rows;
         concat_batches(&self.schema, &taken).map_err(|e| TableError::broken(&self.directory, e))
@@ -136,7 +152,7 @@ impl ShardWriter {
         let writer = ArrowWriter::try_new(BufWriter::with_capacity(1 << 20, file), self.schema.clone(), Some(self.properties()));
         let split = writer.and_then(ArrowWriter::into_serialized_writer);
         let (writer, columns) = split.map_err(|e| TableError::broken(&path, e))?;
-        Ok(Shard { path, writer, columns, row_groups: 0, rows: 0 })
+        Ok(Shard { path, writer, columns, group: None, groups: 0, rows: 0 })
     }
 
     fn properties(&self) -> WriterProperties {
@@ -152,7 +168,7 @@ impl ShardWriter {
             .set_compression(codec)
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_max_row_group_row_count(None);
-        let plain = self.plain.iter().map(|name| ColumnPath::new(vec![name.clone(), "list".into(), "element".into()]));
+        let plain = self.plain.iter().map(|name| ColumnPath::new(vec![name.clone(), "list".into(), "item".into()]));
         let plain = plain.fold(builder, |b, path| {
             b.set_column_dictionary_enabled(path.clone(), false)
                 .set_column_compression(path.clone(), Codec::UNCOMPRESSED)
@@ -162,7 +178,8 @@ impl ShardWriter {
     }
 
     fn close_shard(&mut self) -> Result<(), TableError> {
-        let Some(shard) = self.shard.take() else { return Ok(()) };
+        let Some(mut shard) = self.shard.take() else { return Ok(()) };
+        shard.end_group().map_err(|e| TableError::broken(&shard.path, e))?;
         let (path, rows) = (shard.path, shard.rows);
         let closed = shard.writer.into_inner().map_err(|e| TableError::broken(&path, e))?;
         closed.into_inner().map_err(|e| TableError::io(&path, e.into_error()))?;
@@ -184,29 +201,83 @@ impl ShardWriter {
 }
 
 impl Shard {
-    /// Encodes the columns of one row group in parallel.
-    fn append(&mut self, batch: &RecordBatch) -> parquet::errors::Result<()> {
-        let writers = self.columns.create_column_writers(self.row_groups)?;
-        let mut writers = writers.into_iter();
-        let schema = batch.schema();
-        let mut work: Vec<(ArrowColumnWriter, parquet::arrow::arrow_writer::ArrowLeafColumn)> = Vec::new();
-        for (field, array) in schema.fields().iter().zip(batch.columns()) {
-            for leaf in compute_leaves(field, array)? {
-                work.extend(writers.next().map(|writer| (writer, leaf)));
-            }
-        }
-        let encode = |(mut writer, leaf): (ArrowColumnWriter, _)| {
-            writer.write(&leaf)?;
-            writer.close()
+    /// Encodes a chunk, its columns in parallel, and ends the row group when it is full.
+    fn append(&mut self, batch: &RecordBatch, group_rows: u64) -> parquet::errors::Result<()> {
+        let mut group = match self.group.take() {
+            Some(group) => group,
+            None => RowGroup { writers: self.columns.create_column_writers(self.groups)?, rows: 0 },
         };
-        let chunks: parquet::errors::Result<Vec<ArrowColumnChunk>> = work.into_par_iter().map(encode).collect();
-        let mut group = self.writer.next_row_group()?;
+        group.append(batch)?;
+        self.rows += batch.num_rows() as u64;
+        let full = group.rows >= group_rows;
+        self.group = Some(group);
+        if full { self.end_group() } else { Ok(()) }
+    }
+
+    fn end_group(&mut self) -> parquet::errors::Result<()> {
+        let Some(group) = self.group.take() else { return Ok(()) };
+        let chunks: parquet::errors::Result<Vec<ArrowColumnChunk>> = group.writers.into_par_iter().map(ArrowColumnWriter::close).collect();
+        let mut writer = self.writer.next_row_group()?;
         for chunk in chunks? {
-            chunk.append_to_row_group(&mut group)?;
+            chunk.append_to_row_group(&mut writer)?;
         }
-        group.close()?;
-        self.row_groups += 1;
+        writer.close()?;
+        self.groups += 1;
+        Ok(())
+    }
+}
+
+impl RowGroup {
+    fn append(&mut self, batch: &RecordBatch) -> parquet::errors::Result<()> {
+        let schema = batch.schema();
+        let columns = schema.fields().iter().zip(batch.columns()).collect::<Vec<_>>();
+        let leaves: parquet::errors::Result<Vec<Vec<ArrowLeafColumn>>> =
+            columns.into_par_iter().map(|(field, array)| compute_leaves(field, array)).collect();
+        let leaves: Vec<ArrowLeafColumn> = leaves?.into_iter().flatten().collect();
+        self.writers.par_iter_mut().zip(leaves).try_for_each(|(writer, leaf)| writer.write(&leaf))?;
         self.rows += batch.num_rows() as u64;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{ArrayRef, Int64Array};
+    use std::sync::Arc;
+
+    fn write(batches: &[usize], options: &WriteOptions) -> (tempfile::TempDir, Vec<WrittenFile>) {
+        let directory = tempfile::tempdir().unwrap();
+        let batch = |from: i64, rows: usize| {
+            let array: ArrayRef = Arc::new(Int64Array::from_iter_values(from..from + rows as i64));
+            RecordBatch::try_from_iter([("x", array)]).unwrap()
+        };
+        let mut writer = ShardWriter::new(directory.path(), batch(0, 0).schema(), options.clone(), vec![]);
+        let mut from = 0;
+        for rows in batches {
+            writer.write(batch(from, *rows)).unwrap();
+            from += *rows as i64;
+        }
+        let files = writer.finish().unwrap();
+        (directory, files)
+    }
+
+    #[test]
+    fn the_same_rows_give_the_same_bytes_however_they_come() {
+        let options = WriteOptions { compression: Compression::Zstd(1), row_group_rows: 3000, shard_rows: 5000 };
+        let (_a, whole) = write(&[12_001], &options);
+        let (_b, parts) = write(&[1, 2999, 4000, 0, 5001], &options);
+        let digests = |files: &[WrittenFile]| files.iter().map(|f| (f.name.clone(), f.digest, f.rows)).collect::<Vec<_>>();
+        assert_eq!(digests(&whole), digests(&parts));
+        assert_eq!(whole.iter().map(|f| f.rows).collect::<Vec<_>>(), [5000, 5000, 2001]);
+    }
+
+    #[test]
+    fn no_rows_make_one_empty_shard() {
+        let options = WriteOptions { compression: Compression::None, row_group_rows: 10, shard_rows: 10 };
+        let (directory, files) = write(&[], &options);
+        assert_eq!(files.len(), 1);
+        let footer = crate::table::parquet::footer(&directory.path().join(&files[0].name)).unwrap();
+        assert_eq!((footer.rows, footer.columns), (0, vec!["x".to_string()]));
     }
 }

@@ -1,0 +1,255 @@
+//! What can be typed. No effects: what it means is decided by the commands.
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// The build tool for machine-learning training data.
+#[derive(Debug, Parser)]
+#[command(name = "daeda", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Example:\n  daeda build dssm_ranking_training@2026-02-01\n\nStart with `daeda demo` in the example workspace.")]
+pub struct Args {
+    /// Work in this directory instead of the current one
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    pub directory: Option<PathBuf>,
+    /// The profile of Daedalus.kdl to use
+    #[arg(long, value_name = "NAME", global = true, env = "DAEDA_PROFILE")]
+    pub profile: Option<String>,
+    /// Override a setting, such as output-root=/tmp/out
+    #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
+    pub set: Vec<String>,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t = Color::Auto, global = true)]
+    pub color: Color,
+    /// Say only what went wrong
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Say more: every reason of every action
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// How to write progress and messages on stderr
+    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT", global = true)]
+    pub log_format: Format,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring targets up to date
+    Build(Build),
+    /// Show what is fresh, what is not, and why
+    Status(Status),
+    /// Validate manifest, views, services and config without building
+    Check(Check),
+    /// Show the operator DAG of a service
+    Compile(Compile),
+    /// Show what a view, service, asset or column comes from and goes into
+    Lineage(Lineage),
+    /// Build one day of a service's training asset and print a JSON summary
+    MaterializeDay(MaterializeDay),
+    /// List what the manifest declares
+    List(List),
+    /// Show a published partition
+    Show(Show),
+    /// Write synthetic data for the example workspace
+    Sample(Sample),
+    /// The tour: sample data, three days built, status and summary
+    Demo(Demo),
+    /// Run actions for a parent process
+    #[command(hide = true)]
+    Worker,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Targets:\n  asset  asset@2026-02-01  asset@2026-02-01..2026-02-07  asset@2026-02  asset@latest  asset.op@KEY  job\n\nExample:\n  daeda build dssm_ranking_training@2026-02-01..2026-02-03 -n --explain"
+)]
+pub struct Build {
+    /// What to build
+    #[arg(value_name = "TARGET", required = true)]
+    pub targets: Vec<String>,
+    #[command(flatten)]
+    pub options: BuildOptions,
+    /// Print a stream of JSON events on stdout instead of text
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub struct BuildOptions {
+    /// Say what would run, and change nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Run at most so many actions at once
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub jobs: Option<u64>,
+    /// After a failure, go on with what does not depend on it
+    #[arg(short, long)]
+    pub keep_going: bool,
+    /// Rebuild the targets whatever their state
+    #[arg(long)]
+    pub force: bool,
+    /// Try again what failed and has not changed since
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// Replace up to so many published partitions, whatever `replace-max` says
+    #[arg(long, value_name = "N")]
+    pub replace: Option<u64>,
+    /// Compare outputs by content, not by size and time
+    #[arg(long)]
+    pub verify: bool,
+    /// Give the reasons of every action
+    #[arg(long)]
+    pub explain: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  daeda status dssm_ranking_training@2026-02 --all")]
+pub struct Status {
+    /// What to look at; everything without
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// List fresh partitions too
+    #[arg(long)]
+    pub all: bool,
+    /// Compare outputs by content, not by size and time
+    #[arg(long)]
+    pub verify: bool,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Exit with 10 if anything is not fresh
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  daeda check --deny warnings")]
+pub struct Check {
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Treat warnings as errors
+    #[arg(long, value_name = "WHAT", value_parser = ["warnings"])]
+    pub deny: Option<String>,
+    /// Print the page of a diagnostic's code
+    #[arg(long, value_name = "CODE")]
+    pub explain: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    Kdl,
+    Json,
+    Dot,
+    Mermaid,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  daeda compile dssm_ranking --format mermaid")]
+pub struct Compile {
+    pub service: String,
+    #[arg(long, value_enum, default_value_t = GraphFormat::Kdl)]
+    pub format: GraphFormat,
+    /// Write config/pipelines/SERVICE.generated.kdl instead of printing
+    #[arg(long)]
+    pub write: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  daeda lineage artwork_properties\n  daeda lineage dssm_ranking.author_membership")]
+pub struct Lineage {
+    /// A view, service or asset, or `service.column`
+    pub name: String,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  daeda materialize-day dssm_ranking 2026-02-01")]
+pub struct MaterializeDay {
+    pub service: String,
+    #[arg(value_name = "DATE")]
+    pub date: String,
+    /// Which asset, where several are built from the service
+    #[arg(long)]
+    pub asset: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    Assets,
+    Views,
+    Services,
+    Jobs,
+    Schedules,
+    Profiles,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  daeda list profiles --effective")]
+pub struct List {
+    #[arg(value_enum, default_value_t = What::Assets)]
+    pub what: What,
+    /// With `profiles`: each setting's value and where it comes from
+    #[arg(long)]
+    pub effective: bool,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  daeda show dssm_ranking_training@2026-02-03")]
+pub struct Show {
+    #[arg(value_name = "TARGET@KEY")]
+    pub target: String,
+    /// How many rows to show
+    #[arg(long, default_value_t = 5)]
+    pub rows: usize,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  daeda sample --users 100000 --artworks 200000 --events-per-day 500000")]
+pub struct Sample {
+    /// Where to write; the workspace's `data` without
+    #[arg(value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    #[command(flatten)]
+    pub size: SampleSize,
+}
+
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub struct SampleSize {
+    /// Days of data, from the first day of the workspace's partitions
+    #[arg(long)]
+    pub days: Option<u32>,
+    #[arg(long)]
+    pub users: Option<u32>,
+    #[arg(long)]
+    pub artworks: Option<u32>,
+    #[arg(long)]
+    pub events_per_day: Option<u32>,
+    /// Width of the embeddings
+    #[arg(long)]
+    pub dim: Option<u32>,
+    /// Same seed, same bytes
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  daeda demo")]
+pub struct Demo {}

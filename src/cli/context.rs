@@ -1,0 +1,101 @@
+//! What every command needs: the workspace as the command line and the environment want it, the clock, the style.
+
+use super::args::{Args, Color, Format};
+use super::error::CliError;
+use super::output::{say, wants_color};
+use crate::engine::clock::{Clock, SystemClock};
+use crate::engine::failure::FailureMemory;
+use crate::engine::graph::Graph;
+use crate::report::diagnostics::{self, Style};
+use crate::rules::TableWorld;
+use crate::workspace::{self, Loaded, Overrides, Target, Workspace, parse_target};
+use std::path::PathBuf;
+
+pub struct Context<'a> {
+    pub args: &'a Args,
+    pub clock: SystemClock,
+    overrides: Overrides,
+    start: PathBuf,
+}
+
+impl<'a> Context<'a> {
+    pub fn new(args: &'a Args) -> Result<Self, CliError> {
+        let start = match &args.directory {
+            Some(directory) => std::fs::canonicalize(directory).map_err(|e| CliError::io(directory.display(), &e))?,
+            None => std::env::current_dir().map_err(|e| CliError::io("the current directory", &e))?,
+        };
+        let mut overrides = Overrides { profile: args.profile.clone(), environment: std::env::vars().collect(), ..Overrides::default() };
+        for text in &args.set {
+            let (key, value) = text.split_once('=').ok_or_else(|| CliError::Usage(format!("--set takes KEY=VALUE, not `{text}`")))?;
+            overrides.set.push((key.into(), value.into()));
+        }
+        let clock = SystemClock { fixed: fixed_now(overrides.environment.get("DAEDA_NOW"))? };
+        Ok(Self { args, clock, overrides, start })
+    }
+
+    pub fn start(&self) -> &std::path::Path {
+        &self.start
+    }
+
+    /// Everything there is to say about the workspace, sound or not.
+    pub fn load(&self) -> Result<Loaded, CliError> {
+        let root = workspace::find(&self.start)?;
+        Ok(workspace::load(&root, &self.overrides)?)
+    }
+
+    /// The workspace. Mistakes end the command; warnings are said in a line each.
+    pub fn workspace(&self) -> Result<Workspace, CliError> {
+        let loaded = self.load()?;
+        match loaded.workspace {
+            None => Err(CliError::Manifest(Box::new((loaded.sources, loaded.diagnostics)))),
+            Some(workspace) => {
+                if !self.args.quiet && self.args.log_format == Format::Text {
+                    loaded.diagnostics.iter().for_each(|d| say(&diagnostics::line(d, &loaded.sources)));
+                }
+                Ok(workspace)
+            }
+        }
+    }
+
+    pub fn targets(&self, workspace: &Workspace, texts: &[String]) -> Result<Vec<Target>, CliError> {
+        let mut targets = Vec::new();
+        for text in texts {
+            targets.extend(parse_target(workspace, text, self.clock.now())?);
+        }
+        Ok(targets)
+    }
+
+    pub fn graph(&self, workspace: &Workspace, targets: &[Target]) -> Result<Graph, CliError> {
+        Ok(workspace::graph(workspace, targets)?)
+    }
+
+    pub fn world(&self, workspace: &Workspace) -> TableWorld {
+        TableWorld::new(&workspace.state_directory().join("cache/columns.json"))
+    }
+
+    pub fn memory(&self, workspace: &Workspace) -> FailureMemory {
+        FailureMemory::new(&workspace.state_directory())
+    }
+
+    pub fn color(&self) -> bool {
+        wants_color(self.args.color == Color::Always, self.args.color == Color::Never)
+    }
+
+    pub fn style(&self) -> Style {
+        Style { color: self.color(), width: 80 }
+    }
+}
+
+/// `DAEDA_NOW`: an RFC 3339 instant, or a day.
+fn fixed_now(text: Option<&String>) -> Result<Option<i64>, CliError> {
+    let Some(text) = text else { return Ok(None) };
+    let instant = chrono::DateTime::parse_from_rfc3339(text).ok().map(|t| t.timestamp_millis());
+    let day = || {
+        chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d")
+            .ok()
+            .and_then(|d| d.and_hms_opt(0, 0, 0))
+            .map(|t| t.and_utc().timestamp_millis())
+    };
+    let wrong = || CliError::Usage(format!("DAEDA_NOW is an instant such as 2026-02-04T00:00:00Z, not `{text}`"));
+    instant.or_else(day).map(Some).ok_or_else(wrong)
+}

@@ -1,0 +1,56 @@
+//! The command line: one file per command, and the one place that maps errors to exit codes.
+//!
+//! Invariants: stdout is data, stderr is talk; a command's `run` gets what was typed and a context, and returns an exit code or an error.
+
+mod args;
+mod build;
+mod check;
+mod compile;
+mod context;
+mod demo;
+mod error;
+mod lineage;
+mod list;
+mod materialize_day;
+mod output;
+mod sample;
+mod show;
+mod status;
+mod worker;
+
+use args::{Args, Command};
+use clap::Parser;
+use context::Context;
+use error::CliError;
+use std::process::ExitCode;
+
+/// Parses the command line and runs the command.
+pub fn run() -> ExitCode {
+    let args = Args::parse();
+    let code = match dispatch(&args) {
+        Ok(code) => code,
+        Err(error) => error.report(&args),
+    };
+    ExitCode::from(code)
+}
+
+/// Runs one command; the result is the exit code.
+fn dispatch(args: &Args) -> Result<u8, CliError> {
+    if matches!(args.command, Command::Worker) {
+        return worker::run();
+    }
+    let context = Context::new(args)?;
+    match &args.command {
+        Command::Build(command) => build::run(&context, command),
+        Command::Status(command) => status::run(&context, command),
+        Command::Check(command) => check::run(&context, command),
+        Command::Compile(command) => compile::run(&context, command),
+        Command::Lineage(command) => lineage::run(&context, command),
+        Command::MaterializeDay(command) => materialize_day::run(&context, command),
+        Command::List(command) => list::run(&context, command),
+        Command::Show(command) => show::run(&context, command),
+        Command::Sample(command) => sample::run(&context, command),
+        Command::Demo(command) => demo::run(&context, command),
+        Command::Worker => worker::run(),
+    }
+}

@@ -1,0 +1,10 @@
+//! `daeda worker`: runs actions for a parent process. Not for people.
+
+use super::error::{CliError, code};
+use crate::engine::worker::serve;
+use crate::rules;
+
+pub fn run() -> Result<u8, CliError> {
+    serve(|action, staging, tell| rules::run(action, staging, tell)).map_err(|e| CliError::io("the parent", &e))?;
+    Ok(code::DONE)
+}

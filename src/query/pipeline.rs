@@ -1,0 +1,62 @@
+//! A compiled service written out: KDL, JSON, Graphviz or Mermaid.
+
+use crate::catalog::dag::{Dag, Operator, flatten};
+use serde_json::Value;
+
+/// KDL that can be read again: one node per operator, with its engine and what it does.
+pub fn kdl(dag: &Dag) -> String {
+    let mut text = format!(
+        "// {} operators; written by `daeda compile`\npipeline {} version={} {{\n",
+        dag.operators.len(),
+        quoted(&dag.service),
+        dag.version
+    );
+    for operator in &dag.operators {
+        text += &operator_kdl(operator);
+    }
+    text + "}\n"
+}
+
+fn operator_kdl(operator: &Operator) -> String {
+    let stage = serde_json::to_value(operator.stage).unwrap_or_default();
+    let head = format!(
+        "    {} {} engine={} stage={}",
+        operator.does.name(),
+        quoted(&operator.id),
+        quoted(operator.engine.name()),
+        quoted(stage.as_str().unwrap_or_default())
+    );
+    let mut lines: Vec<String> = Vec::new();
+    if !operator.inputs.is_empty() {
+        lines.push(format!("input {}", operator.inputs.iter().map(|i| quoted(i)).collect::<Vec<_>>().join(" ")));
+    }
+    let mut named = Vec::new();
+    flatten("", &serde_json::to_value(&operator.does).unwrap_or(Value::Null), &mut named);
+    let told = named.into_iter().filter(|(name, _)| name != ".operator");
+    lines.extend(told.map(|(name, value)| format!("{} {}", quoted_name(name.trim_start_matches('.')), quoted(&value))));
+    format!("{head} {{\n{}    }}\n", lines.iter().map(|l| format!("        {l}\n")).collect::<String>())
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+/// A KDL name stands bare where it can.
+fn quoted_name(name: &str) -> String {
+    let bare = name.chars().all(|c| c.is_alphanumeric() || "_.-".contains(c)) && name.chars().next().is_some_and(|c| c.is_alphabetic());
+    if bare { name.into() } else { quoted(name) }
+}
+
+pub fn dot(dag: &Dag) -> String {
+    let node = |o: &Operator| format!("  {} [label=\"{}\\n{}\"];\n", quoted(&o.id), o.id, o.engine.name());
+    let edges = |o: &Operator| o.inputs.iter().map(|i| format!("  {} -> {};\n", quoted(i), quoted(&o.id))).collect::<String>();
+    let body: String = dag.operators.iter().map(|o| node(o) + &edges(o)).collect();
+    format!("digraph {} {{\n  rankdir=LR;\n  node [shape=box];\n{body}}}\n", quoted(&dag.service))
+}
+
+pub fn mermaid(dag: &Dag) -> String {
+    let number = |id: &str| dag.operators.iter().position(|o| o.id == id).unwrap_or_default();
+    let node = |o: &Operator| format!("  n{}[\"{}<br/>{}\"]\n", number(&o.id), o.id, o.engine.name());
+    let edges = |o: &Operator| o.inputs.iter().map(|i| format!("  n{} --> n{}\n", number(i), number(&o.id))).collect::<String>();
+    "flowchart LR\n".to_string() + &dag.operators.iter().map(|o| node(o) + &edges(o)).collect::<String>()
+}

@@ -1,0 +1,131 @@
+//! Events as plain lines on stderr: what a log file or a pipe gets.
+
+use crate::engine::event::{Event, Sink, Summary};
+use crate::engine::state::State;
+use serde_json::{Map, Value};
+use std::io::{self, Write};
+
+/// How much to say.
+#[derive(Debug, Clone, Copy)]
+pub struct Lines {
+    /// Give every reason of every action.
+    pub explain: bool,
+    pub quiet: bool,
+    /// The user named keys: what is blocked is worth a line each.
+    pub named: bool,
+}
+
+impl Lines {
+    /// The lines that an event is worth; none for most.
+    pub fn of(&self, event: &Event) -> Option<String> {
+        if self.quiet && !matches!(event, Event::Failed { .. } | Event::Warned { .. } | Event::Interrupted) {
+            return None;
+        }
+        match event {
+            Event::Planned { .. } | Event::Started { .. } | Event::Progress { .. } | Event::Skipped { .. } => None,
+            Event::Judged { action, state, reasons } => {
+                // That nothing is published yet is what "missing" says.
+                let worth_saying = reasons.first().filter(|_| *state != State::Missing);
+                let first = worth_saying.map_or(String::new(), |r| format!(" ({r})"));
+                let more =
+                    if reasons.len() > 1 && worth_saying.is_some() { format!(" and {} more", reasons.len() - 1) } else { String::new() };
+                match self.explain {
+                    false => Some(format!("{action}: {}{first}{more}", state.name())),
+                    true => {
+                        let all: String = reasons.iter().map(|r| format!("\n    {r}")).collect();
+                        Some(format!("{action}: {}{all}", state.name()))
+                    }
+                }
+            }
+            Event::WaitingForLock { action } => Some(format!("{action}: another process is building it; waiting")),
+            Event::Retrying { action, attempt, error, delay } => {
+                Some(format!("{action}: attempt {attempt} failed: {error}; trying again in {delay:.1} s"))
+            }
+            Event::Published { action, seconds, peak_memory, metadata } => {
+                Some(published(&action.to_string(), *seconds, *peak_memory, metadata))
+            }
+            Event::Warned { action, message } => Some(format!("warning: {action}: {message}")),
+            Event::Failed { action, attempt, error, log } => {
+                let log = log.as_ref().map_or(String::new(), |l| format!("\n    log: {l}"));
+                let attempt = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
+                Some(format!("error: {action}: failed{attempt}: {error}{log}\n    try again: daeda build {action} --retry-failed"))
+            }
+            Event::Blocked { action, message } if self.named => Some(format!("{action}: waiting: {message}")),
+            Event::Blocked { .. } => None,
+            Event::Interrupted => Some("interrupted: what was published stays, what was under way is discarded".into()),
+            Event::Finished(summary) => Some(finished(summary)),
+        }
+    }
+}
+
+fn published(action: &str, seconds: f64, peak: u64, metadata: &Map<String, Value>) -> String {
+    let rows = metadata.get("rows").and_then(Value::as_u64).map_or(String::new(), |n| format!(", {} rows", thousands(n)));
+    let peak = if peak > 0 { format!(", peak {} MB", peak / 1_000_000) } else { String::new() };
+    format!("{action}: built in {seconds:.2} s{rows}{peak}")
+}
+
+fn finished(summary: &Summary) -> String {
+    let Summary { built, fresh, failed, skipped, blocked, retried, seconds } = summary;
+    if built + failed + skipped + blocked == 0 {
+        return format!("nothing to do: {fresh} actions are fresh ({seconds:.2} s)");
+    }
+    let counts = [
+        (built, "built"),
+        (fresh, "fresh"),
+        (failed, "failed"),
+        (skipped, "skipped"),
+        (blocked, "waiting for input"),
+        (retried, "retried"),
+    ];
+    let told: Vec<String> = counts.iter().filter(|(n, _)| **n > 0).map(|(n, word)| format!("{n} {word}")).collect();
+    format!("{} in {seconds:.2} s", told.join(", "))
+}
+
+/// `1234567` as `1,234,567`.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Writes the lines as they come.
+pub struct Plain {
+    lines: Lines,
+}
+
+impl Plain {
+    pub fn new(lines: Lines) -> Self {
+        Self { lines }
+    }
+}
+
+impl Sink for Plain {
+    fn event(&self, event: &Event) {
+        if let Some(line) = self.lines.of(event) {
+            let _ = writeln!(io::stderr().lock(), "{line}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_to_do_is_said() {
+        let lines = Lines { explain: false, quiet: false, named: true };
+        let summary = Summary { fresh: 7, seconds: 0.05, ..Summary::default() };
+        assert_eq!(lines.of(&Event::Finished(summary)).unwrap(), "nothing to do: 7 actions are fresh (0.05 s)");
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([7, 1234, 1234567].map(thousands), ["7", "1,234", "1,234,567"]);
+    }
+}
