@@ -1,5 +1,7 @@
 //! `skeleton`: the source layer of a service for one period. Spine, joins, rolling aggregates, filters and the contract, as Parquet.
 
+use super::checks::{self, CheckSpec};
+use super::failures::of_table;
 use super::loader::Loader;
 use super::operators::Machine;
 use super::source::SourceSpec;
@@ -30,6 +32,7 @@ pub struct SkeletonSpec {
     /// By view. Where data lies is no parameter: what lies there is observed.
     pub sources: BTreeMap<String, SourceSpec>,
     pub write: WriteOptions,
+    pub checks: Vec<CheckSpec>,
     /// For people.
     pub output_path: String,
 }
@@ -48,7 +51,7 @@ impl RuleKind for Skeleton {
         let requests = requests(subject, &operators, &sources, period);
         let output_path = subject.site.root.name(&place.path());
         let definition = definition(&operators, &write);
-        let spec = SkeletonSpec { period, operators, sources, write, output_path };
+        let spec = SkeletonSpec { period, operators, sources, write, checks: checks::of(subject), output_path };
         let spec = serde_json::to_value(&spec).map_err(|e| e.to_string())?;
         Ok(Draft { definition, requests, reads: vec![], spec, place })
     }
@@ -63,12 +66,12 @@ impl RuleKind for Skeleton {
         }
         let batch = machine.result()?;
         let mut writer = ShardWriter::new(staging, batch.schema(), spec.write.clone(), vec![]);
-        let rows = batch.num_rows();
         let columns = batch.num_columns();
-        writer.write(batch).map_err(super::failures::of_table)?;
-        let files = writer.finish().map_err(super::failures::of_table)?;
-        let mut made = Made { files: output_files(&files), ..Made::default() };
-        made.metadata.insert("rows".into(), json!(rows));
+        writer.write(batch).map_err(of_table)?;
+        let written = writer.finish().map_err(of_table)?;
+        let mut made = Made { files: output_files(&written.files), ..Made::default() };
+        checks::judge(&spec.checks, &written, &mut made)?;
+        made.metadata.insert("rows".into(), json!(written.rows));
         made.metadata.insert("columns".into(), json!(columns));
         made.metadata.insert("output_path".into(), json!(spec.output_path));
         made.metadata.insert("steps".into(), json!(machine.steps));

@@ -14,4 +14,4 @@ pub use error::TableError;
 pub use footer::{Footer, columns_of, footer};
 pub use note::{read_note, schema_of, write_note};
 pub use read::{read_batches, read_columns};
-pub use shards::{Compression, ShardWriter, WriteOptions, WrittenFile};
+pub use shards::{Compression, ShardWriter, WriteOptions, Written, WrittenFile};

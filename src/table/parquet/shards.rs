@@ -6,7 +6,7 @@
 use super::error::TableError;
 use crate::digest::Digest;
 use crate::table::stat::Stat;
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
@@ -17,7 +17,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -53,12 +53,23 @@ pub struct WrittenFile {
 /// Rows that are encoded at once. Fixed, so that pages break in the same places whatever batches are handed in.
 const CHUNK_ROWS: u64 = 2048;
 
+/// A partition that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub files: Vec<WrittenFile>,
+    pub rows: u64,
+    /// Rows without a value, per root column.
+    pub nulls: BTreeMap<String, u64>,
+}
+
 pub struct ShardWriter {
     directory: PathBuf,
     schema: SchemaRef,
     options: WriteOptions,
-    /// Columns that hardly compress and have no repeats: written plain.
+    /// Columns of dense floats: neither dictionary nor statistics are worth their time.
     plain: Vec<String>,
+    nulls: BTreeMap<String, u64>,
+    rows: u64,
     pending: VecDeque<RecordBatch>,
     pending_rows: u64,
     shard: Option<Shard>,
@@ -85,10 +96,12 @@ impl ShardWriter {
     /// Writes into an existing directory. `plain` names root columns of dense floats, such as vectors.
     pub fn new(directory: &Path, schema: SchemaRef, options: WriteOptions, plain: Vec<String>) -> Self {
         let directory = directory.into();
-        Self { directory, schema, options, plain, pending: VecDeque::new(), pending_rows: 0, shard: None, done: Vec::new() }
+        let nulls = schema.fields().iter().map(|f| (f.name().clone(), 0)).collect();
+        Self { directory, schema, options, plain, nulls, rows: 0, pending: VecDeque::new(), pending_rows: 0, shard: None, done: Vec::new() }
     }
 
     pub fn write(&mut self, batch: RecordBatch) -> Result<(), TableError> {
+        self.count(&batch);
         self.pending_rows += batch.num_rows() as u64;
         self.pending.push_back(batch);
         while self.pending_rows >= self.room() {
@@ -97,8 +110,15 @@ impl ShardWriter {
         Ok(())
     }
 
+    fn count(&mut self, batch: &RecordBatch) {
+        self.rows += batch.num_rows() as u64;
+        for (nulls, array) in self.schema.fields().iter().zip(batch.columns()) {
+            *self.nulls.entry(nulls.name().clone()).or_insert(0) += array.null_count() as u64;
+        }
+    }
+
     /// Writes what is left and returns the files in order. Without a row there is one empty shard, so that the schema can be read.
-    pub fn finish(mut self) -> Result<Vec<WrittenFile>, TableError> {
+    pub fn finish(mut self) -> Result<Written, TableError> {
         if self.pending_rows > 0 {
             self.chunk(self.pending_rows)?;
         }
@@ -106,7 +126,7 @@ impl ShardWriter {
             self.shard = Some(self.open_shard()?);
         }
         self.close_shard()?;
-        Ok(self.done)
+        Ok(Written { files: self.done, rows: self.rows, nulls: self.nulls })
     }
 
     /// Rows of the next chunk: a full one, or what is left of the row group or the shard.
@@ -170,9 +190,7 @@ impl ShardWriter {
             .set_max_row_group_row_count(None);
         let plain = self.plain.iter().map(|name| ColumnPath::new(vec![name.clone(), "list".into(), "item".into()]));
         let plain = plain.fold(builder, |b, path| {
-            b.set_column_dictionary_enabled(path.clone(), false)
-                .set_column_compression(path.clone(), Codec::UNCOMPRESSED)
-                .set_column_statistics_enabled(path, EnabledStatistics::None)
+            b.set_column_dictionary_enabled(path.clone(), false).set_column_statistics_enabled(path, EnabledStatistics::None)
         });
         plain.build()
     }
@@ -258,7 +276,7 @@ mod tests {
             writer.write(batch(from, *rows)).unwrap();
             from += *rows as i64;
         }
-        let files = writer.finish().unwrap();
+        let files = writer.finish().unwrap().files;
         (directory, files)
     }
 
