@@ -130,8 +130,9 @@ impl Reader {
     fn resolve(mut self, settings: Option<Settings>) -> Loaded {
         let aggregates = rules::aggregates();
         let vocabulary = Vocabulary { aggregates: &aggregates, rules: rules::NAMES };
-        let (catalog, mut found) = resolve::resolve(&self.declared, &vocabulary);
         let broken = self.broken_texts();
+        self.declared.partial = broken.clone();
+        let (catalog, mut found) = resolve::resolve(&self.declared, &vocabulary);
         found.retain(|d| !is_cascade(d, &broken, &self.sources));
         self.found.extend(found);
         if !self.found.iter().any(Diagnostic::is_error) {

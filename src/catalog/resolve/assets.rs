@@ -1,6 +1,7 @@
 //! Assets: their partitions, service and op graph.
 
 use super::Resolver;
+use super::expressions::Columns;
 use crate::catalog::declaration::*;
 use crate::catalog::model::*;
 use crate::source::{Diagnostic, suggestion};
@@ -73,8 +74,9 @@ impl Resolver<'_> {
     /// A check's column is one of the contract's.
     fn checked_columns(&mut self, declared: &AssetDecl, service: Option<&Arc<Service>>) {
         let Some(service) = service else { return };
-        let known: Vec<String> = service.columns.iter().map(|c| c.name.clone()).collect();
-        for column in declared.checks.iter().filter_map(|c| c.column.as_ref()).filter(|c| !known.contains(&c.value)) {
+        let mut known = Columns::starting(self.is_partial(service.span));
+        service.columns.iter().for_each(|c| known.add(c.name.clone(), c.data_type.clone()));
+        for column in declared.checks.iter().filter_map(|c| c.column.as_ref()).filter(|c| known.get(c).is_none()) {
             self.unknown_column(column, &format!("service `{}`", service.name), &known);
         }
     }
