@@ -297,3 +297,34 @@ fn of_vectors(error: VectorError) -> Failure {
         VectorError::Width { .. } => Failure::new(FailureKind::Permanent, error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::SpecFields;
+    use super::*;
+    use crate::table::parquet::Compression;
+
+    #[test]
+    fn every_field_of_the_spec_is_hashed_or_exempt() {
+        let spec = EnrichSpec {
+            input: PathBuf::new(),
+            operators: vec![],
+            sources: BTreeMap::new(),
+            write: WriteOptions { compression: Compression::None, row_group_rows: 1, shard_rows: 1 },
+            checks: vec![],
+            output_path: String::new(),
+            partition: String::new(),
+        };
+        let fields = SpecFields {
+            hashed: &["operators", "write"],
+            exempt: &[
+                ("input", "the skeleton's output, whose digest is observed"),
+                ("sources", "where data lies; what lies there is observed"),
+                ("checks", "judge the output and do not change it"),
+                ("output_path", "for people"),
+                ("partition", "the key, which is in the action's name"),
+            ],
+        };
+        fields.check(&serde_json::to_value(&spec).unwrap());
+    }
+}

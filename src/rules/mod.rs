@@ -97,6 +97,24 @@ pub struct Draft {
     pub place: Place,
 }
 
+/// Fields of an action's `spec` whose values are in its definition, and those that need not be, with the reason.
+#[cfg(test)]
+struct SpecFields {
+    hashed: &'static [&'static str],
+    exempt: &'static [(&'static str, &'static str)],
+}
+
+#[cfg(test)]
+impl SpecFields {
+    /// Fails for a field that nobody has decided about.
+    fn check(&self, spec: &Value) {
+        let exempt = self.exempt.iter().map(|(name, _)| *name);
+        let decided: std::collections::BTreeSet<&str> = self.hashed.iter().copied().chain(exempt).collect();
+        let fields: std::collections::BTreeSet<&str> = spec.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(fields, decided, "a new field of a spec is either hashed into the definition or exempted with a reason");
+    }
+}
+
 /// Runs an action here. Unknown kinds cannot be planned, so one here is a bug.
 pub fn run(action: &Action, staging: &Path, tell: Tell) -> Result<Made, Failure> {
     match by_name(&action.rule) {

@@ -159,3 +159,38 @@ fn requests(
     let lance = stores.into_iter().filter_map(|(view, columns)| Some(Ask::Lance { source: sources.get(view)?.clone(), columns }.request()));
     parquet.chain(lance).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::SpecFields;
+    use super::*;
+
+    #[test]
+    fn every_field_of_the_spec_is_hashed_or_exempt() {
+        let spec = SkeletonSpec {
+            period: Period { start: 0, end: 1 },
+            operators: vec![],
+            sources: BTreeMap::new(),
+            write: WriteOptions { compression: Compression::None, row_group_rows: 1, shard_rows: 1 },
+            checks: vec![],
+            output_path: String::new(),
+        };
+        let fields = SpecFields {
+            hashed: &["operators", "write"],
+            exempt: &[
+                ("period", "follows from the key, which is in the action's name"),
+                ("sources", "where data lies; what lies there is observed"),
+                ("checks", "judge the output and do not change it"),
+                ("output_path", "for people"),
+            ],
+        };
+        fields.check(&serde_json::to_value(&spec).unwrap());
+    }
+
+    #[test]
+    fn the_writer_s_options_are_parameters() {
+        let write = |rows| WriteOptions { compression: Compression::Zstd(1), row_group_rows: rows, shard_rows: 5 };
+        let changed: Vec<_> = crate::engine::trace::compare(&definition(&[], &write(1)), &definition(&[], &write(2)));
+        assert_eq!(changed.iter().map(|r| r.to_string()).collect::<Vec<_>>(), ["parameter write.row_group_rows: 1 → 2"]);
+    }
+}
