@@ -6,7 +6,9 @@ mod error;
 mod footer;
 mod note;
 mod read;
+mod row_group;
 mod shards;
+mod vectors;
 
 pub use cache::ColumnCache;
 pub use digest::{Columns, column_digests};
