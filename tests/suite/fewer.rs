@@ -20,7 +20,9 @@ fn smaller(workspace: &Workspace) -> Vec<Workspace> {
             drop_columns(w, &|column| *column != *name && !column.starts_with(&format!("{name}_")));
         });
         for window in 0..workspace.aggregations[number].windows.len() {
-            with(&|w| drop(w.aggregations[number].windows.remove(window)));
+            with(&|w| {
+                w.aggregations[number].windows.remove(window);
+            });
         }
         with(&|w| w.aggregations[number].filters.clear());
         with(&|w| w.aggregations[number].joins.clear());

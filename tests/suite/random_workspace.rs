@@ -368,7 +368,7 @@ fn windows(chance: &mut Chance, forward: bool) -> Vec<Window> {
 }
 
 fn function(chance: &mut Chance, columns: &[(String, Kind)], forward: bool) -> Function {
-    let mut of = |chance: &mut Chance, fits: fn(Kind) -> bool| {
+    let of = |chance: &mut Chance, fits: fn(Kind) -> bool| {
         let fitting: Vec<_> = columns.iter().filter(|(_, kind)| fits(*kind)).collect();
         chance.pick(&fitting).0.clone()
     };

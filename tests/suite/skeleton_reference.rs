@@ -103,7 +103,7 @@ impl<'w> Reference<'w> {
             rows = self.aggregated(rows, aggregation);
         }
         for ratio in &workspace.ratios {
-            rows.iter_mut().for_each(|event| divide(&mut event.row, ratio));
+            rows.iter_mut().for_each(|event| divide(workspace, &mut event.row, ratio));
         }
         if let Some(sessions) = &workspace.spine.sessions {
             rows.retain(|event| stays(&event.row["session"], sessions, &period));
@@ -178,7 +178,7 @@ impl<'w> Reference<'w> {
                 self.met.empties |= wanted.is_some() && inside.is_empty();
                 self.met.ties |= inside.windows(2).any(|pair| pair[0].at == pair[1].at);
                 let value = self.fold(&aggregation.function, &inside, row.at);
-                row.row.insert(column_name(&aggregation.name, window), value);
+                row.row.insert(column_name(&aggregation.name, &aggregation.windows, window), value);
             }
         }
         rows
@@ -309,14 +309,14 @@ fn extreme(values: Vec<Value>, beats: impl Fn(&Value, &Value) -> bool) -> Value 
     nan.unwrap_or(best)
 }
 
-fn divide(row: &mut Row, ratio: &Ratio) {
+fn divide(workspace: &Workspace, row: &mut Row, ratio: &Ratio) {
     for window in &ratio.windows {
-        let part = |name: &str| row[&column_name(name, window)].float();
+        let part = |name: &str| row[&column_name(name, &workspace.aggregation(name).windows, window)].float();
         let value = match (part(&ratio.numerator), part(&ratio.denominator)) {
             (Some(over), Some(under)) if under != 0.0 => Value::Float(over / under),
             _ => Value::Null,
         };
-        row.insert(column_name(&ratio.name, window), value);
+        row.insert(column_name(&ratio.name, &ratio.windows, window), value);
     }
 }
 

@@ -196,10 +196,10 @@ impl Workspace {
         let mut columns = with_joins(self, &self.views[0], &self.joins);
         for aggregation in self.aggregations.iter().filter(|aggregation| aggregation.listed) {
             let kind = aggregation.kind(self);
-            columns.extend(aggregation.windows.iter().map(|window| (column_name(&aggregation.name, window), kind)));
+            columns.extend(aggregation.windows.iter().map(|window| (column_name(&aggregation.name, &aggregation.windows, window), kind)));
         }
         for ratio in &self.ratios {
-            columns.extend(ratio.windows.iter().map(|window| (column_name(&ratio.name, window), Kind::Float)));
+            columns.extend(ratio.windows.iter().map(|window| (column_name(&ratio.name, &ratio.windows, window), Kind::Float)));
         }
         columns
     }
@@ -215,11 +215,12 @@ pub fn with_joins(workspace: &Workspace, view: &View, joins: &[Join]) -> Vec<(St
     columns
 }
 
-/// `likes_7d`; for the whole lifetime just `likes`.
-pub fn column_name(name: &str, window: &Window) -> String {
+/// `likes_7d`; a lifetime that is alone makes just `likes`.
+pub fn column_name(name: &str, windows: &[Window], window: &Window) -> String {
     match window {
         Window::Of(length) => format!("{name}_{}", length.text),
-        Window::Lifetime => name.into(),
+        Window::Lifetime if windows.len() == 1 => name.into(),
+        Window::Lifetime => format!("{name}_lifetime"),
     }
 }
 
