@@ -75,14 +75,20 @@ fn is_whole(workspace: &Workspace) -> bool {
     let of = |a: &Aggregation| {
         let own = a.columns(workspace);
         let reads = column_of(&a.function).is_none_or(|column| has(&own, column));
-        reads && a.filters.iter().all(|f| has(&own, &f.column)) && a.by.iter().all(|by| has(&own, by)) && keys(a).iter().all(|on| has(&wide, on))
+        reads
+            && a.filters.iter().all(|f| has(&own, &f.column))
+            && a.by.iter().all(|by| has(&own, by))
+            && keys(a).iter().all(|on| has(&wide, on))
     };
     let joined = workspace.joins.iter().all(|join| join.on.is_none_or(|on| has(&wide, on)));
     let columns = workspace.contract.before.iter().chain(&workspace.contract.after);
     let mut named = columns.map(|column| column.computed.as_ref().map_or(&column.name, |(_, of, _)| of));
     joined
         && workspace.aggregations.iter().all(|a| !a.windows.is_empty() && of(a))
-        && workspace.ratios.iter().all(|ratio| workspace.aggregations.iter().filter(|a| [&ratio.numerator, &ratio.denominator].contains(&&a.name)).count() == 2)
+        && workspace
+            .ratios
+            .iter()
+            .all(|ratio| workspace.aggregations.iter().filter(|a| [&ratio.numerator, &ratio.denominator].contains(&&a.name)).count() == 2)
         && workspace.curate.iter().all(|filter| has(&wide, &filter.column))
         && named.all(|name| has(&wide, name))
 }

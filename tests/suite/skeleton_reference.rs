@@ -216,7 +216,7 @@ impl<'w> Reference<'w> {
             Function::Mean(column) => mean(&values(column)).map_or(Value::Null, Value::Float),
             Function::Var(column) => variance(&values(column)).map_or(Value::Null, Value::Float),
             Function::Stddev(column) => variance(&values(column)).map_or(Value::Null, |variance| Value::Float(variance.sqrt())),
-            Function::Min(column) => extreme(values(column), |one, best| less(one, best)),
+            Function::Min(column) => extreme(values(column), less),
             Function::Max(column) => extreme(values(column), |one, best| less(best, one)),
             Function::First(column) => values(column).first().cloned().unwrap_or(Value::Null),
             Function::Last(column) => values(column).last().cloned().unwrap_or(Value::Null),

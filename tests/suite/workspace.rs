@@ -246,10 +246,22 @@ impl Aggregation {
         match &self.function {
             Function::Count | Function::CountDistinct(_) => Kind::Int,
             Function::TimeSinceLast | Function::Mean(_) | Function::Var(_) | Function::Stddev(_) => Kind::Float,
-            Function::Sum(column) => if of(column) == Kind::Float { Kind::Float } else { Kind::Int },
+            Function::Sum(column) => {
+                if of(column) == Kind::Float {
+                    Kind::Float
+                } else {
+                    Kind::Int
+                }
+            }
             Function::Min(column) | Function::Max(column) | Function::First(column) | Function::Last(column) => of(column),
             Function::FirstK { column, .. } | Function::LastK { column, .. } => of(column).list_of().unwrap(),
-            Function::Distinct { column, flatten, .. } => if *flatten { of(column) } else { of(column).list_of().unwrap() },
+            Function::Distinct { column, flatten, .. } => {
+                if *flatten {
+                    of(column)
+                } else {
+                    of(column).list_of().unwrap()
+                }
+            }
         }
     }
 }

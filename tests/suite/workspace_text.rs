@@ -122,18 +122,19 @@ fn embeddings() -> String {
 }
 
 fn aggregations(workspace: &Workspace, order: Order) -> String {
-    let measures = workspace.aggregations.iter().map(|a| aggregation(workspace, a));
+    let measures = workspace.aggregations.iter().map(aggregation);
     let ratios = workspace.ratios.iter().map(ratio);
-    let store = workspace.embedded.iter().map(|_| {
-        "embedding-store \"artworks\" view=\"embeddings\" key=\"artwork_id\" vector=\"embedding\"\n".to_string()
-    });
+    let store = workspace
+        .embedded
+        .iter()
+        .map(|_| "embedding-store \"artworks\" view=\"embeddings\" key=\"artwork_id\" vector=\"embedding\"\n".to_string());
     arranged(measures.chain(ratios).chain(store).collect(), order).concat()
 }
 
-fn aggregation(workspace: &Workspace, of: &Aggregation) -> String {
+fn aggregation(of: &Aggregation) -> String {
     let mut lines = vec![format!("by {}", quoted(&of.by))];
     lines.extend((!of.on.is_empty()).then(|| format!("on {}", quoted(&of.on))));
-    lines.extend(of.joins.iter().map(|j| join(workspace, j)));
+    lines.extend(of.joins.iter().map(join));
     lines.extend(of.filters.iter().map(|filter| format!("where \"{}\"", filter.text)));
     lines.extend(of.covered.then(|| "require-embedding \"artworks\"".to_string()));
     lines.push(function(&of.function));
@@ -186,7 +187,7 @@ fn function(function: &Function) -> String {
     }
 }
 
-fn join(_workspace: &Workspace, of: &Join) -> String {
+fn join(of: &Join) -> String {
     let how = if of.as_of.is_some() { "as-of" } else { "static" };
     let mut text = format!("join \"{}\" how=\"{how}\"", of.view);
     if let Some(as_of) = &of.as_of {
@@ -210,7 +211,7 @@ fn service(workspace: &Workspace, order: Order) -> String {
     lines.extend(workspace.spine.covered.then(|| "    require-embedding \"artworks\"".to_string()));
     lines.extend(workspace.spine.sessions.as_ref().map(sessions));
     lines.push("}".into());
-    lines.extend(workspace.joins.iter().map(|j| join(workspace, j)));
+    lines.extend(workspace.joins.iter().map(join));
     let listed = workspace.aggregations.iter().filter(|a| a.listed).map(|a| &a.name);
     let rolling: Vec<String> = listed.chain(workspace.ratios.iter().map(|r| &r.name)).map(|name| format!("rolling \"{name}\"")).collect();
     lines.extend(arranged(rolling, order));
