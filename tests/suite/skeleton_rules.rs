@@ -144,33 +144,57 @@ fn expressions_see_the_row_and_not_each_other() {
     assert_eq!((cell(&table, "weight"), cell(&table, "one_more")), (Value::Int(4), Value::Int(4)));
 }
 
-#[test]
-fn integer_sums_that_overflow_stop_the_build() {
-    let mut workspace = plain();
-    let sum = Function::Sum("weight".into());
-    let windows = vec![Window::Lifetime];
-    workspace.aggregations = vec![Aggregation {
-        name: "sum".into(),
+/// One aggregation over all that came before.
+fn lifetime(function: Function) -> Aggregation {
+    Aggregation {
+        name: "all".into(),
         view: "events",
         by: vec!["user_id"],
         on: vec![],
         joins: vec![],
         filters: vec![],
         covered: false,
-        function: sum,
-        windows,
+        function,
+        windows: vec![Window::Lifetime],
         offset: None,
         forward: false,
         listed: true,
-    }];
+    }
+}
+
+#[test]
+fn integer_sums_that_overflow_stop_the_build() {
+    let mut workspace = plain();
+    workspace.aggregations = vec![lifetime(Function::Sum("weight".into()))];
     let heavy = |at: i128| {
         let mut row = event(1, START + at);
         row.insert("weight".into(), Value::Int(i64::MAX));
         row
     };
     workspace.views[0].files.push(SourceFile { day: Some(0), name: "a.parquet".into(), rows: vec![heavy(0)] });
-    assert_eq!(cell(&table(&workspace).unwrap(), "sum"), Value::Int(i64::MAX));
+    assert_eq!(cell(&table(&workspace).unwrap(), "all"), Value::Int(i64::MAX));
     workspace.views[0].files[1].rows.push(heavy(HOUR));
     let Err(Trouble::Failed(message)) = table(&workspace) else { panic!("an overflow is an error") };
     assert!(message.contains("exceeds int64"), "{message}");
+}
+
+#[test]
+fn a_window_that_looks_ahead_has_an_end() {
+    let mut workspace = plain();
+    workspace.aggregations = vec![Aggregation { forward: true, ..lifetime(Function::Count) }];
+    let Err(Trouble::Refused(message)) = table(&workspace) else { panic!("it would never be due") };
+    assert!(message.contains("looks ahead without an end"), "{message}");
+}
+
+#[test]
+fn a_ratio_finds_a_lifetime_among_other_windows() {
+    let mut workspace = plain();
+    let several = vec![Window::Lifetime, Window::Of(LENGTHS[4])];
+    let over = Aggregation { name: "over".into(), ..lifetime(Function::Count) };
+    let under = Aggregation { name: "under".into(), windows: several, ..lifetime(Function::Count) };
+    workspace.aggregations = vec![over, under];
+    let (numerator, denominator) = ("over".to_string(), "under".to_string());
+    workspace.ratios = vec![Ratio { name: "ratio".into(), numerator, denominator, windows: vec![Window::Lifetime] }];
+    workspace.views[0].files.push(SourceFile { day: Some(0), name: "a.parquet".into(), rows: vec![event(1, START)] });
+    assert_eq!(cell(&table(&workspace).unwrap(), "ratio"), Value::Float(1.0));
 }
