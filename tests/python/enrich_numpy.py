@@ -82,8 +82,8 @@ def main():
     skeleton, enriched = read_partition(skeleton_directory), read_partition(enriched_directory)
     for difference in compare(skeleton, enriched, read_vectors(embeddings)):
         sys.exit(difference)
-    nulls = [enriched[name].null_count for name in EMBEDDINGS]
-    print(f"{enriched.num_rows} rows agree; nulls in {EMBEDDINGS}: {nulls}")
+    looked_up, pooled = (enriched[name].null_count for name in EMBEDDINGS)
+    print(f"{enriched.num_rows} rows agree; nulls: {looked_up}, pooled {pooled}")
 
 
 if __name__ == "__main__":
