@@ -161,12 +161,17 @@ impl Diagnostic {
 
 /// The known name nearest to a mistyped one, if any is near enough to be meant.
 pub fn did_you_mean<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(wrong, name), name))
-        .filter(|(score, _)| *score > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+    nearest(wrong, known, 0.75)
+}
+
+/// Whether a name is all but one of the known ones: a slip of the pen rather than something of its own.
+pub fn is_slip<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> bool {
+    nearest(wrong, known, 0.9).is_some()
+}
+
+fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>, likeness: f64) -> Option<&'a str> {
+    let scored = known.into_iter().map(|name| (strsim::jaro_winkler(wrong, name), name));
+    scored.filter(|(score, _)| *score > likeness).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
 /// "did you mean …?", or the list of what is known where nothing is near.

@@ -310,6 +310,11 @@ pub fn flatten(path: &str, value: &Value, out: &mut Vec<(String, String)>) {
             items.iter().zip(&names).for_each(|(item, name)| flatten(&format!("{path}.{name}"), &without_name(item), out));
             out.push((path.into(), names.join(", ")));
         }
+        Value::Array(items) if !items.is_empty() && items.iter().all(|i| i["left"].is_string()) => {
+            let pair =
+                |item: &Value| format!("{} = {}", item["left"].as_str().unwrap_or_default(), item["right"].as_str().unwrap_or_default());
+            out.push((path.into(), items.iter().map(pair).collect::<Vec<_>>().join(", ")));
+        }
         Value::String(text) => out.push((path.into(), text.clone())),
         other => out.push((path.into(), other.to_string())),
     }

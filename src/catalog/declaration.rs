@@ -5,7 +5,7 @@
 
 use super::quantity::{Duration, Size, Window};
 use super::types::{DataType, TimeUnit};
-use crate::source::{Span, Spanned};
+use crate::source::{SourceId, Span, Spanned};
 use std::collections::BTreeMap;
 
 pub type Name = Spanned<String>;
@@ -18,6 +18,8 @@ pub struct Declarations {
     pub aggregations: AggregationsDecl,
     pub views: Vec<ViewDecl>,
     pub services: Vec<ServiceDecl>,
+    /// Files with mistakes, from which some nodes were left out: what they declare may lack columns.
+    pub partial: Vec<SourceId>,
 }
 
 /// `Daedalus.kdl`.

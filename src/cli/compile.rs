@@ -17,11 +17,6 @@ pub fn run(context: &Context, command: &Compile) -> Result<u8, CliError> {
         CliError::Usage(format!("there is no feature service `{}`; {hint}", command.service))
     };
     let dag = compile(&workspace.catalog, services.get(&command.service).ok_or_else(unknown)?);
-    let overrides = workspace.root.join("config/pipelines").join(format!("{}.kdl", command.service));
-    if overrides.exists() {
-        let name = workspace.root.name(&overrides);
-        return Err(CliError::Usage(format!("{name} overrides engines, which this version does not act on yet; move it away")));
-    }
     if command.write {
         let path = workspace.root.join("config/pipelines").join(format!("{}.generated.kdl", command.service));
         let written = fs::create_dir_all(workspace.root.join("config/pipelines")).and_then(|()| fs::write(&path, pipeline::kdl(&dag)));

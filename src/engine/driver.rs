@@ -139,7 +139,8 @@ where
         loop {
             match self.plan.step() {
                 Step::Check(index) => checks.push(index),
-                Step::Run(index) if self.has_room(index) => self.start(index),
+                // Checks first: one of them may be of an older partition, which goes before.
+                Step::Run(index) if checks.is_empty() && self.has_room(index) => self.start(index),
                 Step::Run(index) => {
                     self.plan.postpone(index);
                     break;

@@ -70,10 +70,12 @@ pub fn publish(staged: &Path, place: &Place, disk: &dyn Disk) -> io::Result<()> 
     disk.create_directories(parent)?;
     if target.exists() {
         replace(staged, &target, disk)?;
-    } else {
-        disk.rename_new(staged, &target)?;
+        return disk.sync_directory(parent);
     }
-    disk.sync_directory(parent)
+    disk.rename_new(staged, &target)?;
+    // The directories above may be new as well.
+    let above = parent.ancestors().take_while(|directory| directory.starts_with(&place.root));
+    above.into_iter().try_for_each(|directory| disk.sync_directory(directory))
 }
 
 fn replace(staged: &Path, target: &Path, disk: &dyn Disk) -> io::Result<()> {

@@ -124,7 +124,11 @@ impl Reason {
 
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind.name(), self.name)?;
+        match self.kind {
+            ReasonKind::Blocked | ReasonKind::Failed => return f.write_str(&self.detail),
+            ReasonKind::Output => return write!(f, "{} {}", self.name, self.detail),
+            kind => write!(f, "{} {}", kind.name(), self.name)?,
+        }
         if !self.detail.is_empty() {
             write!(f, " `{}`", self.detail)?;
         }

@@ -3,7 +3,7 @@
 use super::ranges::compress;
 use crate::engine::check::Verdict;
 use crate::engine::graph::Graph;
-use crate::engine::state::{Reason, State};
+use crate::engine::state::{Reason, ReasonKind, State};
 use crate::workspace::{Target, Workspace};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -114,7 +114,9 @@ impl AssetStatus {
         let mut text = format!("{}{partitions}: {}\n", self.asset, if counts.is_empty() { "no partitions" } else { &counts });
         for op in self.whole.iter().filter(|o| o.state != State::Fresh) {
             text += &format!("  {:<8} {} (once for all partitions)\n", op.state.name(), op.op);
-            text += &reasons_text(&op.reasons, verbose);
+            if op.state != State::Missing || verbose {
+                text += &reasons_text(&op.reasons, verbose);
+            }
         }
         text + &self.groups_text(all, verbose)
     }
@@ -138,7 +140,8 @@ impl AssetStatus {
             text += &format!("  {:<8} {range}\n", state.name());
             let first = members[0];
             let worst = first.ops.iter().filter(|o| o.state != State::Fresh);
-            let reasons: Vec<Reason> = worst.flat_map(|o| o.reasons.iter().filter(|r| r.root || verbose).cloned()).collect();
+            let told = |r: &&Reason| verbose || (r.root && (*state != State::Blocked || r.kind == ReasonKind::Blocked));
+            let reasons: Vec<Reason> = worst.flat_map(|o| o.reasons.iter().filter(told).cloned()).collect();
             // A partition that was never built needs no further reason.
             if *state != State::Missing || verbose {
                 text += &reasons_text(&reasons, verbose);
@@ -153,7 +156,7 @@ fn cause(entry: &Entry) -> String {
     let reasons = entry.ops.iter().flat_map(|o| o.reasons.iter().filter(|r| r.root));
     let mut causes: Vec<String> = reasons
         .map(|r| match r.kind {
-            crate::engine::state::ReasonKind::Output | crate::engine::state::ReasonKind::Blocked => r.kind.name().to_string(),
+            ReasonKind::Output | ReasonKind::Blocked => r.kind.name().to_string(),
             _ => format!("{} {} {}", r.kind.name(), r.name, r.detail),
         })
         .collect();

@@ -3,6 +3,7 @@
 //! Invariants: the partition is never whole in memory; rows keep their order; what the metadata says of the result comes from the
 //! footers of the files that were written.
 
+use super::checks::{self, CheckSpec};
 use super::failures::{of_lance, of_table};
 use super::operators::{contract_schema, sink};
 use super::skeleton::{definition, output_files, place, sources, write_options};
@@ -41,6 +42,7 @@ struct EnrichSpec {
     operators: Vec<Operator>,
     sources: BTreeMap<String, SourceSpec>,
     write: WriteOptions,
+    checks: Vec<CheckSpec>,
     /// For people.
     output_path: String,
     partition: String,
@@ -65,6 +67,7 @@ impl RuleKind for Enrich {
         let spec = EnrichSpec {
             input: input.path(),
             write: write.clone(),
+            checks: checks::of(subject),
             output_path: subject.site.root.name(&place.path()),
             partition: key.to_string(),
             sources: sources.clone(),
@@ -212,8 +215,9 @@ impl<'a> Enrichment<'a> {
                 writer.write(sink(&rows, &self.contract)?).map_err(of_table)?;
             }
         }
-        let files = writer.finish().map_err(of_table)?;
-        let mut made = Made { files: output_files(&files), ..Made::default() };
+        let written = writer.finish().map_err(of_table)?;
+        let mut made = Made { files: output_files(&written.files), ..Made::default() };
+        checks::judge(&self.spec.checks, &written, &mut made)?;
         self.describe(&mut made, names)?;
         Ok(made)
     }
@@ -291,5 +295,36 @@ fn of_vectors(error: VectorError) -> Failure {
         VectorError::Lance(error) => of_lance(error),
         VectorError::Io(error) => Failure::io("vectors cannot be kept beside the output", &error),
         VectorError::Width { .. } => Failure::new(FailureKind::Permanent, error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SpecFields;
+    use super::*;
+    use crate::table::parquet::Compression;
+
+    #[test]
+    fn every_field_of_the_spec_is_hashed_or_exempt() {
+        let spec = EnrichSpec {
+            input: PathBuf::new(),
+            operators: vec![],
+            sources: BTreeMap::new(),
+            write: WriteOptions { compression: Compression::None, row_group_rows: 1, shard_rows: 1 },
+            checks: vec![],
+            output_path: String::new(),
+            partition: String::new(),
+        };
+        let fields = SpecFields {
+            hashed: &["operators", "write"],
+            exempt: &[
+                ("input", "the skeleton's output, whose digest is observed"),
+                ("sources", "where data lies; what lies there is observed"),
+                ("checks", "judge the output and do not change it"),
+                ("output_path", "for people"),
+                ("partition", "the key, which is in the action's name"),
+            ],
+        };
+        fields.check(&serde_json::to_value(&spec).unwrap());
     }
 }

@@ -8,7 +8,7 @@ use super::failures::of_table;
 use super::skeleton::SkeletonSpec;
 use super::source::{PeriodFiles, SourceSpec};
 use crate::catalog::calendar::Period;
-use crate::catalog::dag::{Kind, Scan, ScanColumn};
+use crate::catalog::dag::{Kind, Reach, Scan, ScanColumn};
 use crate::catalog::model::TimeColumn;
 use crate::engine::execute::Progress;
 use crate::engine::failure::Failure;
@@ -16,8 +16,8 @@ use crate::features::arrow_type::arrow_type;
 use crate::features::time::instants;
 use crate::table::listing::parquet_files;
 use crate::table::parquet::read_columns;
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_empty_array};
-use arrow::compute::{SortColumn, concat, lexsort_to_indices, take_record_batch};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_empty_array};
+use arrow::compute::{SortColumn, concat, filter_record_batch, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::{Field, Schema};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -106,7 +106,23 @@ impl<'a> Loader<'a> {
         let rows = files.iter().filter_map(|f| self.rows.get(f)).sum();
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns?, &options);
-        in_order(batch.map_err(|e| Failure::permanent(format!("view `{}`: {e}", scan.view)))?, scan)
+        let batch = batch.map_err(|e| Failure::permanent(format!("view `{}`: {e}", scan.view)))?;
+        in_order(self.in_period(batch, scan)?, scan)
+    }
+
+    /// A scan of just the target period keeps just its rows, also where the source's files hold longer periods.
+    fn in_period(&self, batch: RecordBatch, scan: &Scan) -> Result<RecordBatch, Failure> {
+        let (Reach::Around { back: 0, ahead: 0 }, Some(time)) = (scan.reach, &scan.time) else { return Ok(batch) };
+        let Some(column) = batch.column_by_name(&time.name) else { return Ok(batch) };
+        let times = instants(column, time.unit, time.unit).map_err(Failure::permanent)?;
+        let Period { start, end } = self.spec.period;
+        let unit = i128::from(time.unit.per_second());
+        let inside = |t: &i64| (i128::from(start) * unit..i128::from(end) * unit).contains(&(i128::from(*t) * 1000));
+        if times.iter().all(inside) {
+            return Ok(batch);
+        }
+        let mask: BooleanArray = times.iter().map(|t| Some(inside(t))).collect();
+        filter_record_batch(&batch, &mask).map_err(|e| Failure::permanent(e.to_string()))
     }
 
     fn column(&self, column: &ScanColumn, files: &[PathBuf]) -> Result<ArrayRef, Failure> {

@@ -3,6 +3,7 @@
 //! Knows nothing of the terminal or of KDL. Invariants: what a rule's action reads is what it asked the world about; the registry below is
 //! the one list of kinds, and tests run over all of it.
 
+mod checks;
 mod compile;
 mod enrich;
 mod failures;
@@ -94,6 +95,24 @@ pub struct Draft {
     pub reads: Vec<String>,
     pub spec: Value,
     pub place: Place,
+}
+
+/// Fields of an action's `spec` whose values are in its definition, and those that need not be, with the reason.
+#[cfg(test)]
+struct SpecFields {
+    hashed: &'static [&'static str],
+    exempt: &'static [(&'static str, &'static str)],
+}
+
+#[cfg(test)]
+impl SpecFields {
+    /// Fails for a field that nobody has decided about.
+    fn check(&self, spec: &Value) {
+        let exempt = self.exempt.iter().map(|(name, _)| *name);
+        let decided: std::collections::BTreeSet<&str> = self.hashed.iter().copied().chain(exempt).collect();
+        let fields: std::collections::BTreeSet<&str> = spec.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(fields, decided, "a new field of a spec is either hashed into the definition or exempted with a reason");
+    }
 }
 
 /// Runs an action here. Unknown kinds cannot be planned, so one here is a bug.

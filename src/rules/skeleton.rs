@@ -1,5 +1,7 @@
 //! `skeleton`: the source layer of a service for one period. Spine, joins, rolling aggregates, filters and the contract, as Parquet.
 
+use super::checks::{self, CheckSpec};
+use super::failures::of_table;
 use super::loader::Loader;
 use super::operators::Machine;
 use super::source::SourceSpec;
@@ -30,6 +32,7 @@ pub struct SkeletonSpec {
     /// By view. Where data lies is no parameter: what lies there is observed.
     pub sources: BTreeMap<String, SourceSpec>,
     pub write: WriteOptions,
+    pub checks: Vec<CheckSpec>,
     /// For people.
     pub output_path: String,
 }
@@ -48,7 +51,7 @@ impl RuleKind for Skeleton {
         let requests = requests(subject, &operators, &sources, period);
         let output_path = subject.site.root.name(&place.path());
         let definition = definition(&operators, &write);
-        let spec = SkeletonSpec { period, operators, sources, write, output_path };
+        let spec = SkeletonSpec { period, operators, sources, write, checks: checks::of(subject), output_path };
         let spec = serde_json::to_value(&spec).map_err(|e| e.to_string())?;
         Ok(Draft { definition, requests, reads: vec![], spec, place })
     }
@@ -63,12 +66,12 @@ impl RuleKind for Skeleton {
         }
         let batch = machine.result()?;
         let mut writer = ShardWriter::new(staging, batch.schema(), spec.write.clone(), vec![]);
-        let rows = batch.num_rows();
         let columns = batch.num_columns();
-        writer.write(batch).map_err(super::failures::of_table)?;
-        let files = writer.finish().map_err(super::failures::of_table)?;
-        let mut made = Made { files: output_files(&files), ..Made::default() };
-        made.metadata.insert("rows".into(), json!(rows));
+        writer.write(batch).map_err(of_table)?;
+        let written = writer.finish().map_err(of_table)?;
+        let mut made = Made { files: output_files(&written.files), ..Made::default() };
+        checks::judge(&spec.checks, &written, &mut made)?;
+        made.metadata.insert("rows".into(), json!(written.rows));
         made.metadata.insert("columns".into(), json!(columns));
         made.metadata.insert("output_path".into(), json!(spec.output_path));
         made.metadata.insert("steps".into(), json!(machine.steps));
@@ -155,4 +158,39 @@ fn requests(
     });
     let lance = stores.into_iter().filter_map(|(view, columns)| Some(Ask::Lance { source: sources.get(view)?.clone(), columns }.request()));
     parquet.chain(lance).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SpecFields;
+    use super::*;
+
+    #[test]
+    fn every_field_of_the_spec_is_hashed_or_exempt() {
+        let spec = SkeletonSpec {
+            period: Period { start: 0, end: 1 },
+            operators: vec![],
+            sources: BTreeMap::new(),
+            write: WriteOptions { compression: Compression::None, row_group_rows: 1, shard_rows: 1 },
+            checks: vec![],
+            output_path: String::new(),
+        };
+        let fields = SpecFields {
+            hashed: &["operators", "write"],
+            exempt: &[
+                ("period", "follows from the key, which is in the action's name"),
+                ("sources", "where data lies; what lies there is observed"),
+                ("checks", "judge the output and do not change it"),
+                ("output_path", "for people"),
+            ],
+        };
+        fields.check(&serde_json::to_value(&spec).unwrap());
+    }
+
+    #[test]
+    fn the_writer_s_options_are_parameters() {
+        let write = |rows| WriteOptions { compression: Compression::Zstd(1), row_group_rows: rows, shard_rows: 5 };
+        let changed: Vec<_> = crate::engine::trace::compare(&definition(&[], &write(1)), &definition(&[], &write(2)));
+        assert_eq!(changed.iter().map(|r| r.to_string()).collect::<Vec<_>>(), ["parameter write.row_group_rows: 1 → 2"]);
+    }
 }

@@ -21,6 +21,8 @@ pub struct Overrides {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     Default,
+    /// All that there is, where more was asked for.
+    Machine,
     File,
     Profile(String),
     Environment(String),
@@ -31,6 +33,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Machine => f.write_str("this machine, which has no more"),
             Self::File => f.write_str("Daedalus.kdl"),
             Self::Profile(name) => write!(f, "profile {name}"),
             Self::Environment(variable) => write!(f, "environment {variable}"),
@@ -109,9 +112,18 @@ impl Settings {
         for (name, value) in &overrides.set {
             settings.set(name, value, Origin::Set)?;
         }
-        settings.cpus.value = settings.cpus.value.min(machine.0);
-        settings.memory.value.bytes = settings.memory.value.bytes.min(machine.1);
+        settings.cut_to(machine);
         Ok(settings)
+    }
+
+    /// An envelope beyond the machine is cut to what there is.
+    fn cut_to(&mut self, (cpus, memory): (u64, u64)) {
+        if self.cpus.value > cpus {
+            self.cpus = Setting { value: cpus, origin: Origin::Machine };
+        }
+        if self.memory.value.bytes > memory {
+            self.memory = Setting { value: Size { bytes: memory }, origin: Origin::Machine };
+        }
     }
 
     fn defaults(machine: (u64, u64)) -> Self {
@@ -182,12 +194,17 @@ impl Settings {
             [&self.runtime, &self.aggregations, &self.feature_views, &self.feature_services, &self.output_root, &self.enriched_output_root];
         let mut rows: Vec<_> = NAMES.into_iter().zip(texts).map(|(name, s)| (name, s.value.clone(), s.origin.to_string())).collect();
         rows.push((NAMES[6], self.cpus.value.to_string(), self.cpus.origin.to_string()));
-        rows.push((NAMES[7], self.memory.value.to_string(), self.memory.origin.to_string()));
+        rows.push((NAMES[7], rounded(self.memory.value), self.memory.origin.to_string()));
         rows.push((NAMES[8], self.object_store.value.to_string(), self.object_store.origin.to_string()));
         let max = self.replace_max.value.map_or("none".into(), |n| n.to_string());
         rows.push((NAMES[9], max, self.replace_max.origin.to_string()));
         rows
     }
+}
+
+/// A size that the machine gave is no round number.
+fn rounded(size: Size) -> String {
+    if size.bytes.is_multiple_of(1 << 20) { size.to_string() } else { format!("{:.1}GiB", size.bytes as f64 / (1u64 << 30) as f64) }
 }
 
 fn read_text(text: &Spanned<Text>, overrides: &Overrides) -> Result<String, SettingsError> {

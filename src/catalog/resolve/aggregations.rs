@@ -9,13 +9,6 @@ use crate::catalog::types::DataType;
 use crate::source::{Diagnostic, Span, suggestion};
 use std::sync::Arc;
 
-/// A view's own columns.
-pub fn view_columns(view: &View) -> Columns {
-    let mut columns = Columns::default();
-    view.fields.iter().for_each(|f| columns.add(f.name.clone(), f.data_type.clone()));
-    columns
-}
-
 impl<'a> Resolver<'a> {
     pub fn stores(&mut self) {
         for declared in &self.declared.aggregations.stores {
@@ -59,7 +52,7 @@ impl<'a> Resolver<'a> {
 
     fn store_column(&mut self, name: &Name, view: &View, what: &str, fits: impl Fn(&DataType) -> bool) -> Option<Field> {
         let Some(field) = view.field(name) else {
-            self.unknown_column(name, &format!("view `{}`", view.name), &view.names());
+            self.unknown_column(name, &format!("view `{}`", view.name), &self.view_columns(view));
             return None;
         };
         if !fits(&field.data_type) {
@@ -135,7 +128,7 @@ impl<'a> Resolver<'a> {
         };
         let view = self.find_view(view_name)?;
         self.has_timestamp(&view, view_name.span)?;
-        let mut columns = view_columns(&view);
+        let mut columns = self.view_columns(&view);
         let joins: Vec<Join> = declared.joins.iter().filter_map(|j| self.join(j, &mut columns, true)).collect();
         let broken = joins.len() < declared.joins.len();
         let filters: Option<Vec<Filter>> = declared.filters.iter().map(|f| self.filter(f, &columns)).collect();
@@ -208,7 +201,7 @@ impl<'a> Resolver<'a> {
                 }
                 Some(_) => {}
                 None => {
-                    self.unknown_column(key, "the aggregation's view", &columns.names());
+                    self.unknown_column(key, "the aggregation's view", columns);
                     return None;
                 }
             }
@@ -232,7 +225,7 @@ impl<'a> Resolver<'a> {
             return None;
         }
         if let Some(column) = column.as_ref().filter(|c| columns.get(c).is_none()) {
-            self.unknown_column(column, "the aggregation's view", &columns.names());
+            self.unknown_column(column, "the aggregation's view", columns);
             return None;
         }
         let k = k.as_ref().map(|k| self.constant(k).ok_or(()));

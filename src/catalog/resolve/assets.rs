@@ -1,6 +1,7 @@
 //! Assets: their partitions, service and op graph.
 
 use super::Resolver;
+use super::expressions::Columns;
 use crate::catalog::declaration::*;
 use crate::catalog::model::*;
 use crate::source::{Diagnostic, suggestion};
@@ -42,6 +43,7 @@ impl Resolver<'_> {
         let ops: Option<Vec<Op>> = declared.ops.iter().map(|op| self.op(op, declared, service.as_ref())).collect();
         let ops = self.ordered(ops?, declared)?;
         self.asset_not_yet(declared);
+        self.checked_columns(declared, service.as_ref());
         Some(Asset {
             name: declared.name.value.clone(),
             span: declared.name.span,
@@ -66,6 +68,16 @@ impl Resolver<'_> {
             let message = format!("check `{}` checks nothing", check.name);
             let hint = "give it rows-min=, rows-max=, or column= with null-ratio-max=";
             self.report(Diagnostic::error("daeda::catalog::bad-option", message, check.name.span).hint(hint));
+        }
+    }
+
+    /// A check's column is one of the contract's.
+    fn checked_columns(&mut self, declared: &AssetDecl, service: Option<&Arc<Service>>) {
+        let Some(service) = service else { return };
+        let mut known = Columns::starting(self.is_partial(service.span));
+        service.columns.iter().for_each(|c| known.add(c.name.clone(), c.data_type.clone()));
+        for column in declared.checks.iter().filter_map(|c| c.column.as_ref()).filter(|c| known.get(c).is_none()) {
+            self.unknown_column(column, &format!("service `{}`", service.name), &known);
         }
     }
 

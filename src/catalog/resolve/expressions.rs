@@ -4,23 +4,37 @@ use super::Resolver;
 use crate::catalog::declaration::Name;
 use crate::catalog::expr::{self, Expr, ExprError, ExprErrorKind};
 use crate::catalog::types::DataType;
-use crate::source::{Diagnostic, Span};
+use crate::source::{Diagnostic, Span, is_slip};
 
 /// The columns of a row as it is built up, in order.
-#[derive(Debug, Clone, Default)]
-pub struct Columns(Vec<(String, DataType)>);
+#[derive(Debug, Clone)]
+pub struct Columns {
+    columns: Vec<(String, DataType)>,
+    /// Whether some may be missing because the manifest left out what it could not read.
+    pub partial: bool,
+}
 
 impl Columns {
+    /// No columns yet, and whether some will be missing.
+    pub fn starting(partial: bool) -> Self {
+        Self { columns: Vec::new(), partial }
+    }
+
     pub fn add(&mut self, name: impl Into<String>, data_type: DataType) {
-        self.0.push((name.into(), data_type));
+        self.columns.push((name.into(), data_type));
     }
 
     pub fn get(&self, name: &str) -> Option<&DataType> {
-        self.0.iter().find(|(n, _)| n == name).map(|(_, t)| t)
+        self.columns.iter().find(|(n, _)| n == name).map(|(_, t)| t)
+    }
+
+    /// Whether a name may be of a column that was left out: it is no slip of one that is there.
+    pub fn excuses(&self, name: &str) -> bool {
+        self.partial && !is_slip(name, self.columns.iter().map(|(n, _)| n.as_str()))
     }
 
     pub fn names(&self) -> Vec<String> {
-        self.0.iter().map(|(n, _)| n.clone()).collect()
+        self.columns.iter().map(|(n, _)| n.clone()).collect()
     }
 }
 
@@ -28,7 +42,14 @@ impl Resolver<'_> {
     /// An expression of any type. `None` where it is broken, which has been reported.
     pub fn expression(&mut self, text: &Name, columns: &Columns) -> Option<(Expr, DataType)> {
         let typed = expr::parse(text).and_then(|e| e.infer(&|name| columns.get(name).cloned(), &columns.names()).map(|t| (e, t)));
-        typed.map_err(|error| self.report(diagnose(text, error))).ok()
+        let excused = |error: &ExprError| error.kind == ExprErrorKind::UnknownColumn && columns.excuses(&named(text, error.at));
+        typed
+            .map_err(|error| {
+                if !excused(&error) {
+                    self.report(diagnose(text, error))
+                }
+            })
+            .ok()
     }
 
     /// An expression that is true or false.
@@ -42,6 +63,11 @@ impl Resolver<'_> {
         }
         Some(expr)
     }
+}
+
+/// What the mistake is at.
+fn named(text: &Name, at: Option<(usize, usize)>) -> String {
+    at.and_then(|(offset, len)| text.value.get(offset..offset + len)).unwrap_or(&text.value).to_string()
 }
 
 fn diagnose(text: &Name, error: ExprError) -> Diagnostic {

@@ -11,6 +11,7 @@ impl Resolver<'_> {
     /// Resolves a join and adds its columns to the left side. `left_time`: whether the left side's rows have an instant.
     pub fn join(&mut self, declared: &JoinDecl, left: &mut Columns, left_time: bool) -> Option<Join> {
         let view = self.find_view(&declared.view)?;
+        left.partial |= self.is_partial(view.span);
         let how = self.how(declared, &view, left_time)?;
         let on = self.join_keys(declared, &view, left)?;
         let prefix = declared.prefix.as_ref().map_or(String::new(), |p| p.value.clone());
@@ -69,7 +70,7 @@ impl Resolver<'_> {
         let mut pairs = Vec::new();
         for (column, key) in on.iter().zip(keys) {
             let Some(left_type) = left.get(column) else {
-                self.unknown_column(column, "the row", &left.names());
+                self.unknown_column(column, "the row", left);
                 return None;
             };
             let right_type = view.field(key).map(|f| &f.data_type);
@@ -87,7 +88,7 @@ impl Resolver<'_> {
 
     fn joined_column(&mut self, name: &Name, view: &View, prefix: &str, left: &mut Columns) -> Option<Spanned<String>> {
         let Some(field) = view.field(name) else {
-            self.unknown_column(name, &format!("view `{}`", view.name), &view.names());
+            self.unknown_column(name, &format!("view `{}`", view.name), &self.view_columns(view));
             return None;
         };
         let full = format!("{prefix}{name}");

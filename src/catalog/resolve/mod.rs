@@ -15,6 +15,7 @@ use super::calendar::{Cadence, Partitions};
 use super::declaration::*;
 use super::model::*;
 use crate::source::{Diagnostic, Spanned, suggestion};
+use expressions::Columns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -83,6 +84,18 @@ impl Resolver<'_> {
         self.found.push(diagnostic);
     }
 
+    /// A view's own columns.
+    fn view_columns(&self, view: &View) -> Columns {
+        let mut columns = Columns::starting(self.is_partial(view.span));
+        view.fields.iter().for_each(|f| columns.add(f.name.clone(), f.data_type.clone()));
+        columns
+    }
+
+    /// Whether something stands in a file from which nodes were left out.
+    fn is_partial(&self, span: crate::source::Span) -> bool {
+        self.declared.partial.contains(&span.source)
+    }
+
     /// Looks a name up. `declared` are all names of that kind, sound or not: only a stranger is reported here.
     fn look_up<T: Clone>(&mut self, what: &str, name: &Name, sound: &BTreeMap<String, T>, declared: &[String]) -> Option<T> {
         let found = sound.get(&name.value).cloned();
@@ -93,14 +106,17 @@ impl Resolver<'_> {
     }
 
     fn unknown(&mut self, what: &str, name: &Name, known: &[String]) {
-        let message = format!("there is no {what} `{name}`");
+        let message = if what.ends_with('s') { format!("there are no {what} `{name}`") } else { format!("there is no {what} `{name}`") };
         let hint = if known.is_empty() { format!("no {what} is declared") } else { suggestion(name, known.iter().map(String::as_str)) };
         self.report(Diagnostic::error("daeda::catalog::unknown-name", message, name.span).label(format!("no such {what}")).hint(hint));
     }
 
-    fn unknown_column(&mut self, name: &Name, of: &str, known: &[String]) {
+    fn unknown_column(&mut self, name: &Name, of: &str, known: &Columns) {
+        if known.excuses(name) {
+            return;
+        }
         let message = format!("{of} has no column `{name}`");
-        let hint = suggestion(name, known.iter().map(String::as_str));
+        let hint = suggestion(name, known.names().iter().map(String::as_str));
         self.report(Diagnostic::error("daeda::catalog::unknown-column", message, name.span).label("no such column").hint(hint));
     }
 

@@ -1,7 +1,6 @@
 //! Services: the wide row is built up step by step, each step typed against what stands before it; then the contract.
 
 use super::Resolver;
-use super::aggregations::view_columns;
 use super::expressions::Columns;
 use crate::catalog::declaration::*;
 use crate::catalog::model::*;
@@ -33,7 +32,8 @@ impl Resolver<'_> {
     fn service(&mut self, declared: &ServiceDecl) -> Option<Service> {
         let spine = self.find_view(&declared.spine.view)?;
         self.spine_is_events(&spine, &declared.spine.view)?;
-        let mut columns = view_columns(&spine);
+        let mut columns = self.view_columns(&spine);
+        columns.partial |= self.is_partial(declared.name.span);
         let filters = declared.spine.filters.iter().filter_map(|f| self.filter(f, &columns)).collect();
         let require_embedding = self.coverage(&declared.spine.require_embedding, &columns).unwrap_or_default();
         let sessions = declared.spine.sessions.as_ref().and_then(|s| self.sessions(s, &columns));
@@ -80,7 +80,7 @@ impl Resolver<'_> {
 
     fn sessions(&mut self, declared: &SessionsDecl, columns: &Columns) -> Option<Sessions> {
         if columns.get(&declared.column).is_none() {
-            self.unknown_column(&declared.column, "the spine", &columns.names());
+            self.unknown_column(&declared.column, "the spine", columns);
             return None;
         }
         let likes = self.condition(&declared.likes, columns)?;
@@ -99,6 +99,7 @@ impl Resolver<'_> {
             let aggregations = self.catalog.aggregations.clone();
             let Some(aggregation) = self.look_up("aggregation", name, &aggregations, &known) else { continue };
             if self.spine_has_keys(&aggregation, name, columns).is_some() {
+                columns.partial |= self.is_partial(aggregation.span);
                 add_windows(&aggregation, columns);
                 out.push(Spanned::new(aggregation, name.span));
             }
@@ -122,7 +123,7 @@ impl Resolver<'_> {
     }
 
     fn measure_keys(&mut self, part: &Aggregation, measure: &Measure, name: &Name, columns: &Columns) -> Option<()> {
-        let mut own = view_columns(&measure.view);
+        let mut own = self.view_columns(&measure.view);
         for join in &measure.joins {
             join.added().for_each(|(name, from)| own.add(name, join.view.field(from).map_or(DataType::Int64, |f| f.data_type.clone())));
         }
@@ -204,7 +205,7 @@ impl Resolver<'_> {
             None => match columns.get(&declared.name) {
                 Some(data_type) => data_type.clone(),
                 None => {
-                    self.unknown_column(&declared.name, "the row", &columns.names());
+                    self.unknown_column(&declared.name, "the row", columns);
                     return None;
                 }
             },

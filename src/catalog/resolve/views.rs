@@ -1,6 +1,7 @@
 //! Views: their fields, times, layout and keys.
 
 use super::Resolver;
+use super::expressions::Columns;
 use crate::catalog::calendar::{Cadence, pattern_cadence};
 use crate::catalog::declaration::*;
 use crate::catalog::model::*;
@@ -80,7 +81,7 @@ impl Resolver<'_> {
     fn fields(&mut self, declared: &ViewDecl) -> Vec<Field> {
         for rename in &declared.renames {
             if !declared.fields.iter().any(|f| f.name.value == rename.to.value) {
-                let known: Vec<String> = declared.fields.iter().map(|f| f.name.value.clone()).collect();
+                let known = self.declared_columns(declared);
                 self.unknown_column(&rename.to, &format!("view `{}`", declared.name), &known);
             }
         }
@@ -95,6 +96,12 @@ impl Resolver<'_> {
             nullable: f.nullable,
         };
         declared.fields.iter().map(field).collect()
+    }
+
+    fn declared_columns(&self, declared: &ViewDecl) -> Columns {
+        let mut columns = Columns::starting(self.is_partial(declared.name.span));
+        declared.fields.iter().for_each(|f| columns.add(f.name.value.clone(), f.data_type.value.clone()));
+        columns
     }
 
     /// `None` where the pattern is broken, `Some(None)` where there is none.
@@ -123,7 +130,8 @@ impl Resolver<'_> {
         if fields.iter().any(|f| f.name == name.value) {
             return Some(());
         }
-        let known: Vec<String> = fields.iter().map(|f| f.name.clone()).collect();
+        let mut known = Columns::starting(self.is_partial(name.span));
+        fields.iter().for_each(|f| known.add(f.name.clone(), f.data_type.clone()));
         self.unknown_column(name, "the view", &known);
         None
     }

@@ -6,7 +6,9 @@ mod error;
 mod footer;
 mod note;
 mod read;
+mod row_group;
 mod shards;
+mod vectors;
 
 pub use cache::ColumnCache;
 pub use digest::{Columns, column_digests};
@@ -14,4 +16,4 @@ pub use error::TableError;
 pub use footer::{Footer, columns_of, footer};
 pub use note::{read_note, schema_of, write_note};
 pub use read::{read_batches, read_columns};
-pub use shards::{Compression, ShardWriter, WriteOptions, WrittenFile};
+pub use shards::{Compression, ShardWriter, WriteOptions, Written, WrittenFile};

@@ -4,20 +4,20 @@
 //! name says its content, so a reader that listed an older partition finds no file rather than another's rows.
 
 use super::error::TableError;
+use super::row_group::RowGroup;
 use crate::digest::Digest;
 use crate::table::stat::Stat;
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowLeafColumn, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::basic::{Compression as Codec, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
@@ -53,12 +53,23 @@ pub struct WrittenFile {
 /// Rows that are encoded at once. Fixed, so that pages break in the same places whatever batches are handed in.
 const CHUNK_ROWS: u64 = 2048;
 
+/// A partition that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub files: Vec<WrittenFile>,
+    pub rows: u64,
+    /// Rows without a value, per root column.
+    pub nulls: BTreeMap<String, u64>,
+}
+
 pub struct ShardWriter {
     directory: PathBuf,
     schema: SchemaRef,
     options: WriteOptions,
-    /// Columns that hardly compress and have no repeats: written plain.
+    /// Columns of dense floats: neither dictionary nor statistics are worth their time.
     plain: Vec<String>,
+    nulls: BTreeMap<String, u64>,
+    rows: u64,
     pending: VecDeque<RecordBatch>,
     pending_rows: u64,
     shard: Option<Shard>,
@@ -75,20 +86,16 @@ struct Shard {
     rows: u64,
 }
 
-/// The row group that is being encoded: one writer per leaf column.
-struct RowGroup {
-    writers: Vec<ArrowColumnWriter>,
-    rows: u64,
-}
-
 impl ShardWriter {
     /// Writes into an existing directory. `plain` names root columns of dense floats, such as vectors.
     pub fn new(directory: &Path, schema: SchemaRef, options: WriteOptions, plain: Vec<String>) -> Self {
         let directory = directory.into();
-        Self { directory, schema, options, plain, pending: VecDeque::new(), pending_rows: 0, shard: None, done: Vec::new() }
+        let nulls = schema.fields().iter().map(|f| (f.name().clone(), 0)).collect();
+        Self { directory, schema, options, plain, nulls, rows: 0, pending: VecDeque::new(), pending_rows: 0, shard: None, done: Vec::new() }
     }
 
     pub fn write(&mut self, batch: RecordBatch) -> Result<(), TableError> {
+        self.count(&batch);
         self.pending_rows += batch.num_rows() as u64;
         self.pending.push_back(batch);
         while self.pending_rows >= self.room() {
@@ -97,8 +104,15 @@ impl ShardWriter {
         Ok(())
     }
 
+    fn count(&mut self, batch: &RecordBatch) {
+        self.rows += batch.num_rows() as u64;
+        for (nulls, array) in self.schema.fields().iter().zip(batch.columns()) {
+            *self.nulls.entry(nulls.name().clone()).or_insert(0) += array.null_count() as u64;
+        }
+    }
+
     /// Writes what is left and returns the files in order. Without a row there is one empty shard, so that the schema can be read.
-    pub fn finish(mut self) -> Result<Vec<WrittenFile>, TableError> {
+    pub fn finish(mut self) -> Result<Written, TableError> {
         if self.pending_rows > 0 {
             self.chunk(self.pending_rows)?;
         }
@@ -106,14 +120,14 @@ impl ShardWriter {
             self.shard = Some(self.open_shard()?);
         }
         self.close_shard()?;
-        Ok(self.done)
+        Ok(Written { files: self.done, rows: self.rows, nulls: self.nulls })
     }
 
     /// Rows of the next chunk: a full one, or what is left of the row group or the shard.
     fn room(&self) -> u64 {
         let shard = self.shard.as_ref();
         let of_shard = self.options.shard_rows.max(1) - shard.map_or(0, |s| s.rows);
-        let of_group = self.options.row_group_rows.max(1) - shard.and_then(|s| s.group.as_ref()).map_or(0, |g| g.rows);
+        let of_group = self.options.row_group_rows.max(1) - shard.and_then(|s| s.group.as_ref()).map_or(0, RowGroup::rows);
         of_shard.min(of_group).min(CHUNK_ROWS)
     }
 
@@ -170,9 +184,7 @@ impl ShardWriter {
             .set_max_row_group_row_count(None);
         let plain = self.plain.iter().map(|name| ColumnPath::new(vec![name.clone(), "list".into(), "item".into()]));
         let plain = plain.fold(builder, |b, path| {
-            b.set_column_dictionary_enabled(path.clone(), false)
-                .set_column_compression(path.clone(), Codec::UNCOMPRESSED)
-                .set_column_statistics_enabled(path, EnabledStatistics::None)
+            b.set_column_dictionary_enabled(path.clone(), false).set_column_statistics_enabled(path, EnabledStatistics::None)
         });
         plain.build()
     }
@@ -205,37 +217,19 @@ impl Shard {
     fn append(&mut self, batch: &RecordBatch, group_rows: u64) -> parquet::errors::Result<()> {
         let mut group = match self.group.take() {
             Some(group) => group,
-            None => RowGroup { writers: self.columns.create_column_writers(self.groups)?, rows: 0 },
+            None => RowGroup::begin(&self.writer, &self.columns, self.groups, &batch.schema())?,
         };
         group.append(batch)?;
         self.rows += batch.num_rows() as u64;
-        let full = group.rows >= group_rows;
+        let full = group.rows() >= group_rows;
         self.group = Some(group);
         if full { self.end_group() } else { Ok(()) }
     }
 
     fn end_group(&mut self) -> parquet::errors::Result<()> {
         let Some(group) = self.group.take() else { return Ok(()) };
-        let chunks: parquet::errors::Result<Vec<ArrowColumnChunk>> = group.writers.into_par_iter().map(ArrowColumnWriter::close).collect();
-        let mut writer = self.writer.next_row_group()?;
-        for chunk in chunks? {
-            chunk.append_to_row_group(&mut writer)?;
-        }
-        writer.close()?;
+        group.append_to(&mut self.writer)?;
         self.groups += 1;
-        Ok(())
-    }
-}
-
-impl RowGroup {
-    fn append(&mut self, batch: &RecordBatch) -> parquet::errors::Result<()> {
-        let schema = batch.schema();
-        let columns = schema.fields().iter().zip(batch.columns()).collect::<Vec<_>>();
-        let leaves: parquet::errors::Result<Vec<Vec<ArrowLeafColumn>>> =
-            columns.into_par_iter().map(|(field, array)| compute_leaves(field, array)).collect();
-        let leaves: Vec<ArrowLeafColumn> = leaves?.into_iter().flatten().collect();
-        self.writers.par_iter_mut().zip(leaves).try_for_each(|(writer, leaf)| writer.write(&leaf))?;
-        self.rows += batch.num_rows() as u64;
         Ok(())
     }
 }
@@ -243,7 +237,12 @@ impl RowGroup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{ArrayRef, Int64Array};
+    use crate::table::parquet::{read_columns, schema_of};
+    use arrow::array::{ArrayRef, FixedSizeListArray, Float16Array, Float32Array, Int64Array};
+    use arrow::buffer::NullBuffer;
+    use arrow::datatypes::{DataType, Field, Schema};
+    use half::f16;
+    use proptest::prelude::*;
     use std::sync::Arc;
 
     fn write(batches: &[usize], options: &WriteOptions) -> (tempfile::TempDir, Vec<WrittenFile>) {
@@ -258,7 +257,7 @@ mod tests {
             writer.write(batch(from, *rows)).unwrap();
             from += *rows as i64;
         }
-        let files = writer.finish().unwrap();
+        let files = writer.finish().unwrap().files;
         (directory, files)
     }
 
@@ -279,5 +278,46 @@ mod tests {
         assert_eq!(files.len(), 1);
         let footer = crate::table::parquet::footer(&directory.path().join(&files[0].name)).unwrap();
         assert_eq!((footer.rows, footer.columns), (0, vec!["x".to_string()]));
+    }
+
+    fn vectors(width: i32, rows: &[Option<u8>], wide: bool) -> ArrayRef {
+        let values =
+            rows.iter().enumerate().flat_map(|(row, seed)| (0..width).map(move |i| f32::from(seed.unwrap_or(0)) + (row as i32 * i) as f32));
+        let (values, data_type): (ArrayRef, DataType) = match wide {
+            true => (Arc::new(Float32Array::from_iter_values(values)), DataType::Float32),
+            false => (Arc::new(Float16Array::from_iter_values(values.map(f16::from_f32))), DataType::Float16),
+        };
+        let valid = NullBuffer::from(rows.iter().map(Option::is_some).collect::<Vec<_>>());
+        Arc::new(FixedSizeListArray::new(Arc::new(Field::new("item", data_type, true)), width, values, Some(valid)))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn vectors_read_back_through_the_generic_reader(
+            width in 1i32..300,
+            rows in prop::collection::vec(prop::option::weighted(0.8, any::<u8>()), 0..400),
+            cut in 0usize..400,
+            wide in any::<bool>(),
+            zstd in any::<bool>(),
+            group in 1u64..300,
+        ) {
+            let array = vectors(width, &rows, wide);
+            let schema = Arc::new(Schema::new(vec![Field::new("v", array.data_type().clone(), true)]));
+            let whole = RecordBatch::try_new(schema.clone(), vec![array]).unwrap();
+            let directory = tempfile::tempdir().unwrap();
+            let compression = if zstd { Compression::Zstd(1) } else { Compression::None };
+            let options = WriteOptions { compression, row_group_rows: group, shard_rows: 1000 };
+            let mut writer = ShardWriter::new(directory.path(), schema, options, vec!["v".into()]);
+            let cut = cut.min(rows.len());
+            writer.write(whole.slice(0, cut)).unwrap();
+            writer.write(whole.slice(cut, rows.len() - cut)).unwrap();
+            let written = writer.finish().unwrap();
+            let path = directory.path().join(&written.files[0].name);
+            let wanted = vec![("v".to_string(), schema_of(&path).unwrap().field(0).data_type().clone())];
+            let read = read_columns(&path, &wanted).unwrap();
+            prop_assert_eq!(read.column(0), whole.column(0));
+            prop_assert_eq!(written.nulls["v"], rows.iter().filter(|r| r.is_none()).count() as u64);
+        }
     }
 }
