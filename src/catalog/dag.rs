@@ -255,11 +255,14 @@ impl Kind {
         }
     }
 
-    /// The engine that it runs on.
+    /// The engine that it runs on. Polars evaluates expressions. Scans are Parquet read straight into Arrow, and joins are Arrow
+    /// kernels of our own: a static one too, because it has to find ties. Coverage is one that asks a store for its keys alone.
     pub fn engine(&self) -> Engine {
         match self {
-            Self::Scan(_) | Self::Filter(_) | Self::Join(_) | Self::Project(_) => Engine::Polars,
-            Self::PitJoin(_) | Self::RollingAggregate(_) | Self::ArrowUdf(_) | Self::Sink(_) => Engine::Arrow,
+            Self::Filter(_) | Self::Project(_) => Engine::Polars,
+            Self::Scan(_) | Self::Join(_) | Self::PitJoin(_) | Self::RollingAggregate(_) | Self::ArrowUdf(_) | Self::Sink(_) => {
+                Engine::Arrow
+            }
             Self::Embed(_) => Engine::Lance,
         }
     }

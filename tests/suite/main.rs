@@ -1,10 +1,12 @@
-//! The project's one integration test binary: everything that tests daeda from outside.
+//! The suite: what the binary does, seen from outside, and what holds for the whole repository. One test binary, so that it links once.
 
 mod chance;
 mod conditions;
+mod documents;
 mod enrich_agrees;
 mod fewer;
 mod in_process;
+mod layers;
 mod random_workspace;
 mod rows;
 mod skeleton_agrees;
