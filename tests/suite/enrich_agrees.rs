@@ -2,6 +2,7 @@
 //!
 //! Needs Python with the packages of `tests/python/requirements.txt`: without them it says so, and fails in CI.
 
+use super::example::{copy_example, edit, repository};
 use super::in_process;
 use chrono::NaiveDate;
 use daeda::digest::SCHEME;
@@ -12,34 +13,6 @@ use daeda::sample::{self, SampleSpec};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-const DEFINITIONS: [&str; 4] = ["Daedalus.kdl", "config/training", "feature_views", "feature_services"];
-
-fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Copies the example's definitions.
-fn copy_example(directory: &Path) {
-    for name in DEFINITIONS {
-        let from = repository().join(name);
-        let files: Vec<PathBuf> = match from.is_file() {
-            true => vec![from],
-            false => fs::read_dir(&from).unwrap().map(|entry| entry.unwrap().path()).collect(),
-        };
-        for file in files {
-            let to = directory.join(file.strip_prefix(repository()).unwrap());
-            fs::create_dir_all(to.parent().unwrap()).unwrap();
-            fs::copy(&file, to).unwrap();
-        }
-    }
-}
-
-fn edit(file: &Path, from: &str, to: &str) {
-    let text = fs::read_to_string(file).unwrap();
-    assert!(text.contains(from), "{} says {from}", file.display());
-    fs::write(file, text.replace(from, to)).unwrap();
-}
 
 /// Several small shards, so that readers see more than one file.
 fn write_small_shards(directory: &Path) {
