@@ -22,7 +22,7 @@ use super::trace;
 use super::world::{Look, World};
 use crate::digest::{Digest, SCHEME};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::Scope;
@@ -110,6 +110,8 @@ struct Run<'s, 'a, 'scope, 'env> {
     plan: Plan,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     running: HashMap<usize, (u64, u64)>,
+    /// What another process had built by the time its lock was ours.
+    found: HashSet<usize>,
     ended: Ended,
 }
 
@@ -120,7 +122,8 @@ where
 {
     fn new(shared: &'s Shared<'a>, scope: &'scope Scope<'scope, 'env>) -> Self {
         let plan = Plan::new(shared.graph, shared.options.keep_going);
-        Self { shared, scope, plan, reports: mpsc::channel(), running: HashMap::new(), ended: Ended::default() }
+        let (running, found) = (HashMap::new(), HashSet::new());
+        Self { shared, scope, plan, reports: mpsc::channel(), running, found, ended: Ended::default() }
     }
 
     fn finish(mut self) -> Ended {
@@ -227,7 +230,10 @@ where
         let well = report.result.is_ok();
         match report.result {
             Ok(Ran::Published(record)) => self.shared.published(action, *record),
-            Ok(Ran::Found(digest)) => self.shared.keep_output(action, Some(digest)),
+            Ok(Ran::Found(digest)) => {
+                self.found.insert(report.index);
+                self.shared.keep_output(action, Some(digest));
+            }
             Err(failure) => self.fail(action, failure, report.attempts),
         }
         self.plan.finished(report.index, well);
@@ -248,8 +254,8 @@ where
         for index in 0..self.shared.graph.len() {
             let summary = &mut self.ended.summary;
             match self.plan.outcome(index) {
-                Some(Outcome::Built) => summary.built += 1,
-                Some(Outcome::Fresh) => summary.fresh += 1,
+                Some(Outcome::Built) if !self.found.contains(&index) => summary.built += 1,
+                Some(Outcome::Built | Outcome::Fresh) => summary.fresh += 1,
                 Some(Outcome::Failed) => summary.failed += 1,
                 Some(Outcome::Blocked) => summary.blocked += 1,
                 Some(Outcome::Skipped) | None => {

@@ -23,6 +23,8 @@ impl Staging {
     pub fn open(root: &Path, disk: &dyn Disk) -> io::Result<Self> {
         let all = root.join("_daeda/staging");
         disk.create_directories(&all)?;
+        // One process at a time: between making its owner file and locking it, a living one looks dead.
+        let _opening = Lock::take(&root.join("_daeda/locks/staging.lock"), || {})?;
         clear_dead(&all, disk);
         let name = unique_name();
         let owner = Lock::try_take(&all.join(format!("{name}.owner")))?.ok_or(io::ErrorKind::AlreadyExists)?;
@@ -141,5 +143,13 @@ mod tests {
         assert!(!all.join("dead").exists() && !all.join("dead.owner").exists());
         let _other = Staging::open(root.path(), &SystemDisk).unwrap();
         assert!(living.directory.exists());
+    }
+
+    #[test]
+    fn many_can_open_at_once() {
+        let root = tempfile::tempdir().unwrap();
+        let open = || (0..20).for_each(|_| drop(Staging::open(root.path(), &SystemDisk).unwrap()));
+        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(open))));
+        assert_eq!(fs::read_dir(root.path().join("_daeda/staging")).unwrap().count(), 0);
     }
 }
