@@ -7,7 +7,7 @@ use crate::catalog::resolve::{self, Vocabulary};
 use crate::manifest;
 use crate::path::Root;
 use crate::rules;
-use crate::source::{Diagnostic, SourceId, Sources};
+use crate::source::{Diagnostic, SourceId, Sources, Span};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -131,8 +131,8 @@ impl Reader {
         let aggregates = rules::aggregates();
         let vocabulary = Vocabulary { aggregates: &aggregates, rules: rules::NAMES };
         let (catalog, mut found) = resolve::resolve(&self.declared, &vocabulary);
-        let broken = self.broken_texts();
-        found.retain(|d| !is_cascade(d, &broken, &self.sources));
+        let mistakes = self.mistakes();
+        found.retain(|d| !is_cascade(d, &mistakes, &self.sources));
         self.found.extend(found);
         if !self.found.iter().any(Diagnostic::is_error) {
             self.found.extend(resolve::unused(&catalog, &self.declared));
@@ -146,21 +146,30 @@ impl Reader {
         Loaded { sources: self.sources, diagnostics: self.found, workspace }
     }
 
-    /// The files in which the manifest itself has mistakes, so that some of their definitions may have been left out.
-    fn broken_texts(&self) -> Vec<SourceId> {
-        self.found.iter().filter(|d| d.is_error()).map(|d| d.span().source).collect()
+    /// Where the manifest itself has mistakes, so that some definitions around may have been left out.
+    fn mistakes(&self) -> Vec<Span> {
+        self.found.iter().filter(|d| d.is_error()).map(Diagnostic::span).collect()
     }
 }
 
-/// Whether a name counts as unknown only because its definition, in a file with mistakes, was left out.
-fn is_cascade(diagnostic: &Diagnostic, broken: &[SourceId], sources: &Sources) -> bool {
-    if diagnostic.code != "daeda::catalog::unknown-name" {
-        return false;
-    }
+/// Whether a name counts as unknown only because its definition was left out for a mistake: that of a name somewhere in a file with
+/// mistakes, that of a column on the very line of one.
+fn is_cascade(diagnostic: &Diagnostic, mistakes: &[Span], sources: &Sources) -> bool {
     let span = diagnostic.span();
-    let name = sources.get(span.source).text.get(span.offset..span.offset + span.len).unwrap_or_default();
-    let quoted = format!("\"{}\"", name.trim_matches('"'));
-    broken.iter().any(|id| sources.get(*id).text.lines().any(|line| defines(line.trim_start(), &quoted)))
+    let name = sources.get(span.source).text.get(span.offset..span.offset + span.len).unwrap_or_default().trim_matches('"');
+    match diagnostic.code {
+        "daeda::catalog::unknown-name" => {
+            let quoted = format!("\"{name}\"");
+            mistakes.iter().any(|m| sources.get(m.source).text.lines().any(|line| defines(line.trim_start(), &quoted)))
+        }
+        "daeda::catalog::unknown-column" => mistakes.iter().any(|m| line_at(m, sources).split_whitespace().next() == Some(name)),
+        _ => false,
+    }
+}
+
+fn line_at<'s>(span: &Span, sources: &'s Sources) -> &'s str {
+    let (line, _) = sources.line_column(*span);
+    sources.get(span.source).text.lines().nth(line.saturating_sub(1)).unwrap_or_default()
 }
 
 fn defines(line: &str, quoted: &str) -> bool {
