@@ -292,26 +292,45 @@ impl Shared<'_> {
     /// Runs an action to its end: lock, verdict, attempts.
     fn run(&self, index: usize) -> (Result<Ran, Failure>, u64) {
         let action = &self.graph.actions()[index];
-        let waiting = || self.tools.sink.event(&Event::WaitingForLock { action: action.id.clone() });
+        let mut look = Look::Once;
+        let waiting = || {
+            look = Look::Again;
+            self.tools.sink.event(&Event::WaitingForLock { action: action.id.clone() });
+        };
         let lock = match Lock::take(&lock::path_of(action), waiting) {
             Ok(lock) => lock,
             Err(error) => return (Err(Failure::io("cannot lock the output", &error)), 1),
         };
-        let verdict = self.judge(index, Look::Once);
+        let verdict = match self.judge_again(index, look) {
+            Ok(verdict) => verdict,
+            Err(failure) => return (Err(failure), 1),
+        };
         let forced = self.options.force && self.graph.targets.contains(&index);
         if let (State::Fresh, Some(digest), false) = (verdict.state, verdict.output(), forced) {
             return (Ok(Ran::Found(digest)), 1);
         }
-        let result = self.attempts(action, &verdict.trace);
+        let result = self.attempts(index, verdict.trace);
         drop(lock);
         result
     }
 
-    fn attempts(&self, action: &Action, trace: &[Observation]) -> (Result<Ran, Failure>, u64) {
+    /// The verdict on an action that is about to run. What can be observed no more cannot be run on.
+    fn judge_again(&self, index: usize, look: Look) -> Result<Verdict, Failure> {
+        let verdict = self.judge(index, look);
+        let why = || verdict.reasons.first().map(|r| r.detail.clone()).unwrap_or_default();
+        match verdict.state {
+            State::Blocked => Err(Failure::transient(why())),
+            State::Failed if verdict.trace.is_empty() => Err(Failure::permanent(why())),
+            _ => Ok(verdict),
+        }
+    }
+
+    fn attempts(&self, index: usize, mut trace: Vec<Observation>) -> (Result<Ran, Failure>, u64) {
+        let action = &self.graph.actions()[index];
         let mut attempt = 1;
         loop {
             self.tools.sink.event(&Event::Started { action: action.id.clone(), attempt });
-            let failure = match self.attempt(action, trace, attempt) {
+            let failure = match self.attempt(action, &trace, attempt) {
                 Ok(record) => {
                     self.tools.memory.forget(&action.id);
                     return (Ok(Ran::Published(Box::new(record))), attempt);
@@ -320,7 +339,7 @@ impl Shared<'_> {
             };
             if failure.kind != FailureKind::Transient || attempt > action.retry.times {
                 if matches!(failure.kind, FailureKind::Permanent | FailureKind::Transient) {
-                    self.tools.memory.remember(&action.id, trace::digest(trace), &failure.message);
+                    self.tools.memory.remember(&action.id, trace::digest(&trace), &failure.message);
                 }
                 return (Err(failure), attempt);
             }
@@ -330,6 +349,11 @@ impl Shared<'_> {
             if !self.sleep(delay) {
                 return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), attempt);
             }
+            // An input that has changed meanwhile is what the next attempt is about.
+            trace = match self.judge_again(index, Look::Again) {
+                Ok(verdict) => verdict.trace,
+                Err(failure) => return (Err(failure), attempt),
+            };
             attempt += 1;
         }
     }

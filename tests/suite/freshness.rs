@@ -249,6 +249,8 @@ fn a_row_outside_its_day_is_an_error_that_is_remembered_until_it_is_mended() {
     assert_eq!(status.states()[DAYS[2]], "failed");
     assert!(status.kinds(DAYS[2]).contains(&"failed".to_string()));
     assert_eq!(workspace.build(&[target, "--retry-failed"]).ran(), skeletons("ranker", &[2]));
+    fs::remove_dir_all(workspace.path(".daeda")).unwrap();
+    assert_eq!(workspace.build(&[target]).ran(), skeletons("ranker", &[2]), "deleting the history forgets it");
     workspace.write_feed(2, &events(2));
     assert_eq!(workspace.build(&[target]).code, 0);
     workspace.assert_fresh();
@@ -312,4 +314,27 @@ fn a_failure_ends_the_build_unless_told_to_keep_going() {
     // The second and third day reach back into the broken file.
     assert_eq!(went_on.actions("failed"), skeletons("ranker", &[0, 1, 2]));
     assert_eq!(went_on.actions("published"), skeletons("ranker", &[3, 4]));
+}
+
+#[test]
+fn an_embedding_dataset_that_is_not_there_is_waited_for() {
+    let workspace = Workspace::with_embeddings();
+    let (store, aside) = (workspace.path("data/vectors.lance"), workspace.path("aside"));
+    fs::rename(&store, &aside).unwrap();
+    let waiting = workspace.daeda(&["build", "embedder@2026-02-03"]);
+    assert_eq!(waiting.code, 12, "{}", waiting.stderr);
+    assert!(waiting.stderr.contains("data/vectors.lance"), "{}", waiting.stderr);
+    assert_eq!(workspace.status("embedder@2026-02-03").states()[DAYS[2]], "blocked");
+    fs::rename(&aside, &store).unwrap();
+    assert_eq!(workspace.build(&["embedder@2026-02-03"]).ran(), ["embedder.enrich@2026-02-03"]);
+}
+
+#[test]
+fn another_output_root_is_another_set_of_outputs() {
+    let workspace = Workspace::built();
+    let elsewhere = ["ranker@2026-02-01", "--set", "output-root=data/elsewhere"];
+    assert_eq!(workspace.build(&elsewhere).ran(), ["ranker.compile", "ranker.skeleton@2026-02-01"]);
+    assert!(workspace.path("data/elsewhere/ranker/dt=2026-02-01/_daeda.parquet").exists());
+    assert_eq!(workspace.build(&elsewhere).ran(), Vec::<String>::new());
+    workspace.assert_fresh();
 }

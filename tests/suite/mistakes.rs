@@ -70,7 +70,13 @@ const SLIPS: &[Slip] = &[
     ("Daedalus.kdl", "select \"ranker\"", "select \"rnker\"", "unknown-name", "rnker"),
     ("Daedalus.kdl", "job=\"everything\"", "job=\"evrything\"", "unknown-name", "evrything"),
     ("feature_views/feed.kdl", "entity \"user\"", "entity \"usr\"", "unknown-name", "usr"),
-    ("feature_services/ranking.kdl", "column \"author_id\"", "column \"author_id\"\n column \"artwork_id\"", "duplicate-name", "artwork_id"),
+    (
+        "feature_services/ranking.kdl",
+        "column \"author_id\"",
+        "column \"author_id\"\n column \"artwork_id\"",
+        "duplicate-name",
+        "artwork_id",
+    ),
     ("feature_services/ranking.kdl", "column \"author_id\"", "column \"autor_id\"", "unknown-column", "autor_id"),
     ("feature_views/feed.kdl", "timestamp=\"event_timestamp\"", "timestamp=\"event_time\"", "unknown-column", "event_time"),
     ("feature_services/counting.kdl", "event = 'like'", "evnt = 'like'", "unknown-column", "evnt"),
@@ -84,7 +90,7 @@ const SLIPS: &[Slip] = &[
     ("feature_services/counting.kdl", "spine \"feed\"", "spine \"artworks\"", "bad-option", "artworks"),
     ("feature_views/feed.kdl", "dt={day}", "dt={dya}", "bad-option", "dt={dya}"),
     ("feature_views/feed.kdl", " unit=\"ms\"", "", "bad-option", "event_timestamp"),
-    ("Daedalus.kdl", "start=\"2026-02-01\"", "start=\"2026-02-31\"", "bad-date", "2026-02-31"),
+    ("Daedalus.kdl", "start=\"2026-02-01\"", "start=\"2026-02-01T13\"", "bad-date", "2026-02-01T13"),
     ("feature_services/ranking.kdl", "        liked_2d \"list<int64>\" default=\"[]\"\n", "", "unused", "liked"),
     ("config/training/runtime.kdl", "runtime {", "runtime {\n    compute engine=\"polars\"", "not-yet", "polars"),
 ];

@@ -11,6 +11,18 @@ use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+const RANKER_OPS: &str = r#"service "ranking"
+    op "compile" rule="compile"
+    op "skeleton" rule="skeleton" needs="compile""#;
+
+const RETRIED_OPS: &str = r#"service "ranking"
+    op "compile" rule="compile" {
+        retry 5 delay="1ms"
+    }
+    op "skeleton" rule="skeleton" needs="compile" {
+        retry 5 delay="1ms"
+    }"#;
+
 /// What lies under an output root, records and all but their times.
 fn outputs(workspace: &Workspace) -> BTreeMap<PathBuf, String> {
     let mut found = tree(&workspace.path("data/training_output"));
@@ -114,7 +126,7 @@ fn a_killed_build_costs_the_work_in_flight_and_nothing_else() {
 #[test]
 fn a_worker_that_is_killed_fails_its_action_only_until_it_is_retried() {
     let workspace = Workspace::new();
-    workspace.edit("Daedalus.kdl", "service \"ranking\"\n    op \"compile\" rule=\"compile\"\n    op \"skeleton\" rule=\"skeleton\" needs=\"compile\"", "service \"ranking\"\n    op \"compile\" rule=\"compile\" {\n        retry 5 delay=\"1ms\"\n    }\n    op \"skeleton\" rule=\"skeleton\" needs=\"compile\" {\n        retry 5 delay=\"1ms\"\n    }");
+    workspace.edit("Daedalus.kdl", RANKER_OPS, RETRIED_OPS);
     let mut build = start(&workspace, &["build", "ranker@2026-02-01", "--format", "json"]);
     let mut lines = BufReader::new(build.stdout.take().unwrap()).lines();
     wait_for(&mut lines, "started");
@@ -125,6 +137,23 @@ fn a_worker_that_is_killed_fails_its_action_only_until_it_is_retried() {
     let events: Vec<Value> = lines.map(|l| serde_json::from_str(&l.unwrap()).unwrap()).collect();
     assert_eq!(build.wait().unwrap().code(), Some(0), "{events:?}");
     assert_eq!(events.last().unwrap()["retried"], 1, "{events:?}");
+}
+
+#[test]
+fn an_input_that_changes_during_the_run_is_looked_at_again() {
+    let workspace = Workspace::new();
+    workspace.edit("Daedalus.kdl", RANKER_OPS, RETRIED_OPS);
+    assert_eq!(workspace.build(&["ranker.compile"]).ran(), ["ranker.compile"]);
+    write_parquet(&workspace.path("next.parquet"), feed_columns(&[events(0), vec![one_more(0)]].concat()));
+    let mut build = start(&workspace, &["build", "ranker@2026-02-01", "--format", "json"]);
+    let mut lines = BufReader::new(build.stdout.take().unwrap()).lines();
+    wait_for(&mut lines, "started");
+    fs::rename(workspace.path("next.parquet"), workspace.feed(0)).unwrap();
+    let events: Vec<Value> = lines.map(|l| serde_json::from_str(&l.unwrap()).unwrap()).collect();
+    assert_eq!(build.wait().unwrap().code(), Some(0), "{events:?}");
+    let retrying: Vec<&Value> = events.iter().filter(|e| e["event"] == "retrying").collect();
+    assert!(retrying.len() == 1 && retrying[0]["error"].as_str().unwrap().contains("feature_view/feed@2026-02-01"), "{events:?}");
+    assert_eq!(workspace.build(&["ranker@2026-02-01"]).ran(), Vec::<String>::new(), "what was recorded is what was read");
 }
 
 #[test]

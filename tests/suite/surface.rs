@@ -144,6 +144,24 @@ fn a_build_streams_events_and_ends_with_its_summary() {
 }
 
 #[test]
+fn targets_name_what_they_say() {
+    let workspace = Workspace::new();
+    let planned = |target: &str| {
+        let plan = workspace.daeda(&["build", target, "-n", "--format", "json"]).json();
+        let actions = plan["actions"].as_array().unwrap().iter().map(|a| a["action"].as_str().unwrap().to_string());
+        actions.collect::<Vec<_>>()
+    };
+    let with_compile = |days: &[usize]| [vec!["ranker.compile".to_string()], skeletons("ranker", days)].concat();
+    assert_eq!(planned("ranker.compile"), ["ranker.compile"]);
+    assert_eq!(planned("ranker@2026-02-02..2026-02-03"), with_compile(&[1, 2]));
+    assert_eq!(planned("ranker@2026-02"), with_compile(&[0, 1, 2, 3, 4]));
+    assert_eq!(planned("ranker"), planned("ranker@2026-02"), "until the last period that has ended");
+    assert_eq!(planned("ranker@latest"), with_compile(&[4]));
+    assert_eq!(planned("ranker.skeleton@2026-02-05"), with_compile(&[4]));
+    assert_eq!(planned("everything@latest").len(), 4);
+}
+
+#[test]
 fn data_goes_to_stdout_and_talk_to_stderr() {
     let workspace = Workspace::new();
     let built = workspace.daeda(&["build", "ranker"]);
