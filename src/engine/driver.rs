@@ -299,7 +299,7 @@ impl Shared<'_> {
         };
         let lock = match Lock::take(&lock::path_of(action), waiting) {
             Ok(lock) => lock,
-            Err(error) => return (Err(Failure::io("cannot lock the output", &error)), 1),
+            Err(error) => return (Err(Failure::io(&format!("cannot lock the output in {}", action.place.root.display()), &error)), 1),
         };
         let verdict = match self.judge_again(index, look) {
             Ok(verdict) => verdict,
@@ -420,7 +420,8 @@ impl Shared<'_> {
             peak_memory: made.peak_memory,
         };
         self.tools.records.write(staged, &record).map_err(|e| Failure::io("cannot write the record", &e))?;
-        publish(staged, &action.place, self.tools.disk).map_err(|e| Failure::io("cannot publish the output", &e))?;
+        let published = publish(staged, &action.place, self.tools.disk);
+        published.map_err(|e| Failure::io(&format!("cannot publish to {}", action.place.path().display()), &e))?;
         Ok(record)
     }
 

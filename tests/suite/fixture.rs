@@ -240,7 +240,12 @@ pub struct Workspace {
 impl Workspace {
     /// Sources and manifest; nothing is built.
     pub fn new() -> Self {
-        let workspace = Self { directory: tempfile::tempdir().unwrap() };
+        Self::named("workspace")
+    }
+
+    /// The same in a directory whose name begins so.
+    pub fn named(prefix: &str) -> Self {
+        let workspace = Self { directory: tempfile::Builder::new().prefix(prefix).tempdir().unwrap() };
         let files = [
             ("Daedalus.kdl", MANIFEST),
             ("feature_views/feed.kdl", FEED),
@@ -277,7 +282,11 @@ impl Workspace {
 
     /// A third asset, `embedder`, that looks vectors of width 4 up.
     pub fn with_embeddings() -> Self {
-        let workspace = Self::new();
+        Self::new().and_embeddings()
+    }
+
+    pub fn and_embeddings(self) -> Self {
+        let workspace = self;
         workspace.write("feature_views/vectors.kdl", VECTORS_VIEW);
         workspace.write("feature_services/vectors.kdl", VECTORS);
         workspace.write("Daedalus.kdl", &format!("{MANIFEST}{EMBEDDER}"));

@@ -216,6 +216,7 @@ fn an_output_root_that_cannot_be_written_is_the_environment_and_not_remembered()
     workspace.write("data/training_output", "a file where a directory should be");
     let said = workspace.build(&["ranker@2026-02-01"]);
     assert_eq!(said.code, 4, "{:?} {}", said.errors(), said.stderr);
+    assert!(said.errors()[0].contains("data/training_output"), "{:?}", said.errors());
     fs::remove_file(workspace.path("data/training_output")).unwrap();
     assert_eq!(workspace.build(&["ranker@2026-02-01"]).code, 0);
     let closed = workspace.path("data/training_output/ranker");
@@ -225,6 +226,30 @@ fn an_output_root_that_cannot_be_written_is_the_environment_and_not_remembered()
     let said = workspace.build(&["ranker@2026-02-02"]);
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(said.code, if stopped { 4 } else { 0 }, "{:?}", said.errors());
+}
+
+#[test]
+fn a_file_where_a_partition_should_be_is_named_and_kept() {
+    let workspace = Workspace::new();
+    workspace.write("data/training_output/ranker/dt=2026-02-01", "somebody's notes");
+    let said = workspace.build(&["ranker@2026-02-01"]);
+    assert_eq!(said.code, 4, "{:?}", said.errors());
+    assert!(said.errors()[0].contains("ranker/dt=2026-02-01"), "{:?}", said.errors());
+    assert_eq!(workspace.read("data/training_output/ranker/dt=2026-02-01"), "somebody's notes");
+}
+
+#[test]
+fn links_that_lead_nowhere_or_in_circles_are_named() {
+    let workspace = Workspace::built();
+    for target in ["nowhere.parquet", ".."] {
+        let link = workspace.feed(0).with_file_name("link.parquet");
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        let said = workspace.build(&["ranker@2026-02-01"]);
+        assert_eq!(said.code, 1, "{target}: {:?}", said.errors());
+        assert!(said.errors()[0].contains("dt=2026-02-01/link.parquet"), "{:?}", said.errors());
+        fs::remove_file(link).unwrap();
+    }
+    workspace.assert_fresh();
 }
 
 #[test]

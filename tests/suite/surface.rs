@@ -227,3 +227,26 @@ fn text_fits_eighty_columns() {
     }
     assert!(check.lines().count() > 5 && status.lines().count() > 2);
 }
+
+#[test]
+fn a_workspace_may_have_any_name_and_is_found_from_below() {
+    let workspace = Workspace::named("odd a b#c%20ü?").and_embeddings();
+    let built = workspace.build(&["embedder@2026-02-02"]);
+    assert_eq!((built.code, built.errors()), (0, vec![]), "{}", built.stderr);
+    let mut below = std::process::Command::new(env!("CARGO_BIN_EXE_daeda"));
+    below.current_dir(workspace.path("feature_views")).args(["status", "embedder@2026-02-02", "--exit-code"]);
+    assert_eq!(Said::from(below.output().unwrap()).code, 0);
+}
+
+#[test]
+fn before_the_first_period_has_ended_there_is_nothing_to_do() {
+    let workspace = Workspace::new();
+    let early = |args: &[&str]| Said::from(workspace.command(args).env("DAEDA_NOW", "2026-02-01T23:59:59Z").output().unwrap());
+    assert_eq!((early(&["build", "everything"]).code, early(&["status"]).code), (0, 0));
+    let latest = early(&["build", "ranker@latest"]);
+    assert_eq!(latest.code, 2, "{}", latest.stderr);
+    assert!(!workspace.path("data/training_output").join("ranker").exists());
+    let on_time = Said::from(workspace.command(&["build", "ranker@latest"]).env("DAEDA_NOW", "2026-02-02").output().unwrap());
+    assert_eq!(on_time.code, 0, "{}", on_time.stderr);
+    assert!(workspace.published("ranker", 0).exists());
+}
