@@ -77,12 +77,10 @@ impl<'a> Context<'a> {
         FailureMemory::new(&workspace.state_directory())
     }
 
-    pub fn color(&self) -> bool {
-        wants_color(self.args.color == Color::Always, self.args.color == Color::Never)
-    }
-
+    /// How data on stdout is drawn.
     pub fn style(&self) -> Style {
-        Style { color: self.color(), width: 80 }
+        let color = wants_color(self.args.color == Color::Always, self.args.color == Color::Never, &std::io::stdout());
+        Style { color, width: 80 }
     }
 }
 

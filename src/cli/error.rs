@@ -56,7 +56,7 @@ impl CliError {
     pub fn report(&self, args: &Args) -> u8 {
         match self {
             Self::Manifest(found) => {
-                let color = wants_color(args.color == Color::Always, args.color == Color::Never);
+                let color = wants_color(args.color == Color::Always, args.color == Color::Never, &io::stderr());
                 let (sources, diagnostics) = found.as_ref();
                 say(&diagnostics::text(diagnostics, sources, Style { color, width: 80 }));
                 let errors = diagnostics.iter().filter(|d| d.is_error()).count();

@@ -20,8 +20,8 @@ pub fn say(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Whether stderr is drawn in colour.
-pub fn wants_color(always: bool, never: bool) -> bool {
+/// Whether what goes to a stream is drawn in colour.
+pub fn wants_color(always: bool, never: bool, stream: &impl IsTerminal) -> bool {
     let plain = never || std::env::var_os("NO_COLOR").is_some();
-    always || (!plain && io::stderr().is_terminal())
+    always || (!plain && stream.is_terminal())
 }

@@ -22,7 +22,7 @@ use super::trace;
 use super::world::{Look, World};
 use crate::digest::{Digest, SCHEME};
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::Scope;
@@ -110,6 +110,8 @@ struct Run<'s, 'a, 'scope, 'env> {
     plan: Plan,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     running: HashMap<usize, (u64, u64)>,
+    /// What another process had built by the time its lock was ours.
+    found: HashSet<usize>,
     ended: Ended,
 }
 
@@ -120,7 +122,8 @@ where
 {
     fn new(shared: &'s Shared<'a>, scope: &'scope Scope<'scope, 'env>) -> Self {
         let plan = Plan::new(shared.graph, shared.options.keep_going);
-        Self { shared, scope, plan, reports: mpsc::channel(), running: HashMap::new(), ended: Ended::default() }
+        let (running, found) = (HashMap::new(), HashSet::new());
+        Self { shared, scope, plan, reports: mpsc::channel(), running, found, ended: Ended::default() }
     }
 
     fn finish(mut self) -> Ended {
@@ -228,7 +231,10 @@ where
         let well = report.result.is_ok();
         match report.result {
             Ok(Ran::Published(record)) => self.shared.published(action, *record),
-            Ok(Ran::Found(digest)) => self.shared.keep_output(action, Some(digest)),
+            Ok(Ran::Found(digest)) => {
+                self.found.insert(report.index);
+                self.shared.keep_output(action, Some(digest));
+            }
             Err(failure) => self.fail(action, failure, report.attempts),
         }
         self.plan.finished(report.index, well);
@@ -249,8 +255,8 @@ where
         for index in 0..self.shared.graph.len() {
             let summary = &mut self.ended.summary;
             match self.plan.outcome(index) {
-                Some(Outcome::Built) => summary.built += 1,
-                Some(Outcome::Fresh) => summary.fresh += 1,
+                Some(Outcome::Built) if !self.found.contains(&index) => summary.built += 1,
+                Some(Outcome::Built | Outcome::Fresh) => summary.fresh += 1,
                 Some(Outcome::Failed) => summary.failed += 1,
                 Some(Outcome::Blocked) => summary.blocked += 1,
                 Some(Outcome::Skipped) | None => {
@@ -287,26 +293,45 @@ impl Shared<'_> {
     /// Runs an action to its end: lock, verdict, attempts.
     fn run(&self, index: usize) -> (Result<Ran, Failure>, u64) {
         let action = &self.graph.actions()[index];
-        let waiting = || self.tools.sink.event(&Event::WaitingForLock { action: action.id.clone() });
+        let mut look = Look::Once;
+        let waiting = || {
+            look = Look::Again;
+            self.tools.sink.event(&Event::WaitingForLock { action: action.id.clone() });
+        };
         let lock = match Lock::take(&lock::path_of(action), waiting) {
             Ok(lock) => lock,
-            Err(error) => return (Err(Failure::io("cannot lock the output", &error)), 1),
+            Err(error) => return (Err(Failure::io(&format!("cannot lock the output in {}", action.place.root.display()), &error)), 1),
         };
-        let verdict = self.judge(index, Look::Once);
+        let verdict = match self.judge_again(index, look) {
+            Ok(verdict) => verdict,
+            Err(failure) => return (Err(failure), 1),
+        };
         let forced = self.options.force && self.graph.targets.contains(&index);
         if let (State::Fresh, Some(digest), false) = (verdict.state, verdict.output(), forced) {
             return (Ok(Ran::Found(digest)), 1);
         }
-        let result = self.attempts(action, &verdict.trace);
+        let result = self.attempts(index, verdict.trace);
         drop(lock);
         result
     }
 
-    fn attempts(&self, action: &Action, trace: &[Observation]) -> (Result<Ran, Failure>, u64) {
+    /// The verdict on an action that is about to run. What can be observed no more cannot be run on.
+    fn judge_again(&self, index: usize, look: Look) -> Result<Verdict, Failure> {
+        let verdict = self.judge(index, look);
+        let why = || verdict.reasons.first().map(|r| r.detail.clone()).unwrap_or_default();
+        match verdict.state {
+            State::Blocked => Err(Failure::transient(why())),
+            State::Failed if verdict.trace.is_empty() => Err(Failure::permanent(why())),
+            _ => Ok(verdict),
+        }
+    }
+
+    fn attempts(&self, index: usize, mut trace: Vec<Observation>) -> (Result<Ran, Failure>, u64) {
+        let action = &self.graph.actions()[index];
         let mut attempt = 1;
         loop {
             self.tools.sink.event(&Event::Started { action: action.id.clone(), attempt });
-            let failure = match self.attempt(action, trace, attempt) {
+            let failure = match self.attempt(action, &trace, attempt) {
                 Ok(record) => {
                     self.tools.memory.forget(&action.id);
                     return (Ok(Ran::Published(Box::new(record))), attempt);
@@ -315,7 +340,7 @@ impl Shared<'_> {
             };
             if failure.kind != FailureKind::Transient || attempt > action.retry.times {
                 if matches!(failure.kind, FailureKind::Permanent | FailureKind::Transient) {
-                    self.tools.memory.remember(&action.id, trace::digest(trace), &failure.message);
+                    self.tools.memory.remember(&action.id, trace::digest(&trace), &failure.message);
                 }
                 return (Err(failure), attempt);
             }
@@ -325,6 +350,11 @@ impl Shared<'_> {
             if !self.sleep(delay) {
                 return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), attempt);
             }
+            // An input that has changed meanwhile is what the next attempt is about.
+            trace = match self.judge_again(index, Look::Again) {
+                Ok(verdict) => verdict.trace,
+                Err(failure) => return (Err(failure), attempt),
+            };
             attempt += 1;
         }
     }
@@ -391,7 +421,8 @@ impl Shared<'_> {
             peak_memory: made.peak_memory,
         };
         self.tools.records.write(staged, &record).map_err(|e| Failure::io("cannot write the record", &e))?;
-        publish(staged, &action.place, self.tools.disk).map_err(|e| Failure::io("cannot publish the output", &e))?;
+        let published = publish(staged, &action.place, self.tools.disk);
+        published.map_err(|e| Failure::io(&format!("cannot publish to {}", action.place.path().display()), &e))?;
         Ok(record)
     }
 

@@ -44,7 +44,9 @@ impl Failure {
     pub fn io(what: &str, error: &std::io::Error) -> Self {
         use std::io::ErrorKind::*;
         let kind = match error.kind() {
-            StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem | NotFound => FailureKind::Environment,
+            StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem | NotFound | NotADirectory | IsADirectory => {
+                FailureKind::Environment
+            }
             _ => FailureKind::Transient,
         };
         Self::new(kind, format!("{what}: {error}"))

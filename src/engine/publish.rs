@@ -23,6 +23,8 @@ impl Staging {
     pub fn open(root: &Path, disk: &dyn Disk) -> io::Result<Self> {
         let all = root.join("_daeda/staging");
         disk.create_directories(&all)?;
+        // One process at a time: between making its owner file and locking it, a living one looks dead.
+        let _opening = Lock::take(&root.join("_daeda/locks/staging.lock"), || {})?;
         clear_dead(&all, disk);
         let name = unique_name();
         let owner = Lock::try_take(&all.join(format!("{name}.owner")))?.ok_or(io::ErrorKind::AlreadyExists)?;
@@ -67,6 +69,10 @@ pub fn publish(staged: &Path, place: &Place, disk: &dyn Disk) -> io::Result<()> 
     sync_tree(staged, disk)?;
     let target = place.path();
     let parent = target.parent().unwrap_or(&place.root);
+    if target.exists() && !target.is_dir() {
+        // Somebody else's file: an exchange would carry it off.
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
     disk.create_directories(parent)?;
     if target.exists() {
         replace(staged, &target, disk)?;
@@ -80,7 +86,11 @@ pub fn publish(staged: &Path, place: &Place, disk: &dyn Disk) -> io::Result<()> 
 
 fn replace(staged: &Path, target: &Path, disk: &dyn Disk) -> io::Result<()> {
     match disk.exchange(staged, target) {
-        Ok(()) => disk.remove_tree(staged),
+        Ok(()) => {
+            // The new partition is in place. What is left of the old one lies in staging, which is cleared sooner or later.
+            let _ = disk.remove_tree(staged);
+            Ok(())
+        }
         Err(e) if is_unsupported(&e) => replace_in_two_steps(staged, target, disk),
         Err(e) => Err(e),
     }
@@ -91,8 +101,13 @@ fn replace(staged: &Path, target: &Path, disk: &dyn Disk) -> io::Result<()> {
 fn replace_in_two_steps(staged: &Path, target: &Path, disk: &dyn Disk) -> io::Result<()> {
     let aside = staged.with_extension("old");
     disk.rename_new(target, &aside)?;
-    disk.rename_new(staged, target)?;
-    disk.remove_tree(&aside)
+    if let Err(error) = disk.rename_new(staged, target) {
+        // The old partition goes back, or it would be cleared with the staging.
+        disk.rename_new(&aside, target)?;
+        return Err(error);
+    }
+    let _ = disk.remove_tree(&aside);
+    Ok(())
 }
 
 fn is_unsupported(error: &io::Error) -> bool {
@@ -134,6 +149,57 @@ mod tests {
     }
 
     #[test]
+    fn a_file_in_the_way_is_kept() {
+        let root = tempfile::tempdir().unwrap();
+        let place = Place { root: root.path().into(), directory: "asset/dt=1".into() };
+        fs::create_dir(root.path().join("asset")).unwrap();
+        fs::write(place.path(), "notes").unwrap();
+        let staging = Staging::open(root.path(), &SystemDisk).unwrap();
+        assert!(publish(&stage(&staging, "one"), &place, &SystemDisk).is_err());
+        assert_eq!(fs::read_to_string(place.path()).unwrap(), "notes");
+    }
+
+    /// A file system that cannot exchange, and refuses one rename in place of another.
+    struct Poor {
+        refused: Option<PathBuf>,
+    }
+
+    impl Disk for Poor {
+        fn create_directories(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.create_directories(path)
+        }
+        fn sync_file(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.sync_file(path)
+        }
+        fn sync_directory(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.sync_directory(path)
+        }
+        fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+            let refused = self.refused.as_deref() == Some(from);
+            if refused { Err(io::ErrorKind::StorageFull.into()) } else { SystemDisk.rename_new(from, to) }
+        }
+        fn exchange(&self, _: &Path, _: &Path) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        fn remove_tree(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.remove_tree(path)
+        }
+    }
+
+    #[test]
+    fn without_exchange_a_partition_is_replaced_or_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let place = Place { root: root.path().into(), directory: "asset/dt=1".into() };
+        let staging = Staging::open(root.path(), &SystemDisk).unwrap();
+        let disk = Poor { refused: None };
+        publish(&stage(&staging, "one"), &place, &disk).unwrap();
+        publish(&stage(&staging, "two"), &place, &disk).unwrap();
+        let staged = stage(&staging, "three");
+        assert!(publish(&staged, &place, &Poor { refused: Some(staged.clone()) }).is_err());
+        assert_eq!(fs::read_to_string(place.path().join("data")).unwrap(), "two");
+    }
+
+    #[test]
     fn staging_of_the_dead_is_cleared_and_that_of_the_living_is_not() {
         let root = tempfile::tempdir().unwrap();
         let all = root.path().join("_daeda/staging");
@@ -143,5 +209,13 @@ mod tests {
         assert!(!all.join("dead").exists() && !all.join("dead.owner").exists());
         let _other = Staging::open(root.path(), &SystemDisk).unwrap();
         assert!(living.directory.exists());
+    }
+
+    #[test]
+    fn many_can_open_at_once() {
+        let root = tempfile::tempdir().unwrap();
+        let open = || (0..20).for_each(|_| drop(Staging::open(root.path(), &SystemDisk).unwrap()));
+        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(open))));
+        assert_eq!(fs::read_dir(root.path().join("_daeda/staging")).unwrap().count(), 0);
     }
 }

@@ -64,7 +64,9 @@ impl WorkerPool {
         let mut idle = self.idle.lock().expect("no thread panics while it holds the idle workers");
         match idle.iter().position(|w| w.cpus == cpus) {
             Some(index) => Ok(idle.swap_remove(index)),
-            None => self.start(cpus).map_err(|e| Failure::io("cannot start a worker", &e)),
+            None => {
+                self.start(cpus).map_err(|e| Failure::io(&format!("cannot start a worker with its log in {}", self.logs.display()), &e))
+            }
         }
     }
 

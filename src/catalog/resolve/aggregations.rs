@@ -132,14 +132,14 @@ impl<'a> Resolver<'a> {
         self.windows_end(declared)?;
         let mut columns = self.view_columns(&view);
         let joins: Vec<Join> = declared.joins.iter().filter_map(|j| self.join(j, &mut columns, true)).collect();
-        let broken = joins.len() < declared.joins.len();
+        // What a broken join would have brought is unknown, so nothing after it can be judged.
+        (joins.len() == declared.joins.len()).then_some(())?;
         let filters: Option<Vec<Filter>> = declared.filters.iter().map(|f| self.filter(f, &columns)).collect();
         let require_embedding = self.coverage(&declared.require_embedding, &columns);
         let by = self.group_keys(declared, &columns)?;
         let (signature, column, options) = self.function(declared, &columns)?;
         let input = column.as_ref().and_then(|c| columns.get(c));
         let output = self.output(signature, input, &options, declared.function.span)?;
-        (!broken).then_some(())?;
         Some(Measure {
             on: if declared.on.is_empty() { by.clone() } else { declared.on.iter().map(|o| o.value.clone()).collect() },
             by,

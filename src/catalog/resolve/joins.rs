@@ -19,7 +19,8 @@ impl Resolver<'_> {
         for name in &declared.columns {
             columns.extend(self.joined_column(name, &view, &prefix, left));
         }
-        Some(Join { view, span: declared.view.span, how, on, prefix, columns })
+        // With a column missing, whatever names it later would be reported again.
+        (columns.len() == declared.columns.len()).then_some(Join { view, span: declared.view.span, how, on, prefix, columns })
     }
 
     fn how(&mut self, declared: &JoinDecl, view: &View, left_time: bool) -> Option<JoinHow> {
