@@ -207,12 +207,18 @@ impl Builder<'_> {
             AggregationKind::Of(measure) => self.measure(&aggregation.name, measure, columns),
             AggregationKind::Ratio { numerator, denominator } => {
                 for column in columns {
-                    let of = |part: &str| column.name.replacen(&aggregation.name, part, 1);
+                    let of = |part: &str| self.column_of(part, &column.window);
                     let udf = ArrowUdf::Ratio { numerator: of(numerator), denominator: of(denominator), name: column.name.clone() };
                     self.extend(format!("ratio/{}", column.name), vec![], Kind::ArrowUdf(udf));
                 }
             }
         }
+    }
+
+    /// The column of a ratio's part, which has windows of its own: a lifetime that is alone there goes by another name.
+    fn column_of(&self, part: &str, window: &Window) -> String {
+        let part = self.needed.rolling.iter().find(|(aggregation, _)| aggregation.name == part);
+        part.map(|(aggregation, _)| aggregation.column(window)).unwrap_or_default()
     }
 
     fn measure(&mut self, name: &str, measure: &Measure, windows: Vec<WindowColumn>) {

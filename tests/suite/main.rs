@@ -1,4 +1,18 @@
 //! The suite: what the binary does, seen from outside, and what holds for the whole repository. One test binary, so that it links once.
 
+mod chance;
+mod conditions;
 mod documents;
+mod enrich_agrees;
+mod example;
+mod fewer;
+mod golden;
+mod in_process;
 mod layers;
+mod random_workspace;
+mod rows;
+mod skeleton_agrees;
+mod skeleton_reference;
+mod skeleton_rules;
+mod workspace;
+mod workspace_text;

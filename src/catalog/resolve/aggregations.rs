@@ -5,6 +5,7 @@ use super::expressions::Columns;
 use crate::catalog::aggregate::{Options, Signature};
 use crate::catalog::declaration::*;
 use crate::catalog::model::*;
+use crate::catalog::quantity::Window;
 use crate::catalog::types::DataType;
 use crate::source::{Diagnostic, Span, suggestion};
 use std::sync::Arc;
@@ -128,6 +129,7 @@ impl<'a> Resolver<'a> {
         };
         let view = self.find_view(view_name)?;
         self.has_timestamp(&view, view_name.span)?;
+        self.windows_end(declared)?;
         let mut columns = self.view_columns(&view);
         let joins: Vec<Join> = declared.joins.iter().filter_map(|j| self.join(j, &mut columns, true)).collect();
         let broken = joins.len() < declared.joins.len();
@@ -163,6 +165,16 @@ impl<'a> Resolver<'a> {
             self.report(Diagnostic::error("daeda::catalog::bad-option", message, span).also(view.span, "the view").hint(hint));
         }
         view.timestamp.as_ref().map(|_| ())
+    }
+
+    /// A partition is due once its windows have passed, so those that look ahead have an end.
+    fn windows_end(&mut self, declared: &AggregationDecl) -> Option<()> {
+        let endless = declared.windows.iter().find(|w| declared.forward && w.value == Window::Lifetime);
+        let Some(window) = endless else { return Some(()) };
+        let message = format!("`{}` looks ahead without an end, so its partitions would never be due", declared.name);
+        let diagnostic = Diagnostic::error("daeda::catalog::bad-option", message, window.span);
+        self.report(diagnostic.hint("say how far it looks, such as windows \"7d\", or remove direction=\"forward\""));
+        None
     }
 
     pub fn filter(&mut self, text: &Name, columns: &Columns) -> Option<Filter> {

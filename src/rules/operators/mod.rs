@@ -11,7 +11,7 @@ mod sink;
 
 use super::loader::Loader;
 use super::skeleton::SkeletonSpec;
-use crate::catalog::dag::{ArrowUdf, Kind, Operator};
+use crate::catalog::dag::{ArrowUdf, Computed, Kind, Operator};
 use crate::catalog::expr::Expr;
 use crate::engine::failure::Failure;
 use crate::features::arrow_type::arrow_type;
@@ -95,14 +95,19 @@ impl<'a> Machine<'a> {
                 sessions::keep(rows, events, column, drop, likes)
             }
             (Kind::ArrowUdf(ArrowUdf::Ratio { numerator, denominator, name }), [rows]) => ratio::ratio(rows, numerator, denominator, name),
-            (Kind::Project(project), [rows]) => project.columns.iter().try_fold(rows.clone(), |rows, column| {
-                let computed = value(&rows, &column.expr, &arrow_type(&column.data_type)).map_err(|e| Failure::permanent(e.to_string()))?;
-                with_columns(&rows, vec![(column.name.clone(), computed)])
-            }),
+            (Kind::Project(project), [rows]) => {
+                with_columns(rows, project.columns.iter().map(|c| computed(rows, c)).collect::<Result<_, _>>()?)
+            }
             (Kind::Sink(contract), [rows]) => sink(rows, contract),
             (does, inputs) => Err(Failure::permanent(format!("a {} cannot run here on {} inputs", does.name(), inputs.len()))),
         }
     }
+}
+
+/// A column from the row as it was: one that is computed under a column's own name hides that column from no other.
+fn computed(rows: &RecordBatch, column: &Computed) -> Result<(String, ArrayRef), Failure> {
+    let array = value(rows, &column.expr, &arrow_type(&column.data_type)).map_err(|e| Failure::permanent(e.to_string()))?;
+    Ok((column.name.clone(), array))
 }
 
 fn is_filter(does: &Kind) -> bool {

@@ -1,0 +1,200 @@
+//! What must not matter to a skeleton, and what must stop it.
+
+use super::conditions::computed;
+use super::in_process::{self, Trouble};
+use super::random_workspace::workspace;
+use super::rows::{Kind, Table, Value, read};
+use super::workspace::*;
+use super::workspace_text::{Order, date, write};
+use std::fs;
+use std::path::PathBuf;
+
+/// Runs the target day in a directory of its own and hands the partition to `see`.
+fn run<T>(workspace: &Workspace, order: Order, see: impl Fn(PathBuf) -> T) -> Result<T, Trouble> {
+    let directory = tempfile::tempdir().unwrap();
+    write(workspace, directory.path(), order);
+    let opened = in_process::open(directory.path())?;
+    let action = in_process::plan(&opened, &format!("rows.skeleton@{}", date(workspace.target)))?;
+    in_process::publish(&action).map(see)
+}
+
+/// The files of a partition, with their bytes.
+fn bytes(workspace: &Workspace, order: Order) -> Vec<(String, Vec<u8>)> {
+    let files = run(workspace, order, |place| {
+        let entries = fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path());
+        entries.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap())).collect::<Vec<_>>()
+    });
+    files.unwrap()
+}
+
+/// Every column by its name, so that no order of definitions is left to matter.
+fn with_named_columns(mut workspace: Workspace) -> Workspace {
+    let column = |(name, kind): (String, Kind)| Column { name, kind, computed: None, default: None, nullable: true };
+    workspace.contract = Contract { before: workspace.wide().into_iter().map(column).collect(), rest: false, after: vec![] };
+    workspace
+}
+
+#[test]
+fn the_order_of_definitions_does_not_matter() {
+    for seed in 0..12 {
+        let workspace = with_named_columns(workspace(seed));
+        assert!(bytes(&workspace, Order::AsGiven) == bytes(&workspace, Order::Reversed), "seed {seed}");
+    }
+}
+
+/// Each period's rows in one file, in the order of its files.
+fn with_single_files(mut workspace: Workspace) -> Workspace {
+    for view in &mut workspace.views {
+        view.files.sort_by_key(|file| (file.day, file.name.clone()));
+        let mut merged: Vec<SourceFile> = Vec::new();
+        for file in view.files.drain(..) {
+            match merged.last_mut().filter(|last| last.day == file.day) {
+                Some(last) => last.rows.extend(file.rows),
+                None => merged.push(file),
+            }
+        }
+        view.files = merged;
+    }
+    workspace
+}
+
+#[test]
+fn how_rows_lie_in_files_does_not_matter() {
+    for seed in 0..12 {
+        let several = workspace(seed);
+        let single = with_single_files(several.clone());
+        let count = |workspace: &Workspace| workspace.views.iter().map(|view| view.files.len()).sum::<usize>();
+        assert!(count(&single) < count(&several), "seed {seed} has several files");
+        assert!(bytes(&several, Order::AsGiven) == bytes(&single, Order::AsGiven), "seed {seed}");
+    }
+}
+
+fn event(artwork: i64, at: i128) -> super::rows::Row {
+    let values = [
+        ("user_id", Value::Int(1)),
+        ("artwork_id", Value::Int(artwork)),
+        ("event", Value::Text("like".into())),
+        ("session", Value::Null),
+        ("score", Value::Float(0.5)),
+        ("heat", Value::Null),
+        ("weight", Value::Int(3)),
+        ("created", Value::Int(0)),
+        ("at", Value::Int((at / 1_000_000) as i64)),
+    ];
+    values.into_iter().map(|(name, value)| (name.to_string(), value)).collect()
+}
+
+/// A random workspace's views with one event on the second day, and nothing asked of it yet.
+fn plain() -> Workspace {
+    let mut workspace = workspace(1);
+    workspace.target = 1;
+    workspace.embedded = None;
+    (workspace.spine, workspace.ratios, workspace.joins) = (Spine::default(), vec![], vec![]);
+    (workspace.aggregations, workspace.curate) = (vec![], vec![]);
+    workspace.contract = Contract { rest: true, ..Contract::default() };
+    let events = &mut workspace.views[0];
+    (events.unit, events.first, events.created) = (super::rows::Unit::Ms, None, None);
+    events.fields.iter_mut().filter(|field| field.name == "at").for_each(|field| field.kind = Kind::Int);
+    events.files = vec![SourceFile { day: Some(1), name: "a.parquet".into(), rows: vec![event(4242, START + DAY)] }];
+    workspace
+}
+
+fn table(workspace: &Workspace) -> Result<Table, Trouble> {
+    run(workspace, Order::AsGiven, |place| read(&place))
+}
+
+fn cell(table: &Table, name: &str) -> Value {
+    table.rows[0][table.names.iter().position(|column| column == name).unwrap()].clone()
+}
+
+/// A workspace whose artwork 4242 has two newest rows.
+fn with_a_tie() -> Workspace {
+    let mut workspace = plain();
+    workspace.joins = vec![Join { view: "artworks", as_of: None, on: None, prefix: "", columns: vec!["author_id"] }];
+    let artworks = &mut workspace.views[1];
+    let mut row = artworks.files.iter().find_map(|file| file.rows.first()).unwrap().clone();
+    row.insert("artwork_id".into(), Value::Int(4242));
+    artworks.files.push(SourceFile { day: None, name: "z.parquet".into(), rows: vec![row.clone(), row] });
+    workspace
+}
+
+#[test]
+fn a_tie_in_a_static_join_names_its_key() {
+    let Err(Trouble::Failed(message)) = table(&with_a_tie()) else { panic!("a tie is an error") };
+    assert!(message.contains("`artworks`") && message.contains("4242"), "{message}");
+}
+
+#[test]
+fn a_tie_of_a_key_that_no_row_has_is_none() {
+    let mut workspace = with_a_tie();
+    workspace.views[0].files[0].rows = vec![event(4243, START + DAY)];
+    assert_eq!(cell(&table(&workspace).unwrap(), "author_id"), Value::Null);
+}
+
+#[test]
+fn expressions_see_the_row_and_not_each_other() {
+    let mut workspace = plain();
+    let (kind, text, compute) = computed(Kind::Int)[0];
+    let column = |name: &str| {
+        let computed = Some((text.replace("{}", "weight"), "weight".to_string(), compute));
+        Column { name: name.into(), kind, computed, default: None, nullable: true }
+    };
+    workspace.contract.before = vec![column("weight"), column("one_more")];
+    let table = table(&workspace).unwrap();
+    assert_eq!((cell(&table, "weight"), cell(&table, "one_more")), (Value::Int(4), Value::Int(4)));
+}
+
+/// One aggregation over all that came before.
+fn lifetime(function: Function) -> Aggregation {
+    Aggregation {
+        name: "all".into(),
+        view: "events",
+        by: vec!["user_id"],
+        on: vec![],
+        joins: vec![],
+        filters: vec![],
+        covered: false,
+        function,
+        windows: vec![Window::Lifetime],
+        offset: None,
+        forward: false,
+        listed: true,
+    }
+}
+
+#[test]
+fn integer_sums_that_overflow_stop_the_build() {
+    let mut workspace = plain();
+    workspace.aggregations = vec![lifetime(Function::Sum("weight".into()))];
+    let heavy = |at: i128| {
+        let mut row = event(1, START + at);
+        row.insert("weight".into(), Value::Int(i64::MAX));
+        row
+    };
+    workspace.views[0].files.push(SourceFile { day: Some(0), name: "a.parquet".into(), rows: vec![heavy(0)] });
+    assert_eq!(cell(&table(&workspace).unwrap(), "all"), Value::Int(i64::MAX));
+    workspace.views[0].files[1].rows.push(heavy(HOUR));
+    let Err(Trouble::Failed(message)) = table(&workspace) else { panic!("an overflow is an error") };
+    assert!(message.contains("exceeds int64"), "{message}");
+}
+
+#[test]
+fn a_window_that_looks_ahead_has_an_end() {
+    let mut workspace = plain();
+    workspace.aggregations = vec![Aggregation { forward: true, ..lifetime(Function::Count) }];
+    let Err(Trouble::Refused(message)) = table(&workspace) else { panic!("it would never be due") };
+    assert!(message.contains("looks ahead without an end"), "{message}");
+}
+
+#[test]
+fn a_ratio_finds_a_lifetime_among_other_windows() {
+    let mut workspace = plain();
+    let several = vec![Window::Lifetime, Window::Of(LENGTHS[4])];
+    let over = Aggregation { name: "over".into(), ..lifetime(Function::Count) };
+    let under = Aggregation { name: "under".into(), windows: several, ..lifetime(Function::Count) };
+    workspace.aggregations = vec![over, under];
+    let (numerator, denominator) = ("over".to_string(), "under".to_string());
+    workspace.ratios = vec![Ratio { name: "ratio".into(), numerator, denominator, windows: vec![Window::Lifetime] }];
+    workspace.views[0].files.push(SourceFile { day: Some(0), name: "a.parquet".into(), rows: vec![event(1, START)] });
+    assert_eq!(cell(&table(&workspace).unwrap(), "ratio"), Value::Float(1.0));
+}
