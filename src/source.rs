@@ -178,6 +178,7 @@ fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>, likeness: 
 pub fn suggestion<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
     match did_you_mean(wrong, known.clone()) {
         Some(name) => format!("did you mean `{name}`?"),
+        None if known.clone().into_iter().next().is_none() => "none is declared here".into(),
         None => format!("known here: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
     }
 }

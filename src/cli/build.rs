@@ -115,7 +115,7 @@ fn brake(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
     if count <= max {
         return Ok(());
     }
-    if !context.args.quiet {
+    if !context.args.quiet && !options.force {
         say(&query::plan::text(graph, &verdicts, false));
     }
     let hint = format!("permit it with --replace {count}");

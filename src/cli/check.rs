@@ -23,12 +23,25 @@ pub fn run(context: &Context, command: &Check) -> Result<u8, CliError> {
     if let (Some(workspace), false) = (&loaded.workspace, context.args.quiet) {
         let catalog = &workspace.catalog;
         let (views, services, assets) = (catalog.views.len(), catalog.services.len(), catalog.assets.len());
-        say(&format!("{views} views, {services} services, {assets} assets: {errors} errors, {warnings} warnings\n"));
+        say(&format!(
+            "{views} views, {services} services, {assets} assets: {}, {}\n",
+            counted(errors, "error"),
+            counted(warnings, "warning")
+        ));
     } else if !context.args.quiet {
-        say(&format!("{errors} errors, {warnings} warnings; `daeda check --explain CODE` says more about each\n"));
+        say(&format!(
+            "{}, {}; `daeda check --explain CODE` says more about each\n",
+            counted(errors, "error"),
+            counted(warnings, "warning")
+        ));
     }
     let denied = command.deny.is_some() && warnings > 0;
     Ok(if errors > 0 || denied { code::INVALID } else { code::DONE })
+}
+
+/// `1 error`, `2 errors`.
+fn counted(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The page of a code, which may be given without its prefix.

@@ -28,8 +28,9 @@ pub fn run(context: &Context, _command: &Demo) -> Result<u8, CliError> {
     }
     step(context, &format!("daeda status {target}"));
     print(&status(context, &workspace, &[target], false)?.text(true, false))?;
-    step(context, &format!("daeda show {asset}@{} tells more; its summary:", keys[2]));
+    step(context, &format!("the summary of the last day (daeda show {asset}@{} tells more)", keys[2]));
     print_summary(context, &workspace, &asset, &keys[2])?;
+    step(context, "next: change a `k` in config/training/aggregations.kdl and see `daeda status`; the README's tour goes on from here");
     Ok(code::DONE)
 }
 

@@ -60,7 +60,7 @@ impl CliError {
                 let (sources, diagnostics) = found.as_ref();
                 say(&diagnostics::text(diagnostics, sources, Style { color, width: 80 }));
                 let errors = diagnostics.iter().filter(|d| d.is_error()).count();
-                say(&format!("error: {errors} mistake(s) in the manifest; `daeda check --explain CODE` says more about each\n"));
+                say(&format!("error: the manifest has mistakes, {errors} in all; `daeda check --explain CODE` says more about each\n"));
             }
             Self::Usage(text) | Self::Invalid(text) | Self::Environment(text) | Self::Refused(text) => say(&format!("error: {text}\n")),
             Self::Closed => {}
@@ -75,6 +75,9 @@ impl From<LoadError> for CliError {
             LoadError::NotFound { from } => {
                 let hint = "run daeda inside a workspace, or name one with -C DIR";
                 Self::Usage(format!("there is no Daedalus.kdl in {} or above it; {hint}", from.display()))
+            }
+            LoadError::Io { path, error } if error.kind() == io::ErrorKind::InvalidData => {
+                Self::Invalid(format!("{}: {error}", path.display()))
             }
             LoadError::Io { path, error } => Self::io(path.display(), &error),
             LoadError::Settings(text) => Self::Usage(text),

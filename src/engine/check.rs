@@ -88,11 +88,19 @@ fn cannot_observe(why: Unobservable, action: &Action, record: Option<Record>) ->
 }
 
 /// The first file that is gone, or is not what was written.
-fn output_differs(directory: &Path, record: &Record, how: OutputCheck) -> Option<Reason> {
+pub fn output_differs(directory: &Path, record: &Record, how: OutputCheck) -> Option<Reason> {
     let differs = |file: &&super::record::OutputFile| !is_as_recorded(&directory.join(&file.name), file, how);
-    let file = record.output.files.iter().find(differs)?;
+    let Some(file) = record.output.files.iter().find(differs) else { return foreign_file(directory, record) };
     let word = if directory.join(&file.name).exists() { "output modified" } else { "output removed" };
     Some(Reason::new(ReasonKind::Output, word, file.name.clone()))
+}
+
+/// A file that readers of the directory would see and that nobody recorded.
+fn foreign_file(directory: &Path, record: &Record) -> Option<Reason> {
+    let names = fs::read_dir(directory).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+    let recorded = |name: &String| record.output.files.iter().any(|f| f.name == *name);
+    let foreign = names.into_iter().filter(|n| !n.starts_with(['_', '.'])).find(|n| !recorded(n))?;
+    Some(Reason::new(ReasonKind::Output, "output modified: not written by daeda:", foreign))
 }
 
 fn is_as_recorded(path: &Path, file: &super::record::OutputFile, how: OutputCheck) -> bool {

@@ -4,7 +4,7 @@
 //! runs and compared after; nothing is published unless both agree.
 
 use super::action::{Action, ActionId};
-use super::check::{OutputCheck, Verdict, check};
+use super::check::{OutputCheck, Verdict, check, output_differs};
 use super::clock::{Clock, rfc3339};
 use super::disk::Disk;
 use super::event::{Event, Sink, Summary};
@@ -272,8 +272,7 @@ where
 impl Shared<'_> {
     fn judge(&self, index: usize, look: Look) -> Verdict {
         let action = &self.graph.actions()[index];
-        let outputs = self.outputs.lock().expect("no thread panics while it holds the outputs").clone();
-        let upstreams = |id: &ActionId| outputs.get(id).copied();
+        let upstreams = |id: &ActionId| self.outputs.lock().expect("no thread panics while it holds the outputs").get(id).copied();
         let verdict = check(action, self.tools.world, self.tools.records, &upstreams, self.options.output, look);
         if self.options.retry_failed { verdict } else { recall(action, verdict, self.tools.memory) }
     }
@@ -298,8 +297,10 @@ impl Shared<'_> {
             look = Look::Again;
             self.tools.sink.event(&Event::WaitingForLock { action: action.id.clone() });
         };
-        let lock = match Lock::take(&lock::path_of(action), waiting) {
-            Ok(lock) => lock,
+        let cancelled = || self.tools.cancel.is_requested();
+        let lock = match Lock::take(&lock::path_of(action), waiting, &cancelled) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), 1),
             Err(error) => return (Err(Failure::io(&format!("cannot lock the output in {}", action.place.root.display()), &error)), 1),
         };
         let verdict = match self.judge_again(index, look) {
@@ -402,10 +403,20 @@ impl Shared<'_> {
         let observed = self.tools.world.observe(&action.requests, Look::Again);
         let now = observed.map_err(|_| Failure::transient("an input vanished while the op ran"))?;
         let data: Vec<Observation> = before.iter().filter(|o| is_of_world(action, o)).cloned().collect();
-        match trace::compare(&data, &now).first() {
-            None => Ok(()),
-            Some(reason) => Err(Failure::transient(format!("input changed while the op ran: {reason}"))),
+        if let Some(reason) = trace::compare(&data, &now).first() {
+            return Err(Failure::transient(format!("input changed while the op ran: {reason}")));
         }
+        action.upstreams.iter().try_for_each(|id| self.upstream_unchanged(id))
+    }
+
+    /// The output that an upstream had when it was judged is still the one that lies there.
+    fn upstream_unchanged(&self, id: &ActionId) -> Result<(), Failure> {
+        let Some(upstream) = self.graph.index_of(id).map(|index| &self.graph.actions()[index]) else { return Ok(()) };
+        let known = self.outputs.lock().expect("no thread panics while it holds the outputs").get(id).copied();
+        let place = upstream.place.path();
+        let record = self.tools.records.read(&place).filter(|r| r.is_of(upstream) && Some(r.output.digest) == known);
+        let same = record.is_some_and(|r| output_differs(&place, &r, self.options.output).is_none());
+        if same { Ok(()) } else { Err(Failure::transient(format!("input changed while the op ran: the output of {id}"))) }
     }
 
     fn publish(&self, action: &Action, staged: &Path, trace: &[Observation], made: Made, run: (u64, f64)) -> Result<Record, Failure> {
@@ -421,6 +432,11 @@ impl Shared<'_> {
             peak_memory: made.peak_memory,
         };
         self.tools.records.write(staged, &record).map_err(|e| Failure::io("cannot write the record", &e))?;
+        let target = action.place.path();
+        if target.is_dir() && !self.tools.records.is_ours(&target) {
+            let hint = "move it away, or publish elsewhere with output=\"…\"";
+            return Err(Failure::permanent(format!("{} holds files that daeda did not write; {hint}", target.display())));
+        }
         let published = publish(staged, &action.place, self.tools.disk);
         published.map_err(|e| Failure::io(&format!("cannot publish to {}", action.place.path().display()), &e))?;
         Ok(record)

@@ -6,6 +6,7 @@ use super::action::Action;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -24,15 +25,19 @@ impl Lock {
         }
     }
 
-    /// Takes a lock, waiting for whoever holds it; `waiting` is called once if that is necessary.
-    pub fn take(path: &Path, waiting: impl FnOnce()) -> io::Result<Self> {
+    /// Takes a lock, waiting for whoever holds it; `waiting` is called once if that is necessary. `None`: given up, since `cancelled`.
+    pub fn take(path: &Path, waiting: impl FnOnce(), cancelled: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
         if let Some(lock) = Self::try_take(path)? {
-            return Ok(lock);
+            return Ok(Some(lock));
         }
         waiting();
-        let file = open(path)?;
-        file.lock()?;
-        Ok(Self { _file: file })
+        while !cancelled() {
+            if let Some(lock) = Self::try_take(path)? {
+                return Ok(Some(lock));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(None)
     }
 }
 

@@ -24,7 +24,7 @@ impl Staging {
         let all = root.join("_daeda/staging");
         disk.create_directories(&all)?;
         // One process at a time: between making its owner file and locking it, a living one looks dead.
-        let _opening = Lock::take(&root.join("_daeda/locks/staging.lock"), || {})?;
+        let _opening = Lock::take(&root.join("_daeda/locks/staging.lock"), || {}, &|| false)?;
         clear_dead(&all, disk);
         let name = unique_name();
         let owner = Lock::try_take(&all.join(format!("{name}.owner")))?.ok_or(io::ErrorKind::AlreadyExists)?;
@@ -43,8 +43,10 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
-        let _ = fs::remove_file(self.directory.with_extension("owner"));
+        // What cannot be removed keeps its owner's file, by which a later build finds it.
+        if fs::remove_dir_all(&self.directory).is_ok() {
+            let _ = fs::remove_file(self.directory.with_extension("owner"));
+        }
     }
 }
 
@@ -57,8 +59,8 @@ fn unique_name() -> String {
 fn clear_dead(all: &Path, disk: &dyn Disk) {
     let entries = fs::read_dir(all).into_iter().flatten().flatten().map(|e| e.path());
     for owner in entries.filter(|p| p.extension().is_some_and(|e| e == "owner")) {
-        if let Ok(Some(_lock)) = Lock::try_take(&owner) {
-            let _ = disk.remove_tree(&owner.with_extension(""));
+        let Ok(Some(_lock)) = Lock::try_take(&owner) else { continue };
+        if disk.remove_tree(&owner.with_extension("")).is_ok() {
             let _ = fs::remove_file(&owner);
         }
     }

@@ -65,6 +65,9 @@ pub trait Records: Sync {
     /// The record in a published directory; `None` where there is none that can be read.
     fn read(&self, directory: &Path) -> Option<Record>;
 
+    /// Whether a directory may be replaced: it is empty, has a record (readable or not), or holds nothing but files such as we write.
+    fn is_ours(&self, directory: &Path) -> bool;
+
     /// Writes the record into a staged directory, so that readers of the data never notice it.
     fn write(&self, directory: &Path, record: &Record) -> std::io::Result<()>;
 }

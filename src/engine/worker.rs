@@ -51,6 +51,9 @@ impl Drop for Worker {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::fs::metadata(&self.log).is_ok_and(|m| m.len() == 0) {
+            let _ = std::fs::remove_file(&self.log);
+        }
     }
 }
 
@@ -62,6 +65,8 @@ impl WorkerPool {
 
     fn worker(&self, cpus: u64) -> Result<Worker, Failure> {
         let mut idle = self.idle.lock().expect("no thread panics while it holds the idle workers");
+        // One that has died meanwhile is no worker any more.
+        idle.retain_mut(|w| matches!(w.child.try_wait(), Ok(None)));
         match idle.iter().position(|w| w.cpus == cpus) {
             Some(index) => Ok(idle.swap_remove(index)),
             None => {
@@ -71,11 +76,10 @@ impl WorkerPool {
     }
 
     fn start(&self, cpus: u64) -> io::Result<Worker> {
-        std::fs::create_dir_all(&self.logs)?;
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let log = self.logs.join(format!("worker-{}-{number}.log", std::process::id()));
         let mut command = Command::new(&self.program);
-        command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log)?);
+        command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file(&log));
         for variable in ["POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "LANCE_CPU_THREADS", "TOKIO_WORKER_THREADS"] {
             command.env(variable, cpus.max(1).to_string());
         }
@@ -84,6 +88,12 @@ impl WorkerPool {
         let (Some(orders), Some(stdout)) = (orders, answers) else { return Err(io::ErrorKind::BrokenPipe.into()) };
         Ok(Worker { cpus, child, orders, answers: read_lines(stdout), log })
     }
+}
+
+/// Where a worker's stderr goes; nowhere if the cache directory cannot be written, which is no reason not to build.
+fn log_file(path: &Path) -> Stdio {
+    let created = path.parent().map(std::fs::create_dir_all).transpose().and_then(|_| File::create(path));
+    created.map_or_else(|_| Stdio::null(), Stdio::from)
 }
 
 /// Reads lines on a thread of their own, so that waiting for one can be given up.

@@ -1,7 +1,7 @@
 //! Lineage: what a view, service, asset or column comes from, and what comes of it.
 
 use crate::catalog::expr::Expr;
-use crate::catalog::model::{Aggregation, AggregationKind, Catalog, Join, Measure, Place, Service, View};
+use crate::catalog::model::{Aggregation, AggregationKind, Catalog, Join, JoinHow, Measure, Place, Service, View};
 use crate::source::suggestion;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -186,6 +186,9 @@ impl Walk<'_> {
         }
         if let Some(time) = &join.view.timestamp {
             self.field(&join.view, &time.name, through);
+        }
+        if let (JoinHow::AsOf { .. }, true, Some(time)) = (join.how, on_the_spine, &self.service.spine.timestamp) {
+            self.field(&self.service.spine, &time.name, through);
         }
     }
 

@@ -20,17 +20,24 @@ fn word(verdict: &Verdict) -> Option<&'static str> {
 /// One line per action that is not fresh; with their reasons if asked for.
 pub fn text(graph: &Graph, verdicts: &[Verdict], reasons: bool) -> String {
     let mut text = String::new();
-    let mut fresh = 0;
+    let (mut fresh, mut blocked) = (0, 0);
     for (action, verdict) in graph.actions().iter().zip(verdicts) {
         let Some(word) = word(verdict) else {
             fresh += 1;
             continue;
         };
+        if verdict.state == State::Blocked && !reasons {
+            blocked += 1;
+            continue;
+        }
         let because = verdict.reasons.first().filter(|_| !reasons).map_or(String::new(), |r| format!(" ({r})"));
         text += &format!("{word}: {}{because}\n", action.id);
         if reasons {
             text.extend(verdict.reasons.iter().map(|r| format!("    {r}\n")));
         }
+    }
+    if blocked > 0 {
+        text += &format!("{blocked} actions wait for input (--explain says which)\n");
     }
     if text.is_empty() {
         return format!("nothing to do: {fresh} actions are fresh\n");

@@ -30,10 +30,10 @@ impl Lines {
                 let more =
                     if reasons.len() > 1 && worth_saying.is_some() { format!(" and {} more", reasons.len() - 1) } else { String::new() };
                 match self.explain {
-                    false => Some(format!("{action}: {}{first}{more}", state.name())),
+                    false => Some(format!("building {action}: {}{first}{more}", state.name())),
                     true => {
                         let all: String = reasons.iter().map(|r| format!("\n    {r}")).collect();
-                        Some(format!("{action}: {}{all}", state.name()))
+                        Some(format!("building {action}: {}{all}", state.name()))
                     }
                 }
             }

@@ -269,9 +269,9 @@ impl<'a> Enrichment<'a> {
     }
 }
 
-/// Embeddings of one dataset and column share their vectors.
+/// Embeddings of one dataset, key and column share their vectors.
 fn store_name(embed: &Embed) -> String {
-    format!("{}.{}", embed.store.view, embed.store.vector)
+    format!("{}.{} by {}", embed.store.view, embed.store.vector, embed.store.key)
 }
 
 fn input_type(embed: &Embed) -> Arrow {
@@ -294,7 +294,7 @@ fn of_vectors(error: VectorError) -> Failure {
     match error {
         VectorError::Lance(error) => of_lance(error),
         VectorError::Io(error) => Failure::io("vectors cannot be kept beside the output", &error),
-        VectorError::Width { .. } => Failure::new(FailureKind::Permanent, error.to_string()),
+        VectorError::Width { .. } | VectorError::NullElement => Failure::new(FailureKind::Permanent, error.to_string()),
     }
 }
 

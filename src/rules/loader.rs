@@ -27,11 +27,14 @@ use std::sync::Arc;
 /// The columns in memory, by file and name in the file.
 pub struct Loader<'a> {
     spec: &'a SkeletonSpec,
-    columns: HashMap<PathBuf, HashMap<String, ArrayRef>>,
-    rows: HashMap<PathBuf, usize>,
+    columns: HashMap<FileOfView, HashMap<String, ArrayRef>>,
+    rows: HashMap<FileOfView, usize>,
     /// How many periods within reach have no file, by view.
     pub absent: BTreeMap<String, usize>,
 }
+
+/// A file as one view sees it: another view may read it by other types and times.
+type FileOfView = (String, PathBuf);
 
 /// What is read of one file.
 struct FileRead {
@@ -48,11 +51,12 @@ impl<'a> Loader<'a> {
         let mut loader = Self { spec, columns: HashMap::new(), rows: HashMap::new(), absent: BTreeMap::new() };
         let reads = loader.reads()?;
         tell(Progress { message: format!("reading {} files", reads.len()), done: 0, total: spec.operators.len() as u64 });
-        let read: Result<Vec<_>, Failure> = reads.par_iter().map(|read| Ok((read.path.clone(), load(read, spec)?))).collect();
-        for (path, batch) in read? {
-            loader.rows.insert(path.clone(), batch.num_rows());
+        let read: Result<Vec<_>, Failure> =
+            reads.par_iter().map(|read| Ok(((read.view.clone(), read.path.clone()), load(read, spec)?))).collect();
+        for (file, batch) in read? {
+            loader.rows.insert(file.clone(), batch.num_rows());
             let named = batch.schema().fields().iter().map(|f| f.name().clone()).zip(batch.columns().iter().cloned()).collect();
-            loader.columns.insert(path, named);
+            loader.columns.insert(file, named);
         }
         Ok(loader)
     }
@@ -68,7 +72,7 @@ impl<'a> Loader<'a> {
     }
 
     fn reads(&mut self) -> Result<Vec<FileRead>, Failure> {
-        let mut reads: BTreeMap<PathBuf, FileRead> = BTreeMap::new();
+        let mut reads: BTreeMap<FileOfView, FileRead> = BTreeMap::new();
         let mut absent: BTreeSet<(String, PathBuf)> = BTreeSet::new();
         for scan in self.scans() {
             for period in self.files(scan)? {
@@ -79,7 +83,7 @@ impl<'a> Loader<'a> {
                 for path in files {
                     let view = scan.view.clone();
                     let new = || FileRead { path: path.clone(), view, period: period.period, columns: BTreeMap::new(), time: None };
-                    let read = reads.entry(path.clone()).or_insert_with(new);
+                    let read = reads.entry((scan.view.clone(), path.clone())).or_insert_with(new);
                     read.columns.extend(scan.columns.iter().map(|c| (c.physical.clone(), c.clone())));
                     read.time = scan.time.clone();
                 }
@@ -100,7 +104,8 @@ impl<'a> Loader<'a> {
 
     /// The rows of a scan in canonical order, columns under the view's names.
     pub fn scan(&self, scan: &Scan) -> Result<RecordBatch, Failure> {
-        let files: Vec<PathBuf> = self.files(scan)?.into_iter().filter_map(|p| p.files).flatten().collect();
+        let paths = self.files(scan)?.into_iter().filter_map(|p| p.files).flatten();
+        let files: Vec<FileOfView> = paths.map(|path| (scan.view.clone(), path)).collect();
         let columns: Result<Vec<ArrayRef>, Failure> = scan.columns.iter().map(|c| self.column(c, &files)).collect();
         let fields: Vec<Field> = scan.columns.iter().map(|c| Field::new(&c.name, arrow_type(&c.data_type), true)).collect();
         let rows = files.iter().filter_map(|f| self.rows.get(f)).sum();
@@ -125,9 +130,9 @@ impl<'a> Loader<'a> {
         filter_record_batch(&batch, &mask).map_err(|e| Failure::permanent(e.to_string()))
     }
 
-    fn column(&self, column: &ScanColumn, files: &[PathBuf]) -> Result<ArrayRef, Failure> {
-        let missing = |f: &PathBuf| Failure::transient(format!("{} appeared while the op ran", f.display()));
-        let of = |f: &PathBuf| self.columns.get(f).and_then(|c| c.get(&column.physical)).ok_or_else(|| missing(f));
+    fn column(&self, column: &ScanColumn, files: &[FileOfView]) -> Result<ArrayRef, Failure> {
+        let missing = |f: &FileOfView| Failure::transient(format!("{} appeared while the op ran", f.1.display()));
+        let of = |f: &FileOfView| self.columns.get(f).and_then(|c| c.get(&column.physical)).ok_or_else(|| missing(f));
         let parts: Result<Vec<&ArrayRef>, Failure> = files.iter().map(of).collect();
         let parts: Vec<&dyn Array> = parts?.into_iter().map(|a| a.as_ref()).collect();
         match parts.as_slice() {
@@ -139,7 +144,8 @@ impl<'a> Loader<'a> {
 
 fn load(read: &FileRead, spec: &SkeletonSpec) -> Result<RecordBatch, Failure> {
     let wanted: Vec<_> = read.columns.values().map(|c| (c.physical.clone(), arrow_type(&c.data_type))).collect();
-    let batch = read_columns(&read.path, &wanted).map_err(of_table)?;
+    let of_view = |f: Failure| Failure { message: format!("view `{}`: {}", read.view, f.message), ..f };
+    let batch = read_columns(&read.path, &wanted).map_err(|e| of_view(of_table(e)))?;
     if let Some(time) = &read.time {
         check_times(read, time, &batch, spec)?;
     }

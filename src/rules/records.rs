@@ -1,7 +1,7 @@
 //! Records inside outputs: `_daeda.parquet`, a file of no rows with the record in its footer, or `_daeda.json` where the output is no Parquet.
 
 use crate::engine::record::{Record, Records};
-use crate::table::parquet::{read_note, schema_of, write_note};
+use crate::table::parquet::{TableError, read_note, schema_of, write_note};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -24,17 +24,40 @@ impl Records for TableRecords {
         serde_json::from_str(&text).ok()
     }
 
+    fn is_ours(&self, directory: &Path) -> bool {
+        let names = fs::read_dir(directory).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+        let names: Vec<String> = names.collect();
+        let has_record = names.iter().any(|n| n == PARQUET || n == JSON);
+        has_record || names.iter().all(|n| is_shard_name(n) || n == "dag.json")
+    }
+
     fn write(&self, directory: &Path, record: &Record) -> io::Result<()> {
         let text = serde_json::to_string(record).map_err(io::Error::other)?;
         let data = record.output.files.iter().find(|f| f.name.ends_with(".parquet"));
         match data {
             None => fs::write(directory.join(JSON), text),
             Some(file) => {
-                let schema = schema_of(&directory.join(&file.name)).map_err(io::Error::other)?;
-                write_note(&directory.join(PARQUET), schema, KEY, &text).map_err(io::Error::other)
+                let schema = schema_of(&directory.join(&file.name)).map_err(as_io)?;
+                write_note(&directory.join(PARQUET), schema, KEY, &text).map_err(as_io)
             }
         }
     }
+}
+
+/// `part-00000-<8 hex of content>.parquet`.
+fn is_shard_name(name: &str) -> bool {
+    let parts: Vec<&str> = name.trim_end_matches(".parquet").split('-').collect();
+    let hex = |text: &str, length: usize| text.len() == length && text.chars().all(|c| c.is_ascii_hexdigit());
+    matches!(parts.as_slice(), ["part", number, content] if hex(number, 5) && hex(content, 8))
+}
+
+/// The system's own kind of error is kept: a full disk is a full disk.
+fn as_io(error: TableError) -> io::Error {
+    let kind = match &error {
+        TableError::Io { error, .. } => error.kind(),
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, error.to_string())
 }
 
 #[cfg(test)]
@@ -43,6 +66,18 @@ mod tests {
     use crate::digest::SCHEME;
     use crate::engine::action::ActionId;
     use crate::engine::record::Output;
+
+    #[test]
+    fn only_what_we_write_is_ours() {
+        let directory = tempfile::tempdir().unwrap();
+        assert!(TableRecords.is_ours(directory.path()));
+        fs::write(directory.path().join("part-00000-0123abcd.parquet"), "").unwrap();
+        assert!(TableRecords.is_ours(directory.path()));
+        fs::write(directory.path().join("part-0.parquet"), "").unwrap();
+        assert!(!TableRecords.is_ours(directory.path()));
+        fs::write(directory.path().join(PARQUET), "").unwrap();
+        assert!(TableRecords.is_ours(directory.path()));
+    }
 
     #[test]
     fn a_record_reads_back_and_a_damaged_one_is_none() {

@@ -18,7 +18,7 @@ use crate::engine::record::OutputFile;
 use crate::table::parquet::{Compression, ShardWriter, WriteOptions, WrittenFile};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 pub struct Skeleton;
@@ -139,7 +139,7 @@ fn requests(
 ) -> Vec<crate::engine::action::Request> {
     let spine = subject.asset.service.as_ref().map(|s| s.spine.name.clone()).unwrap_or_default();
     let mut reads: BTreeMap<&str, Vec<Read>> = BTreeMap::new();
-    let mut stores: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut stores: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for operator in operators {
         match &operator.does {
             Does::Scan(scan) => {
@@ -147,7 +147,7 @@ fn requests(
                 reads.entry(&scan.view).or_default().push(Read { range: SourceSpec::range(scan.reach, period), columns });
             }
             Does::ArrowUdf(ArrowUdf::Coverage { store, .. }) => {
-                stores.insert(&store.view, vec![store.key.clone()]);
+                stores.entry(&store.view).or_default().insert(store.key.clone());
             }
             _ => {}
         }
@@ -156,7 +156,10 @@ fn requests(
         let required = (view == spine).then_some(period);
         Some(Ask::Parquet { source: sources.get(view)?.clone(), reads, required }.request())
     });
-    let lance = stores.into_iter().filter_map(|(view, columns)| Some(Ask::Lance { source: sources.get(view)?.clone(), columns }.request()));
+    let lance = stores.into_iter().filter_map(|(view, keys)| {
+        let columns = keys.into_iter().collect();
+        Some(Ask::Lance { source: sources.get(view)?.clone(), columns }.request())
+    });
     parquet.chain(lance).collect()
 }
 

@@ -33,7 +33,7 @@ pub struct LayoutSpec {
     pub cadence: Cadence,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PinSpec {
     #[default]

@@ -3,7 +3,7 @@
 //! Invariants: what is not within reach is not looked at, and columns that nobody reads are not read; within one build a directory is
 //! listed once and a dataset's version resolved once, until somebody asks to look again.
 
-use super::source::{PeriodFiles, SourceSpec};
+use super::source::{PeriodFiles, PinSpec, SourceSpec};
 use crate::catalog::calendar::Period;
 use crate::engine::action::Request;
 use crate::engine::observation::{Kind, Observation};
@@ -49,7 +49,7 @@ type Listed = Option<Vec<PathBuf>>;
 type Wanted = BTreeMap<Option<String>, (PeriodFiles, BTreeSet<String>)>;
 
 /// The fragments of a dataset's columns.
-type Fragments = HashMap<(PathBuf, Vec<String>), BTreeMap<String, String>>;
+type Fragments = HashMap<(PathBuf, PinSpec, Vec<String>), BTreeMap<String, String>>;
 
 pub struct TableWorld {
     columns: ColumnCache,
@@ -149,7 +149,7 @@ impl TableWorld {
     }
 
     fn lance(&self, source: &SourceSpec, columns: &[String], look: Look) -> Result<Observation, Unobservable> {
-        let key = (source.path.clone(), columns.to_vec());
+        let key = (source.path.clone(), source.pin.clone(), columns.to_vec());
         let known = || self.fragments.lock().expect("no thread panics while it holds the fragments").get(&key).cloned();
         if let (Look::Once, Some(parts)) = (look, known()) {
             return Ok(Observation::parts(Kind::Listing, source.name.clone(), parts));

@@ -4,7 +4,7 @@
 //! is its rank among the keys that were found.
 
 use super::lance::{Addresses, Dataset, LanceError};
-use arrow::array::{Array, Float16Array};
+use arrow::array::{Array, FixedSizeListArray, Float16Array};
 use half::f16;
 use memmap2::Mmap;
 use std::io::{self, BufWriter, Write};
@@ -22,6 +22,8 @@ pub struct VectorFile {
 pub enum VectorError {
     Lance(LanceError),
     Io(io::Error),
+    /// A vector that is there lacks one of its elements.
+    NullElement,
     /// The column does not hold float16 vectors of the expected width.
     Width {
         expected: usize,
@@ -48,22 +50,19 @@ impl VectorFile {
         found.sort_unstable();
         let file = tempfile::tempfile_in(directory).map_err(VectorError::Io)?;
         let mut writer = BufWriter::with_capacity(1 << 20, file);
+        let mut keys = Vec::with_capacity(found.len());
         for (number, chunk) in found.chunks(CHUNK).enumerate() {
             tell((number * CHUNK) as u64, found.len() as u64);
             let rows: Vec<u64> = chunk.iter().map(|(address, _)| *address).collect();
             let vectors = dataset.take(&rows, column).map_err(VectorError::Lance)?;
+            // A vector that is null is not there.
+            keys.extend(chunk.iter().enumerate().filter(|(row, _)| vectors.is_valid(*row)).map(|(_, (_, key))| *key));
             append(&mut writer, &vectors, width)?;
         }
         let file = writer.into_inner().map_err(|e| VectorError::Io(e.into_error()))?;
         // SAFETY: the file has no name, so no other process can change it while it is mapped.
-        let map = if found.is_empty() { None } else { Some(unsafe { Mmap::map(&file) }.map_err(VectorError::Io)?) };
-        Ok(Self { keys: Vec::new(), width, map }.index(found))
-    }
-
-    /// Keeps the keys in order with the row of each.
-    fn index(mut self, found: Vec<(u64, i64)>) -> Self {
-        self.keys = found.into_iter().map(|(_, key)| key).collect();
-        self
+        let map = if keys.is_empty() { None } else { Some(unsafe { Mmap::map(&file) }.map_err(VectorError::Io)?) };
+        Ok(Self { keys, width, map })
     }
 
     /// The keys, in the order of the rows.
@@ -84,15 +83,20 @@ impl VectorFile {
     }
 }
 
-fn append(writer: &mut impl Write, vectors: &arrow::array::FixedSizeListArray, width: usize) -> Result<(), VectorError> {
+fn append(writer: &mut impl Write, vectors: &FixedSizeListArray, width: usize) -> Result<(), VectorError> {
     let found = vectors.value_length() as usize;
-    let values = vectors.values().as_any().downcast_ref::<Float16Array>().filter(|_| found == width);
-    let values = values.ok_or(VectorError::Width { expected: width, found })?;
-    let start = vectors.offset() * width;
-    let values = &values.values()[start..start + vectors.len() * width];
-    // SAFETY: float16 values are plain two-byte numbers without padding.
-    let bytes = unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), values.len() * 2) };
-    writer.write_all(bytes).map_err(VectorError::Io)
+    for row in (0..vectors.len()).filter(|row| vectors.is_valid(*row)) {
+        let vector = vectors.value(row);
+        let values = vector.as_any().downcast_ref::<Float16Array>().filter(|_| found == width);
+        let values = values.ok_or(VectorError::Width { expected: width, found })?;
+        if values.null_count() > 0 {
+            return Err(VectorError::NullElement);
+        }
+        // SAFETY: float16 values are plain two-byte numbers without padding.
+        let bytes = unsafe { std::slice::from_raw_parts(values.values().as_ptr().cast::<u8>(), values.len() * 2) };
+        writer.write_all(bytes).map_err(VectorError::Io)?;
+    }
+    Ok(())
 }
 
 impl std::fmt::Display for VectorError {
@@ -100,6 +104,7 @@ impl std::fmt::Display for VectorError {
         match self {
             Self::Lance(error) => error.fmt(f),
             Self::Io(error) => write!(f, "vectors cannot be kept beside the output: {error}"),
+            Self::NullElement => f.write_str("the store holds a vector with a null element; write the vector whole, or as null"),
             Self::Width { expected, found } => {
                 write!(f, "the store holds vectors that are not float16 of width {expected} (width {found}); correct the view's field")
             }

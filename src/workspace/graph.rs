@@ -6,7 +6,7 @@ use crate::catalog::calendar::Period;
 use crate::catalog::compile::compile;
 use crate::catalog::dag::Dag;
 use crate::catalog::declaration::{Backoff as DeclaredBackoff, Jitter};
-use crate::catalog::model::{Asset, Op, Retry};
+use crate::catalog::model::{Asset, Op, Place as DataPlace, Retry, View};
 use crate::engine::action::{Action, ActionId, Place, Resources};
 use crate::engine::graph::Graph;
 use crate::engine::retry::{Backoff, RetryPolicy};
@@ -85,12 +85,26 @@ impl Builder<'_> {
     }
 
     fn claim(&mut self, action: &Action) -> Result<(), PlanError> {
+        self.not_over_a_source(action)?;
         let holder = self.places.entry(action.place.path()).or_insert_with(|| action.id.clone());
         if *holder == action.id {
             return Ok(());
         }
         let place = self.site.root.name(&action.place.path());
         Err(PlanError::Invalid(format!("`{holder}` and `{}` would both publish to {place}; give one of them output=\"…\"", action.id)))
+    }
+
+    /// Publishing replaces a directory whole: it must not be, hold, or lie in what a view reads.
+    fn not_over_a_source(&self, action: &Action) -> Result<(), PlanError> {
+        let place = action.place.path();
+        let source = |view: &View| match &view.place {
+            DataPlace::Path(path) => Some(self.site.root.join(path)),
+            DataPlace::Asset(_) => None,
+        };
+        let hit = self.workspace.catalog.views.values().find(|v| source(v).is_some_and(|s| place.starts_with(&s) || s.starts_with(&place)));
+        let Some(view) = hit else { return Ok(()) };
+        let (name, hint) = (self.site.root.name(&place), "choose another output root, or give the op output=\"…\"");
+        Err(PlanError::Invalid(format!("`{}` would publish to {name}, over the source of view `{}`; {hint}", action.id, view.name)))
     }
 
     fn action(&self, id: ActionId, op: &Op, draft: Draft, planned: &Planned) -> Action {

@@ -23,9 +23,6 @@ impl<'a> Resolver<'a> {
                     EmbeddingKind::Lookup { column } => (column.clone(), None),
                     EmbeddingKind::Pool { pool, over } => (over.clone(), Some(pool.value)),
                 };
-                if let (EmbeddingKind::Pool { pool, .. }, Some(Pool::Sum | Pool::Max)) = (&declared.kind, pool) {
-                    self.not_yet("this pool", "only `mean` is computed by this version", pool.span);
-                }
                 let embedding = Embedding { name: declared.name.value.clone(), span: declared.name.span, store, input, pool };
                 self.catalog.embeddings.insert(embedding.name.clone(), Arc::new(embedding));
             }

@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, HashMap};
 /// The keys of each store, scanned once per action.
 #[derive(Default)]
 pub struct Coverages {
-    stores: HashMap<String, Addresses>,
+    /// By view and key column.
+    stores: HashMap<(String, String), Addresses>,
 }
 
 impl Coverages {
@@ -25,10 +26,11 @@ impl Coverages {
         name: &str,
         sources: &BTreeMap<String, SourceSpec>,
     ) -> Result<RecordBatch, Failure> {
-        if !self.stores.contains_key(&store.view) {
-            self.stores.insert(store.view.clone(), addresses(store, sources)?);
+        let name_of_keys = (store.view.clone(), store.key.clone());
+        if !self.stores.contains_key(&name_of_keys) {
+            self.stores.insert(name_of_keys.clone(), addresses(store, sources)?);
         }
-        let known = &self.stores[&store.view];
+        let known = &self.stores[&name_of_keys];
         let keys = int64_keys(column(rows, name)?)?;
         let mask: BooleanArray = keys.iter().map(|key| Some(key.is_some_and(|key| known.contains(key)))).collect();
         keep_mask(rows, &mask)

@@ -245,14 +245,21 @@ fn collect_ids(field: &Field, ids: &mut HashSet<i32>) {
 
 fn identity(fragment: &::lance::table::format::Fragment, fields: &HashSet<i32>) -> (String, String) {
     let files = fragment.files.iter().chain(fragment.overlays.iter().map(|overlay| &overlay.data_file));
-    let read = files.filter(|file| file.fields.iter().any(|id| fields.contains(id)));
-    let mut parts: Vec<String> = read.map(|file| format!("data/{}", file.path)).collect();
+    // A file's path says what it holds; which of its fields are read is said beside it, since a column can be renamed onto another.
+    let mut parts: Vec<String> = files.filter_map(|file| read_of(file, fields)).collect();
     parts.sort_unstable();
     parts.extend(fragment.deletion_file.as_ref().map(|file| {
         let suffix = file.file_type.suffix();
         format!("_deletions/{}-{}-{}.{suffix}", fragment.id, file.read_version, file.id)
     }));
     (fragment.id.to_string(), parts.join(" "))
+}
+
+fn read_of(file: &::lance::table::format::DataFile, fields: &HashSet<i32>) -> Option<String> {
+    let mut read: Vec<i32> = file.fields.iter().copied().filter(|id| fields.contains(id)).collect();
+    read.sort_unstable();
+    let read: Vec<String> = read.iter().map(i32::to_string).collect();
+    (!read.is_empty()).then(|| format!("data/{} fields {}", file.path, read.join(",")))
 }
 
 fn fragment_of(address: u64) -> u64 {

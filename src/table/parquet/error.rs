@@ -1,5 +1,6 @@
 //! What can be wrong with a Parquet file, said with its place.
 
+use parquet::errors::ParquetError;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,11 @@ pub enum TableError {
     },
     /// Not a Parquet file, or a damaged one.
     Broken {
+        path: PathBuf,
+        reason: String,
+    },
+    /// Something that Parquet cannot hold.
+    Unwritable {
         path: PathBuf,
         reason: String,
     },
@@ -33,6 +39,17 @@ impl TableError {
         Self::Io { path: path.into(), error }
     }
 
+    /// A file that could not be written: the system's reason where it gave one.
+    pub fn writing(path: &Path, error: ParquetError) -> Self {
+        match error {
+            ParquetError::External(inner) => match inner.downcast::<io::Error>() {
+                Ok(error) => Self::io(path, *error),
+                Err(other) => Self::Unwritable { path: path.into(), reason: other.to_string() },
+            },
+            other => Self::Unwritable { path: path.into(), reason: other.to_string() },
+        }
+    }
+
     pub fn broken(path: &Path, reason: impl fmt::Display) -> Self {
         Self::Broken { path: path.into(), reason: reason.to_string() }
     }
@@ -43,6 +60,7 @@ impl fmt::Display for TableError {
         match self {
             Self::Io { path, error } => write!(f, "{}: {error}", path.display()),
             Self::Broken { path, reason } => write!(f, "{} cannot be read as Parquet: {reason}; write the file again", path.display()),
+            Self::Unwritable { path, reason } => write!(f, "{} cannot be written: {reason}", path.display()),
             Self::NoSuchColumn { path, column, known } => {
                 write!(f, "{} has no column `{column}`; it has {}", path.display(), known.join(", "))
             }

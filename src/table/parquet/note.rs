@@ -18,7 +18,7 @@ pub fn write_note(path: &Path, schema: SchemaRef, key: &str, text: &str) -> Resu
     let note = KeyValue::new(key.to_string(), text.to_string());
     let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![note])).build();
     let written = ArrowWriter::try_new(file, schema, Some(properties)).and_then(ArrowWriter::close);
-    written.map(|_| ()).map_err(|e| TableError::broken(path, e))
+    written.map(|_| ()).map_err(|e| TableError::writing(path, e))
 }
 
 /// The Arrow schema of a file.

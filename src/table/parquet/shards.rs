@@ -137,7 +137,7 @@ impl ShardWriter {
             Some(shard) => shard,
             None => self.open_shard()?,
         };
-        shard.append(&batch, self.options.row_group_rows.max(1)).map_err(|e| TableError::broken(&shard.path, e))?;
+        shard.append(&batch, self.options.row_group_rows.max(1)).map_err(|e| TableError::writing(&shard.path, e))?;
         let full = shard.rows >= self.options.shard_rows;
         self.shard = Some(shard);
         if full { self.close_shard() } else { Ok(()) }
@@ -165,7 +165,7 @@ impl ShardWriter {
         let file = File::create(&path).map_err(|e| TableError::io(&path, e))?;
         let writer = ArrowWriter::try_new(BufWriter::with_capacity(1 << 20, file), self.schema.clone(), Some(self.properties()));
         let split = writer.and_then(ArrowWriter::into_serialized_writer);
-        let (writer, columns) = split.map_err(|e| TableError::broken(&path, e))?;
+        let (writer, columns) = split.map_err(|e| TableError::writing(&path, e))?;
         Ok(Shard { path, writer, columns, group: None, groups: 0, rows: 0 })
     }
 
@@ -191,9 +191,9 @@ impl ShardWriter {
 
     fn close_shard(&mut self) -> Result<(), TableError> {
         let Some(mut shard) = self.shard.take() else { return Ok(()) };
-        shard.end_group().map_err(|e| TableError::broken(&shard.path, e))?;
+        shard.end_group().map_err(|e| TableError::writing(&shard.path, e))?;
         let (path, rows) = (shard.path, shard.rows);
-        let closed = shard.writer.into_inner().map_err(|e| TableError::broken(&path, e))?;
+        let closed = shard.writer.into_inner().map_err(|e| TableError::writing(&path, e))?;
         closed.into_inner().map_err(|e| TableError::io(&path, e.into_error()))?;
         let file = self.name_by_content(&path, rows).map_err(|e| TableError::io(&path, e))?;
         self.done.push(file);
