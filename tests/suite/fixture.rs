@@ -263,21 +263,24 @@ impl Workspace {
 
     /// Every partition of both assets is built.
     pub fn built() -> Self {
-        static TEMPLATE: OnceLock<Workspace> = OnceLock::new();
+        static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
         let template = TEMPLATE.get_or_init(|| {
             let workspace = Self::new();
             assert_eq!(workspace.build(&["everything"]).code, 0);
-            workspace
+            let path = template_path();
+            copy(workspace.directory.path(), &path);
+            path
         });
-        template.copy()
+        let workspace = Self { directory: tempfile::tempdir().unwrap() };
+        copy(template, workspace.directory.path());
+        workspace
     }
 
     /// The same files at another path, with their times.
     pub fn copy(&self) -> Self {
-        let copy = Self { directory: tempfile::tempdir().unwrap() };
-        let source = format!("{}/.", self.directory.path().display());
-        assert!(Command::new("cp").args(["-a", &source]).arg(copy.directory.path()).status().unwrap().success());
-        copy
+        let there = Self { directory: tempfile::tempdir().unwrap() };
+        copy(self.directory.path(), there.directory.path());
+        there
     }
 
     /// A third asset, `embedder`, that looks vectors of width 4 up.
@@ -286,13 +289,12 @@ impl Workspace {
     }
 
     pub fn and_embeddings(self) -> Self {
-        let workspace = self;
-        workspace.write("feature_views/vectors.kdl", VECTORS_VIEW);
-        workspace.write("feature_services/vectors.kdl", VECTORS);
-        workspace.write("Daedalus.kdl", &format!("{MANIFEST}{EMBEDDER}"));
-        workspace.write("config/training/aggregations.kdl", &format!("{AGGREGATIONS}{STORE}"));
-        write_vectors(&workspace.path("data/vectors.lance"));
-        workspace
+        self.write("feature_views/vectors.kdl", VECTORS_VIEW);
+        self.write("feature_services/vectors.kdl", VECTORS);
+        self.write("Daedalus.kdl", &format!("{MANIFEST}{EMBEDDER}"));
+        self.write("config/training/aggregations.kdl", &format!("{AGGREGATIONS}{STORE}"));
+        write_vectors(&self.path("data/vectors.lance"));
+        self
     }
 
     pub fn path(&self, relative: &str) -> PathBuf {
@@ -382,6 +384,25 @@ impl Workspace {
     pub fn listing(&self) -> BTreeMap<PathBuf, String> {
         tree(self.directory.path())
     }
+}
+
+/// Where this process keeps its built workspace. Those of processes that have ended are removed: nothing is dropped at the end of one.
+fn template_path() -> PathBuf {
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("built-workspaces");
+    fs::create_dir_all(&all).unwrap();
+    for old in fs::read_dir(&all).unwrap().map(|e| e.unwrap()) {
+        if !Path::new("/proc").join(old.file_name()).exists() {
+            fs::remove_dir_all(old.path()).unwrap();
+        }
+    }
+    let own = all.join(std::process::id().to_string());
+    fs::create_dir_all(&own).unwrap();
+    own
+}
+
+/// Copies what lies in a directory into another one, with its times.
+fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status().unwrap().success());
 }
 
 /// Every file below a directory with its content's digest.
