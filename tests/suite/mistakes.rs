@@ -201,7 +201,7 @@ fn what_cannot_be_read_is_the_environment() {
     assert!(missing.code == 4 && missing.stderr.contains("no-such-directory"), "{} {}", missing.code, missing.stderr);
     fs::write(workspace.path("feature_views/feed.kdl"), b"\xff\xfe").unwrap();
     let said = workspace.daeda(&["check"]);
-    assert_eq!(said.code, 4, "{}", said.stderr);
+    assert_eq!(said.code, 3, "a file that is there and is no text is a mistake in the manifest: {}", said.stderr);
     assert!(said.stderr.contains("feature_views/feed.kdl") && said.stderr.contains("UTF-8"), "{}", said.stderr);
     let workspace = Workspace::new();
     fs::remove_file(workspace.path("feature_views/feed.kdl")).unwrap();
