@@ -1,7 +1,7 @@
 //! An action: one op for one partition key, as plain data that can be planned here and run by another process.
 //!
-//! Knows nothing of what the rule kind does with `spec`. Invariant: whatever `spec` holds that can change the output is also in
-//! `definition`, or comes from what `requests` and `upstreams` observe.
+//! Knows nothing of what the rule kind does with its specs. Invariants: whatever they hold that can change the output is also in
+//! `definition`, or comes from what `requests` and `upstreams` observe; what all partitions of an op have alike exists once.
 
 use super::observation::Observation;
 use super::retry::RetryPolicy;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// `asset.op@key`; an unpartitioned action has no key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,23 +62,57 @@ pub struct Resources {
     pub memory: u64,
 }
 
+/// What all actions of one op have alike.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Common {
+    /// Rule versions and parameters: known without looking at the world.
+    pub definition: Vec<Observation>,
+    pub spec: Value,
+}
+
+/// One value behind several actions, written out with each.
+mod shared {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::sync::Arc;
+
+    pub fn serialize<T: Serialize, S: Serializer>(value: &Arc<T>, s: S) -> Result<S::Ok, S::Error> {
+        value.as_ref().serialize(s)
+    }
+
+    pub fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Arc<T>, D::Error> {
+        T::deserialize(d).map(Arc::new)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Action {
     pub id: ActionId,
     pub rule: String,
-    /// Rule versions and parameters: known without looking at the world.
-    pub definition: Vec<Observation>,
+    #[serde(with = "shared")]
+    pub common: Arc<Common>,
     pub requests: Vec<Request>,
     /// Actions whose output this one reads.
     pub upstreams: Vec<ActionId>,
     /// Actions that only come first.
     pub after: Vec<ActionId>,
     pub place: Place,
+    /// What the action runs by of its own, beside what is common.
     pub spec: Value,
     pub resources: Resources,
     pub retry: RetryPolicy,
     /// Milliseconds.
     pub timeout: Option<u64>,
+}
+
+impl Action {
+    /// All that the action runs by: what is common and what is its own, in one object.
+    pub fn whole_spec(&self) -> Value {
+        let mut whole = self.common.spec.clone();
+        if let (Value::Object(whole), Value::Object(own)) = (&mut whole, &self.spec) {
+            whole.extend(own.clone());
+        }
+        whole
+    }
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Verdict {
 pub fn check(action: &Action, world: &dyn World, records: &dyn Records, upstreams: Upstreams, output: OutputCheck, look: Look) -> Verdict {
     let record = records.read(&action.place.path()).filter(|r| r.is_of(action));
     let observed = world.observe(&action.requests, look);
-    let mut trace = action.definition.clone();
+    let mut trace = action.common.definition.clone();
     match observed {
         Ok(observations) => trace.extend(observations),
         Err(unobservable) => return cannot_observe(unobservable, action, record),

@@ -456,5 +456,5 @@ impl Shared<'_> {
 /// Whether an observation came from a request, rather than from the definition or an upstream.
 fn is_of_world(action: &Action, observation: &Observation) -> bool {
     use super::observation::Kind;
-    observation.kind != Kind::Upstream && !action.definition.contains(observation)
+    observation.kind != Kind::Upstream && !action.common.definition.contains(observation)
 }

@@ -193,7 +193,7 @@ mod tests {
         Action {
             id: id(name),
             rule: "test".into(),
-            definition: vec![],
+            common: Default::default(),
             requests: vec![],
             upstreams: needs.iter().map(|n| id(n)).collect(),
             after: vec![],

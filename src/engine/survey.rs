@@ -6,7 +6,7 @@ use super::check::{OutputCheck, Verdict, check};
 use super::failure::FailureMemory;
 use super::graph::Graph;
 use super::plan::{Checked, Plan, Step};
-use super::record::Records;
+use super::record::{Record, Records};
 use super::state::{Reason, ReasonKind, State};
 use super::trace;
 use super::world::{Look, World};
@@ -33,6 +33,8 @@ pub fn survey(graph: &Graph, world: &dyn World, records: &dyn Records, memory: &
         let judged: Vec<(usize, Verdict)> =
             ready.par_iter().map(|i| (*i, judge(graph, *i, known, world, records, memory, output))).collect();
         for (index, verdict) in judged {
+            // Only the verdict is asked for: traces of many partitions would fill the memory.
+            let verdict = Verdict { trace: Vec::new(), record: verdict.record.map(without_trace), ..verdict };
             // A survey looks beyond what is blocked or failed, so everything but the fresh counts as rebuilt.
             let checked = if verdict.state == State::Fresh { Checked::Fresh } else { Checked::Run };
             verdicts[index] = Some(verdict);
@@ -40,6 +42,10 @@ pub fn survey(graph: &Graph, world: &dyn World, records: &dyn Records, memory: &
         }
     }
     verdicts.into_iter().flatten().collect()
+}
+
+fn without_trace(record: Record) -> Record {
+    Record { trace: Vec::new(), ..record }
 }
 
 fn judge(

@@ -3,7 +3,7 @@
 use super::{Draft, RuleKind, Subject, Tell, versions};
 use crate::catalog::dag::{Dag, parameters};
 use crate::digest::Digest;
-use crate::engine::action::{Action, Place};
+use crate::engine::action::{Action, Common, Place};
 use crate::engine::check::modified;
 use crate::engine::execute::Made;
 use crate::engine::failure::Failure;
@@ -24,25 +24,24 @@ impl RuleKind for Compile {
         true
     }
 
-    fn draft(&self, subject: &Subject) -> Result<Draft, String> {
+    fn common(&self, subject: &Subject) -> Result<Common, String> {
         let mut definition = versions::rules(&subject.dag.operators);
         definition.extend(parameters(&subject.dag.operators).into_iter().map(|(n, v)| Observation::text(Kind::Parameter, n, v)));
         definition.push(Observation::text(Kind::Parameter, "service", &subject.dag.service));
         definition.push(Observation::text(Kind::Parameter, "version", subject.dag.version.to_string()));
         let order = subject.dag.operators.iter().map(|o| o.id.as_str()).collect::<Vec<_>>().join(", ");
         definition.push(Observation::text(Kind::Parameter, "operators", order));
+        Ok(Common { definition, spec: serde_json::to_value(subject.dag).map_err(|e| e.to_string())? })
+    }
+
+    fn draft(&self, subject: &Subject) -> Result<Draft, String> {
         let directory = format!("_daeda/compile/{}", subject.asset.name);
-        Ok(Draft {
-            definition,
-            requests: vec![],
-            reads: vec![],
-            spec: serde_json::to_value(subject.dag).map_err(|e| e.to_string())?,
-            place: Place { root: subject.site.output_root.clone(), directory },
-        })
+        let place = Place { root: subject.site.output_root.clone(), directory };
+        Ok(Draft { requests: vec![], reads: vec![], spec: json!({}), place })
     }
 
     fn run(&self, action: &Action, staging: &Path, _tell: Tell) -> Result<Made, Failure> {
-        let dag: Dag = serde_json::from_value(action.spec.clone()).map_err(|e| Failure::permanent(e.to_string()))?;
+        let dag: Dag = serde_json::from_value(action.whole_spec()).map_err(|e| Failure::permanent(e.to_string()))?;
         let text = serde_json::to_string_pretty(&dag).map_err(|e| Failure::permanent(e.to_string()))?;
         let path = staging.join("dag.json");
         fs::write(&path, &text).map_err(|e| Failure::io("cannot write dag.json", &e))?;
@@ -51,7 +50,7 @@ impl RuleKind for Compile {
             OutputFile { name: "dag.json".into(), size: written.len(), digest: Digest::of(text.as_bytes()), modified: modified(&written) };
         let mut made = Made { files: vec![file], ..Made::default() };
         made.metadata.insert("operators".into(), json!(dag.operators.len()));
-        made.metadata.insert("dag".into(), action.spec.clone());
+        made.metadata.insert("dag".into(), action.whole_spec());
         Ok(made)
     }
 }

@@ -12,7 +12,7 @@ use super::world::Ask;
 use super::{Draft, RuleKind, Subject, Tell};
 use crate::catalog::dag::{Embed, Kind as Does, Operator, Sink, Stage};
 use crate::catalog::types::DataType;
-use crate::engine::action::Action;
+use crate::engine::action::{Action, Common, Request};
 use crate::engine::execute::{Made, Progress};
 use crate::engine::failure::{Failure, FailureKind};
 use crate::features::arrow_type::arrow_type;
@@ -53,44 +53,36 @@ impl RuleKind for Enrich {
         "enrich"
     }
 
-    fn draft(&self, subject: &Subject) -> Result<Draft, String> {
-        let (key, period) = subject.partition.ok_or("rule `enrich` needs an asset with partitions")?;
+    fn common(&self, subject: &Subject) -> Result<Common, String> {
         let operators = subject.dag.stage(Stage::Enrich);
         if operators.is_empty() {
             return Err(format!("service `{}` embeds nothing, so there is nothing to enrich: remove the op", subject.dag.service));
         }
+        let write = write_options(&subject.catalog.runtime);
+        let definition = definition(&operators, &write);
+        let (sources, checks) = (sources(subject, &operators), checks::of(subject));
+        Ok(Common { definition, spec: json!({"operators": operators, "sources": sources, "write": write, "checks": checks}) })
+    }
+
+    fn draft(&self, subject: &Subject) -> Result<Draft, String> {
+        let (key, period) = subject.partition.ok_or("rule `enrich` needs an asset with partitions")?;
         let skeleton = subject.inputs.iter().find(|(_, rule, _)| rule == "skeleton");
         let (input_op, _, input) = skeleton.ok_or("rule `enrich` works on a skeleton: say needs=\"skeleton\"")?;
         let place = place(subject, &subject.site.enriched_output_root, key, period);
-        let write = write_options(&subject.catalog.runtime);
-        let sources = sources(subject, &operators);
-        let spec = EnrichSpec {
-            input: input.path(),
-            write: write.clone(),
-            checks: checks::of(subject),
-            output_path: subject.site.root.name(&place.path()),
-            partition: key.to_string(),
-            sources: sources.clone(),
-            operators: operators.clone(),
-        };
-        Ok(Draft {
-            definition: definition(&operators, &write),
-            requests: requests(&operators, &sources),
-            reads: vec![input_op.clone()],
-            spec: serde_json::to_value(&spec).map_err(|e| e.to_string())?,
-            place,
-        })
+        let output_path = subject.site.root.name(&place.path());
+        let spec = json!({"input": input.path(), "output_path": output_path, "partition": key});
+        Ok(Draft { requests: requests(subject), reads: vec![input_op.clone()], spec, place })
     }
 
     fn run(&self, action: &Action, staging: &Path, tell: Tell) -> Result<Made, Failure> {
-        let spec: EnrichSpec = serde_json::from_value(action.spec.clone()).map_err(|e| Failure::permanent(e.to_string()))?;
+        let spec: EnrichSpec = serde_json::from_value(action.whole_spec()).map_err(|e| Failure::permanent(e.to_string()))?;
         Enrichment::open(&spec, staging, tell)?.run()
     }
 }
 
-fn requests(operators: &[Operator], sources: &BTreeMap<String, SourceSpec>) -> Vec<crate::engine::action::Request> {
+fn requests(subject: &Subject) -> Vec<Request> {
     let mut columns: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for embed in embeds(operators) {
+    for embed in embeds(&subject.dag.operators) {
         let read = columns.entry(&embed.store.view).or_default();
         for column in [&embed.store.key, &embed.store.vector] {
             if !read.contains(column) {
@@ -98,7 +90,8 @@ fn requests(operators: &[Operator], sources: &BTreeMap<String, SourceSpec>) -> V
             }
         }
     }
-    let ask = |(view, columns): (&str, Vec<String>)| Some(Ask::Lance { source: sources.get(view)?.clone(), columns }.request());
+    let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, &subject.site.root));
+    let ask = |(view, columns): (&str, Vec<String>)| Some(Ask::Lance { source: source(view)?, columns }.request());
     columns.into_iter().filter_map(ask).collect()
 }
 

@@ -23,10 +23,9 @@ use crate::catalog::aggregate::Signature;
 use crate::catalog::calendar::Period;
 use crate::catalog::dag::Dag;
 use crate::catalog::model::{Asset, Catalog, Op};
-use crate::engine::action::{Action, Place, Request};
+use crate::engine::action::{Action, Common, Place, Request};
 use crate::engine::execute::{Made, Progress};
 use crate::engine::failure::{Failure, FailureKind};
-use crate::engine::observation::Observation;
 use crate::path::Root;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -44,7 +43,10 @@ pub trait RuleKind: Sync {
         false
     }
 
-    /// What makes an action of this kind: its definition, what it asks the world, what it runs by.
+    /// What the actions of an op have alike, whatever their partition: its definition, and most of what it runs by.
+    fn common(&self, subject: &Subject) -> Result<Common, String>;
+
+    /// What one action has of its own: what it asks the world, where it publishes.
     fn draft(&self, subject: &Subject) -> Result<Draft, String>;
 
     /// Runs an action into an empty directory.
@@ -89,7 +91,6 @@ pub struct Subject<'a> {
 
 /// An action without what every kind has alike.
 pub struct Draft {
-    pub definition: Vec<Observation>,
     pub requests: Vec<Request>,
     /// Names of sibling ops whose output is read, as opposed to those that only come first.
     pub reads: Vec<String>,

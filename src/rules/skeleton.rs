@@ -10,7 +10,7 @@ use super::{Draft, RuleKind, Subject, Tell, versions};
 use crate::catalog::calendar::{Period, partition_directory};
 use crate::catalog::dag::{ArrowUdf, Kind as Does, Operator, Stage, flatten, parameters};
 use crate::catalog::model::Runtime;
-use crate::engine::action::{Action, Place};
+use crate::engine::action::{Action, Common, Place, Request};
 use crate::engine::execute::{Made, Progress};
 use crate::engine::failure::Failure;
 use crate::engine::observation::{Kind, Observation};
@@ -42,22 +42,24 @@ impl RuleKind for Skeleton {
         "skeleton"
     }
 
+    fn common(&self, subject: &Subject) -> Result<Common, String> {
+        let operators = subject.dag.stage(Stage::Skeleton);
+        let write = write_options(&subject.catalog.runtime);
+        let definition = definition(&operators, &write);
+        let (sources, checks) = (sources(subject, &operators), checks::of(subject));
+        Ok(Common { definition, spec: json!({"operators": operators, "sources": sources, "write": write, "checks": checks}) })
+    }
+
     fn draft(&self, subject: &Subject) -> Result<Draft, String> {
         let (key, period) = subject.partition.ok_or("rule `skeleton` needs an asset with partitions")?;
-        let operators = subject.dag.stage(Stage::Skeleton);
         let place = place(subject, &subject.site.output_root, key, period);
-        let write = write_options(&subject.catalog.runtime);
-        let sources = sources(subject, &operators);
-        let requests = requests(subject, &operators, &sources, period);
+        let requests = requests(subject, period);
         let output_path = subject.site.root.name(&place.path());
-        let definition = definition(&operators, &write);
-        let spec = SkeletonSpec { period, operators, sources, write, checks: checks::of(subject), output_path };
-        let spec = serde_json::to_value(&spec).map_err(|e| e.to_string())?;
-        Ok(Draft { definition, requests, reads: vec![], spec, place })
+        Ok(Draft { requests, reads: vec![], spec: json!({"period": period, "output_path": output_path}), place })
     }
 
     fn run(&self, action: &Action, staging: &Path, tell: Tell) -> Result<Made, Failure> {
-        let spec: SkeletonSpec = serde_json::from_value(action.spec.clone()).map_err(|e| Failure::permanent(e.to_string()))?;
+        let spec: SkeletonSpec = serde_json::from_value(action.whole_spec()).map_err(|e| Failure::permanent(e.to_string()))?;
         let loader = Loader::open(&spec, tell)?;
         let mut machine = Machine::new(&spec, &loader);
         for (number, operator) in spec.operators.iter().enumerate() {
@@ -131,16 +133,11 @@ pub fn sources(subject: &Subject, operators: &[Operator]) -> BTreeMap<String, So
 }
 
 /// One question per view: the files and columns of every scan's reach, and the stores' keys. Only the spine's own period is required.
-fn requests(
-    subject: &Subject,
-    operators: &[Operator],
-    sources: &BTreeMap<String, SourceSpec>,
-    period: Period,
-) -> Vec<crate::engine::action::Request> {
+fn requests(subject: &Subject, period: Period) -> Vec<Request> {
     let spine = subject.asset.service.as_ref().map(|s| s.spine.name.clone()).unwrap_or_default();
     let mut reads: BTreeMap<&str, Vec<Read>> = BTreeMap::new();
     let mut stores: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for operator in operators {
+    for operator in subject.dag.operators.iter().filter(|o| o.stage == Stage::Skeleton) {
         match &operator.does {
             Does::Scan(scan) => {
                 let columns = scan.columns.iter().map(|c| c.physical.clone()).collect();
@@ -152,13 +149,14 @@ fn requests(
             _ => {}
         }
     }
+    let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, &subject.site.root));
     let parquet = reads.into_iter().filter_map(|(view, reads)| {
         let required = (view == spine).then_some(period);
-        Some(Ask::Parquet { source: sources.get(view)?.clone(), reads, required }.request())
+        Some(Ask::Parquet { source: source(view)?, reads, required }.request())
     });
     let lance = stores.into_iter().filter_map(|(view, keys)| {
         let columns = keys.into_iter().collect();
-        Some(Ask::Lance { source: sources.get(view)?.clone(), columns }.request())
+        Some(Ask::Lance { source: source(view)?, columns }.request())
     });
     parquet.chain(lance).collect()
 }

@@ -7,12 +7,13 @@ use crate::catalog::compile::compile;
 use crate::catalog::dag::Dag;
 use crate::catalog::declaration::{Backoff as DeclaredBackoff, Jitter};
 use crate::catalog::model::{Asset, Op, Place as DataPlace, Retry, View};
-use crate::engine::action::{Action, ActionId, Place, Resources};
+use crate::engine::action::{Action, ActionId, Common, Place, Resources};
 use crate::engine::graph::Graph;
 use crate::engine::retry::{Backoff, RetryPolicy};
 use crate::rules::{self, Draft, Site, Subject};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Why an asset cannot be planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +26,8 @@ pub enum PlanError {
 
 /// The graph of everything that the targets need.
 pub fn graph(workspace: &Workspace, targets: &[Target]) -> Result<Graph, PlanError> {
-    let mut builder = Builder { workspace, site: workspace.site(), graph: Graph::default(), places: BTreeMap::new() };
+    let mut builder =
+        Builder { workspace, site: workspace.site(), graph: Graph::default(), places: BTreeMap::new(), common: BTreeMap::new() };
     for target in targets {
         builder.target(target)?;
     }
@@ -38,6 +40,8 @@ struct Builder<'a> {
     graph: Graph,
     /// Who publishes where.
     places: BTreeMap<PathBuf, ActionId>,
+    /// What the partitions of an op have alike, by asset and op.
+    common: BTreeMap<(String, String), Arc<Common>>,
 }
 
 /// What is known of an op of the partition at hand: rule, place, action.
@@ -74,8 +78,14 @@ impl Builder<'_> {
                 op.needs.iter().filter_map(|n| planned.get(n.as_str()).map(|(rule, place, _)| (n.clone(), rule.clone(), place.clone())));
             let inputs: Vec<(String, String, Place)> = needed.collect();
             let subject = Subject { catalog: &self.workspace.catalog, site: &self.site, asset, op, dag, partition: own, inputs: &inputs };
-            let draft = rule.draft(&subject).map_err(|why| PlanError::Invalid(format!("op `{}.{}`: {why}", asset.name, op.name)))?;
-            let action = self.action(id, op, draft, &planned);
+            let invalid = |why| PlanError::Invalid(format!("op `{}.{}`: {why}", asset.name, op.name));
+            let common = match self.common.get(&(asset.name.clone(), op.name.clone())) {
+                Some(common) => common.clone(),
+                None => Arc::new(rule.common(&subject).map_err(invalid)?),
+            };
+            self.common.insert((asset.name.clone(), op.name.clone()), common.clone());
+            let draft = rule.draft(&subject).map_err(invalid)?;
+            let action = self.action(id, op, common, draft, &planned);
             self.claim(&action)?;
             planned.insert(&op.name, (op.rule.clone(), action.place.clone(), action.id.clone()));
             let index = self.graph.add(action);
@@ -107,13 +117,13 @@ impl Builder<'_> {
         Err(PlanError::Invalid(format!("`{}` would publish to {name}, over the source of view `{}`; {hint}", action.id, view.name)))
     }
 
-    fn action(&self, id: ActionId, op: &Op, draft: Draft, planned: &Planned) -> Action {
+    fn action(&self, id: ActionId, op: &Op, common: Arc<Common>, draft: Draft, planned: &Planned) -> Action {
         let (reads, after): (Vec<&String>, Vec<&String>) = op.needs.iter().partition(|name| draft.reads.contains(name));
         let ids = |names: Vec<&String>| names.into_iter().filter_map(|n| Some(planned.get(n.as_str())?.2.clone())).collect();
         Action {
             id,
             rule: op.rule.clone(),
-            definition: draft.definition,
+            common,
             requests: draft.requests,
             upstreams: ids(reads),
             after: ids(after),

@@ -88,7 +88,7 @@ fn results_change_only_with_a_version() {
     let mut found = Vec::new();
     for asset in ["dssm_ranking_training", "xgb_reranker_training"] {
         let action = in_process::plan(&workspace, &format!("{asset}.skeleton@2026-02-03")).unwrap();
-        versions.extend(action.definition.iter().filter(|o| o.kind.name() == "rule").map(|o| format!("{} {}", o.name, shown(o))));
+        versions.extend(action.common.definition.iter().filter(|o| o.kind.name() == "rule").map(|o| format!("{} {}", o.name, shown(o))));
         found.extend(columns(&in_process::publish(&action).unwrap()).into_iter().map(|(name, d)| (format!("{asset}.{name}"), d)));
     }
     let versions = versions.into_iter().collect::<Vec<_>>().join(", ");
