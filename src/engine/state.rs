@@ -129,8 +129,10 @@ impl fmt::Display for Reason {
             ReasonKind::Output => return write!(f, "{} {}", self.name, self.detail),
             kind => write!(f, "{} {}", kind.name(), self.name)?,
         }
-        if !self.detail.is_empty() {
-            write!(f, " `{}`", self.detail)?;
+        match (self.kind, self.detail.is_empty()) {
+            (_, true) => {}
+            (ReasonKind::Upstream, false) => return write!(f, " {}", self.detail),
+            (_, false) => write!(f, " `{}`", self.detail)?,
         }
         match (&self.old, &self.new) {
             (None, None) => Ok(()),
@@ -138,5 +140,32 @@ impl fmt::Display for Reason {
             (None, Some(new)) => write!(f, ": new, {new}"),
             (Some(old), None) => write!(f, ": was {old}, now gone or unknown"),
         }
+    }
+}
+
+/// Reasons as lines: the columns of one file that differ share a line, without their digests, which say nothing to a reader.
+pub fn lines(reasons: &[Reason]) -> Vec<String> {
+    let mut lines: Vec<(Option<&str>, String)> = Vec::new();
+    for reason in reasons {
+        let file = (reason.kind == ReasonKind::Columns && !reason.detail.is_empty()).then_some(reason.name.as_str());
+        match lines.last_mut() {
+            Some((last, line)) if file.is_some() && *last == file => line.push_str(&format!(", `{}`", reason.detail)),
+            _ if file.is_some() => lines.push((file, format!("columns {} `{}`", reason.name, reason.detail))),
+            _ => lines.push((None, reason.to_string())),
+        }
+    }
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_of_one_file_share_a_line() {
+        let column = |name: &str| Reason::new(ReasonKind::Columns, "feature_view/feed@2026-02-03", name);
+        let k = Reason::new(ReasonKind::Parameter, "likes.k", "").values(Some("32".into()), Some("16".into()));
+        let told = lines(&[column("event"), column("user_id"), k]);
+        assert_eq!(told, ["columns feature_view/feed@2026-02-03 `event`, `user_id`", "parameter likes.k: 32 → 16"]);
     }
 }

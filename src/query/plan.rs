@@ -2,7 +2,7 @@
 
 use crate::engine::check::Verdict;
 use crate::engine::graph::Graph;
-use crate::engine::state::{ReasonKind, State};
+use crate::engine::state::{ReasonKind, State, lines};
 use serde_json::{Value, json};
 
 /// What would become of an action.
@@ -30,10 +30,11 @@ pub fn text(graph: &Graph, verdicts: &[Verdict], reasons: bool) -> String {
             blocked += 1;
             continue;
         }
-        let because = verdict.reasons.first().filter(|_| !reasons).map_or(String::new(), |r| format!(" ({r})"));
+        let told = lines(&verdict.reasons);
+        let because = told.first().filter(|_| !reasons).map_or(String::new(), |r| format!(" ({r})"));
         text += &format!("{word}: {}{because}\n", action.id);
         if reasons {
-            text.extend(verdict.reasons.iter().map(|r| format!("    {r}\n")));
+            text.extend(told.iter().map(|r| format!("    {r}\n")));
         }
     }
     if blocked > 0 {

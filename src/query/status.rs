@@ -3,7 +3,7 @@
 use super::ranges::compress;
 use crate::engine::check::Verdict;
 use crate::engine::graph::Graph;
-use crate::engine::state::{Reason, ReasonKind, State};
+use crate::engine::state::{Reason, ReasonKind, State, lines};
 use crate::workspace::{Target, Workspace};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -167,10 +167,11 @@ fn cause(entry: &Entry) -> String {
 
 fn reasons_text(reasons: &[Reason], verbose: bool) -> String {
     const SHOWN: usize = 4;
-    let shown = if verbose { reasons.len() } else { SHOWN };
-    let mut text: String = reasons.iter().take(shown).map(|r| format!("           {r}\n")).collect();
-    if reasons.len() > shown {
-        text += &format!("           … and {} more (-v shows all)\n", reasons.len() - shown);
+    let told = lines(reasons);
+    let shown = if verbose { told.len() } else { SHOWN };
+    let mut text: String = told.iter().take(shown).map(|r| format!("           {r}\n")).collect();
+    if told.len() > shown {
+        text += &format!("           … and {} more (-v shows all)\n", told.len() - shown);
     }
     text
 }

@@ -1,7 +1,7 @@
 //! Events as plain lines on stderr: what a log file or a pipe gets.
 
 use crate::engine::event::{Event, Sink, Summary};
-use crate::engine::state::State;
+use crate::engine::state::{State, lines};
 use serde_json::{Map, Value};
 use std::io::{self, Write};
 
@@ -24,15 +24,16 @@ impl Lines {
         match event {
             Event::Planned { .. } | Event::Started { .. } | Event::Progress { .. } | Event::Skipped { .. } => None,
             Event::Judged { action, state, reasons } => {
+                let told = lines(reasons);
                 // That nothing is published yet is what "missing" says.
-                let worth_saying = reasons.first().filter(|_| *state != State::Missing);
+                let worth_saying = told.first().filter(|_| *state != State::Missing);
                 let first = worth_saying.map_or(String::new(), |r| format!(" ({r})"));
-                let more =
-                    if reasons.len() > 1 && worth_saying.is_some() { format!(" and {} more", reasons.len() - 1) } else { String::new() };
+                let others = told.len().saturating_sub(1);
+                let more = if others > 0 && worth_saying.is_some() { format!(" and {others} more") } else { String::new() };
                 match self.explain {
                     false => Some(format!("building {action}: {}{first}{more}", state.name())),
                     true => {
-                        let all: String = reasons.iter().map(|r| format!("\n    {r}")).collect();
+                        let all: String = told.iter().map(|r| format!("\n    {r}")).collect();
                         Some(format!("building {action}: {}{all}", state.name()))
                     }
                 }
