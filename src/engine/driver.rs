@@ -251,6 +251,13 @@ where
         self.ended.failures.push((action.id.clone(), failure));
     }
 
+    /// The failed action that a skipped one depends on, if that is why.
+    fn failed_below(&self, index: usize) -> Option<usize> {
+        let dependencies = self.shared.graph.dependencies(index);
+        let failed = dependencies.iter().copied().find(|d| self.plan.outcome(*d) == Some(Outcome::Failed));
+        failed.or_else(|| dependencies.into_iter().find_map(|d| self.failed_below(d)))
+    }
+
     fn count(&mut self) {
         for index in 0..self.shared.graph.len() {
             let summary = &mut self.ended.summary;
@@ -262,7 +269,8 @@ where
                 Some(Outcome::Skipped) | None => {
                     summary.skipped += 1;
                     let action = self.shared.graph.actions()[index].id.clone();
-                    self.shared.tools.sink.event(&Event::Skipped { action });
+                    let because = self.failed_below(index).map(|failed| self.shared.graph.actions()[failed].id.clone());
+                    self.shared.tools.sink.event(&Event::Skipped { action, because });
                 }
             }
         }

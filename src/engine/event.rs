@@ -63,8 +63,10 @@ pub enum Event {
         action: ActionId,
         message: String,
     },
+    /// Not run because of an action that failed; or, without one, because the build stopped before it.
     Skipped {
         action: ActionId,
+        because: Option<ActionId>,
     },
     Interrupted,
     Finished(Summary),

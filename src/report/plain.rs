@@ -22,7 +22,8 @@ impl Lines {
             return None;
         }
         match event {
-            Event::Planned { .. } | Event::Started { .. } | Event::Progress { .. } | Event::Skipped { .. } => None,
+            Event::Planned { .. } | Event::Started { .. } | Event::Progress { .. } => None,
+            Event::Skipped { action, because } => because.as_ref().map(|failed| format!("{action}: skipped, because {failed} failed")),
             Event::Judged { action, state, reasons } => {
                 let told = lines(reasons);
                 // That nothing is published yet is what "missing" says.

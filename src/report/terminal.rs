@@ -21,7 +21,7 @@ impl Terminal {
 
     fn start(&self, action: &ActionId) {
         let bar = self.bars.add(ProgressBar::new(0));
-        let style = ProgressStyle::with_template("{spinner} {prefix}  {bar:20} {wide_msg} {elapsed}");
+        let style = ProgressStyle::with_template("{spinner} {prefix}  {bar:10} {wide_msg} {elapsed}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.set_prefix(action.to_string());
         bar.enable_steady_tick(Duration::from_millis(120));
