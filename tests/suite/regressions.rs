@@ -6,7 +6,7 @@ use crate::fixture::*;
 use crate::processes::{children, eventually, has_ended, start, wait_for};
 use arrow::array::{ArrayRef, AsArray, FixedSizeListArray, Float16Array, Int64Array, RecordBatch};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Field, Float16Type, Int64Type};
+use arrow::datatypes::{DataType, Field, Float16Type, Int64Type, TimestampMillisecondType};
 use daeda::table::lance::{self, WriteMode};
 use half::f16;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -332,6 +332,63 @@ fn views_of_one_directory_read_it_each_its_own_way() {
 }
 
 #[test]
+fn views_of_one_directory_may_type_a_column_differently() {
+    let workspace = Workspace::new();
+    let mut columns = artwork_columns(&artworks());
+    columns[2].1 = Arc::new(columns[2].1.as_primitive::<Int64Type>().reinterpret_cast::<TimestampMillisecondType>());
+    write_parquet(&workspace.path("data/artworks/artworks.parquet"), columns);
+    let view = workspace.read("feature_views/artworks.kdl").replace(" unit=\"ms\"", "");
+    workspace.write("feature_views/artworks.kdl", &view.replace("published_at \"int64\"", "published_at \"timestamp<ms>\""));
+    let zoned = view.replace("published_at \"int64\"", "published_at \"timestamp<ms, +00:00>\"");
+    workspace.write("feature_views/zoned.kdl", &zoned.replace("\"artworks\"", "\"zoned\""));
+    let join = "join \"artworks\" how=\"static\" {\n        column \"author_id\"\n    }";
+    let as_of = join.replace("static\"", "as-of\"");
+    let both = format!("{as_of}\n    {}", as_of.replace("\"artworks\" how=\"as-of\"", "\"zoned\" how=\"as-of\" prefix=\"zoned_\""));
+    workspace.edit("feature_services/ranking.kdl", join, &both);
+    let column = "author_id \"int64\" default=-1";
+    workspace.edit("feature_services/ranking.kdl", column, &format!("{column}\n        zoned_{column}"));
+    let built = workspace.build(&["ranker@2026-02-03"]);
+    assert_eq!((built.code, built.errors()), (0, vec![]), "{}", built.stderr);
+    let rows = rows(&workspace.published("ranker", 2));
+    assert_eq!(ints(&rows, "author_id"), ints(&rows, "zoned_author_id"));
+    assert!(ints(&rows, "author_id").contains(&Some(101)));
+}
+
+#[test]
+fn the_times_of_each_view_of_a_directory_are_checked() {
+    let workspace = Workspace::new();
+    let seen = workspace.read("feature_views/feed.kdl").replace("\"feed\"", "\"seen\"").replace("unit=\"ms\"", "unit=\"s\"");
+    workspace.write("feature_views/seen.kdl", &seen.replace("event_timestamp", "seen_at"));
+    let aggregation = "aggregation \"sights\" view=\"seen\" by=\"user_id\" {\n    count\n    windows \"2d\"\n}\n";
+    add(&workspace, "config/training/aggregations.kdl", aggregation);
+    workspace.edit("feature_services/ranking.kdl", "rolling \"likes\" \"liked\"", "rolling \"likes\" \"liked\" \"sights\"");
+    workspace.edit("feature_services/ranking.kdl", "likes_2d \"int64\"", "likes_2d \"int64\"\n        sights_2d \"int64\"");
+    let write = |day: usize, at: Option<i64>, seen_at: Option<i64>| {
+        let mut rows = events(day);
+        rows[3].at = at.or(rows[3].at).filter(|at| *at >= 0);
+        let mut seen: Vec<Option<i64>> = events(day).iter().map(|event| event.at.map(|at| at / 1000)).collect();
+        seen[5] = seen_at.or(seen[5]).filter(|at| *at >= 0);
+        let seen: ArrayRef = Arc::new(Int64Array::from(seen));
+        write_parquet(&workspace.feed(day), [feed_columns(&rows), vec![("seen_at", seen)]].concat());
+    };
+    (0..DAYS.len()).for_each(|day| write(day, None, None));
+    let build = || workspace.build(&["ranker@2026-02-01"]);
+    assert_eq!((build().code, build().errors()), (0, vec![]));
+    let (gone, elsewhere) = (Some(-1), instant(1, 2));
+    for (at, seen_at, place) in [
+        (gone, None, "view `feed`"),
+        (None, gone, "view `seen`"),
+        (Some(elsewhere), None, "view `feed`"),
+        (None, Some(elsewhere / 1000), "view `seen`"),
+    ] {
+        write(0, at, seen_at);
+        let built = build();
+        assert_eq!(built.code, 1, "{at:?} {seen_at:?}: {}", built.stderr);
+        assert!(built.errors()[0].contains(place), "{:?}", built.errors());
+    }
+}
+
+#[test]
 fn who_waits_for_a_lock_can_be_interrupted() {
     let workspace = Workspace::new();
     let _lock = held(&workspace.path("data/training_output/_daeda/locks/ranker.skeleton@2026-02-01.lock"));
@@ -349,10 +406,11 @@ fn who_waits_for_a_lock_can_be_interrupted() {
 #[test]
 fn an_idle_worker_that_was_killed_is_replaced() {
     let workspace = Workspace::new();
-    let lock = held(&workspace.path("data/training_output/_daeda/locks/ranker.skeleton@2026-02-01.lock"));
-    let mut build = start(&workspace, &["build", "ranker@2026-02-01", "--format", "json"]);
+    let lock = held(&workspace.path("data/training_output/_daeda/locks/ranker.skeleton@2026-02-02.lock"));
+    let mut build = start(&workspace, &["build", "ranker@2026-02-01..2026-02-02", "-j", "1", "--format", "json"]);
     let mut lines = BufReader::new(build.stdout.take().unwrap()).lines();
-    // The worker that has compiled has nothing to do before the lock is free.
+    // The worker that has made the first day is of the size that the second one needs, and has nothing to do before the lock is free.
+    wait_for(&mut lines, "published");
     wait_for(&mut lines, "published");
     wait_for(&mut lines, "waiting_for_lock");
     let workers = children(build.id());
@@ -365,7 +423,7 @@ fn an_idle_worker_that_was_killed_is_replaced() {
     drop(lock);
     let events = events_of(lines);
     assert_eq!(build.wait().unwrap().code(), Some(0), "{events:?}");
-    assert_eq!((events.last().unwrap()["built"].as_u64(), events.last().unwrap()["retried"].as_u64()), (Some(2), Some(0)), "{events:?}");
+    assert_eq!((events.last().unwrap()["built"].as_u64(), events.last().unwrap()["retried"].as_u64()), (Some(3), Some(0)), "{events:?}");
 }
 
 #[test]
