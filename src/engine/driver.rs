@@ -348,7 +348,9 @@ impl Shared<'_> {
                 Err(failure) => failure,
             };
             if failure.kind != FailureKind::Transient || attempt > action.retry.times {
-                if matches!(failure.kind, FailureKind::Permanent | FailureKind::Transient) {
+                // What failed on inputs that have changed meanwhile says nothing about those that were judged.
+                let lasts = matches!(failure.kind, FailureKind::Permanent | FailureKind::Transient);
+                if lasts && self.unchanged(action, &trace).is_ok() {
                     self.tools.memory.remember(&action.id, trace::digest(&trace), &failure.message);
                 }
                 return (Err(failure), attempt);

@@ -21,3 +21,40 @@ pub fn of_lance(error: LanceError) -> Failure {
     };
     Failure::new(kind, error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use parquet::arrow::ArrowWriter;
+    use parquet::errors::ParquetError;
+    use std::fs::File;
+    use std::io;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    fn kind(error: ParquetError) -> FailureKind {
+        of_table(TableError::writing(Path::new("part"), error)).kind
+    }
+
+    #[test]
+    fn what_the_system_said_of_a_write_is_kept() {
+        let of_system = |kind: ErrorKind| ParquetError::External(Box::new(io::Error::from(kind)));
+        assert_eq!(kind(of_system(ErrorKind::StorageFull)), FailureKind::Environment);
+        assert_eq!(kind(of_system(ErrorKind::QuotaExceeded)), FailureKind::Environment);
+        assert_eq!(kind(of_system(ErrorKind::TimedOut)), FailureKind::Transient);
+        assert_eq!(kind(ParquetError::NYI("this type".into())), FailureKind::Permanent);
+    }
+
+    #[test]
+    fn a_full_disk_is_the_environments() {
+        let Ok(full) = File::options().write(true).open("/dev/full") else { return };
+        let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..9));
+        let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
+        let written = ArrowWriter::try_new(full, batch.schema(), None).and_then(|mut writer| {
+            writer.write(&batch)?;
+            writer.close()
+        });
+        assert_eq!(kind(written.unwrap_err()), FailureKind::Environment);
+    }
+}

@@ -14,6 +14,7 @@ mod layers;
 mod mistakes;
 mod processes;
 mod random_workspace;
+mod regressions;
 mod rows;
 mod skeleton_agrees;
 mod skeleton_reference;

@@ -34,30 +34,30 @@ fn staged(workspace: &Workspace) -> usize {
     fs::read_dir(workspace.path("data/training_output/_daeda/staging")).map_or(0, Iterator::count)
 }
 
-fn start(workspace: &Workspace, args: &[&str]) -> Child {
+pub fn start(workspace: &Workspace, args: &[&str]) -> Child {
     workspace.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Reads events until one of a kind.
-fn wait_for(lines: &mut impl Iterator<Item = std::io::Result<String>>, event: &str) -> Value {
+pub fn wait_for(lines: &mut impl Iterator<Item = std::io::Result<String>>, event: &str) -> Value {
     let events = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
     events.into_iter().find(|e| e["event"] == event).unwrap_or_else(|| panic!("no `{event}` event"))
 }
 
 /// The processes that a process has started.
-fn children(pid: u32) -> Vec<u32> {
+pub fn children(pid: u32) -> Vec<u32> {
     let is_child = |status: &str| status.lines().any(|l| l.strip_prefix("PPid:").is_some_and(|p| p.trim() == pid.to_string()));
     let all = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
     all.filter(|p| is_child(&fs::read_to_string(format!("/proc/{p}/status")).unwrap_or_default())).collect()
 }
 
-fn has_ended(pid: u32) -> bool {
+pub fn has_ended(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status.is_empty() || status.contains("State:\tZ")
 }
 
 /// Waits for something that happens soon.
-fn eventually(what: &str, happened: impl Fn() -> bool) {
+pub fn eventually(what: &str, happened: impl Fn() -> bool) {
     let start = Instant::now();
     while !happened() {
         assert!(start.elapsed() < Duration::from_secs(10), "{what} does not happen");

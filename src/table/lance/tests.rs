@@ -169,6 +169,25 @@ fn another_columns_file_changes_nothing() {
     assert_ne!(shelf.fragments("double"), before);
 }
 
+/// Renaming writes no data file: only which of a file's fields are read tells the columns apart.
+#[test]
+fn a_column_renamed_onto_another_is_another_column() {
+    use ::lance::dataset::ColumnAlteration;
+    let shelf = shelf(keys(0..10));
+    let rename = |from: &str, to: &str| {
+        let mut inner = (*shelf.open().inner).clone();
+        let renamed = ColumnAlteration::new(from.into()).rename(to.into());
+        block_on(async { inner.alter_columns(&[renamed]).await }).unwrap().unwrap();
+    };
+    let fragments = |column: &str| shelf.open().fragments(&[column.into()]).unwrap();
+    let (score, key) = (fragments("score"), fragments("artwork_id"));
+    rename("score", "rank");
+    assert_eq!(fragments("rank"), score, "the same values under another name");
+    rename("artwork_id", "score");
+    assert_eq!(fragments("score"), key);
+    assert_ne!(fragments("score"), score);
+}
+
 #[test]
 fn versions_stay_where_they_are_pinned() {
     let shelf = shelf(keys(0..10));
