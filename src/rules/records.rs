@@ -46,7 +46,8 @@ impl Records for TableRecords {
 
 /// `part-00000-<8 hex of content>.parquet`.
 fn is_shard_name(name: &str) -> bool {
-    let parts: Vec<&str> = name.trim_end_matches(".parquet").split('-').collect();
+    let Some(stem) = name.strip_suffix(".parquet") else { return false };
+    let parts: Vec<&str> = stem.split('-').collect();
     let hex = |text: &str, length: usize| text.len() == length && text.chars().all(|c| c.is_ascii_hexdigit());
     matches!(parts.as_slice(), ["part", number, content] if hex(number, 5) && hex(content, 8))
 }
@@ -73,8 +74,12 @@ mod tests {
         assert!(TableRecords.is_ours(directory.path()));
         fs::write(directory.path().join("part-00000-0123abcd.parquet"), "").unwrap();
         assert!(TableRecords.is_ours(directory.path()));
-        fs::write(directory.path().join("part-0.parquet"), "").unwrap();
-        assert!(!TableRecords.is_ours(directory.path()));
+        for foreign in ["part-0.parquet", "part-00000-0123abcd", "notes.txt"] {
+            fs::write(directory.path().join(foreign), "").unwrap();
+            assert!(!TableRecords.is_ours(directory.path()), "{foreign}");
+            fs::remove_file(directory.path().join(foreign)).unwrap();
+        }
+        fs::write(directory.path().join("notes.txt"), "").unwrap();
         fs::write(directory.path().join(PARQUET), "").unwrap();
         assert!(TableRecords.is_ours(directory.path()));
     }

@@ -1,6 +1,6 @@
 //! Bugs that were found, one test each, so that they stay mended.
 //!
-//! Invariant: a test fails without the mending it is about.
+//! Invariant: a test fails without the mending it is about, unless it says otherwise.
 
 use crate::fixture::*;
 use crate::processes::{children, eventually, has_ended, start, wait_for};
@@ -302,6 +302,7 @@ fn a_null_vector_is_none() {
     }
 }
 
+/// That the values are right; what was wrong shows in the next two.
 #[test]
 fn views_of_one_directory_read_it_each_its_own_way() {
     let workspace = Workspace::new();
