@@ -21,6 +21,19 @@ pub enum FailureKind {
     Interrupted,
 }
 
+impl FailureKind {
+    /// No space, no permission, no such file: the machine's. Anything else may pass.
+    pub fn of_io(kind: std::io::ErrorKind) -> Self {
+        use std::io::ErrorKind::*;
+        match kind {
+            StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem | NotFound | NotADirectory | IsADirectory => {
+                Self::Environment
+            }
+            _ => Self::Transient,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     pub kind: FailureKind,
@@ -42,13 +55,7 @@ impl Failure {
 
     /// An I/O error, judged by its kind.
     pub fn io(what: &str, error: &std::io::Error) -> Self {
-        use std::io::ErrorKind::*;
-        let kind = match error.kind() {
-            StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem | NotFound | NotADirectory | IsADirectory => {
-                FailureKind::Environment
-            }
-            _ => FailureKind::Transient,
-        };
+        let kind = FailureKind::of_io(error.kind());
         Self::new(kind, format!("{what}: {error}"))
     }
 }

@@ -3,7 +3,6 @@
 use crate::engine::failure::{Failure, FailureKind};
 use crate::table::lance::LanceError;
 use crate::table::parquet::TableError;
-use std::io::ErrorKind;
 
 /// A damaged or unfit file will not mend itself; an I/O error may.
 pub fn of_table(error: TableError) -> Failure {
@@ -14,11 +13,7 @@ pub fn of_table(error: TableError) -> Failure {
 }
 
 pub fn of_lance(error: LanceError) -> Failure {
-    let kind = match error.io_kind() {
-        None => FailureKind::Permanent,
-        Some(ErrorKind::StorageFull | ErrorKind::PermissionDenied | ErrorKind::NotFound) => FailureKind::Environment,
-        Some(_) => FailureKind::Transient,
-    };
+    let kind = error.io_kind().map_or(FailureKind::Permanent, FailureKind::of_io);
     Failure::new(kind, error.to_string())
 }
 
@@ -29,7 +24,7 @@ mod tests {
     use parquet::arrow::ArrowWriter;
     use parquet::errors::ParquetError;
     use std::fs::File;
-    use std::io;
+    use std::io::{self, ErrorKind};
     use std::path::Path;
     use std::sync::Arc;
 
