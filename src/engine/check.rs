@@ -54,8 +54,8 @@ pub fn check(action: &Action, world: &dyn World, records: &dyn Records, upstream
     let Some(record) = record else { return missing(action, trace) };
     let mut reasons = trace::compare(&record.trace, &trace);
     // An upstream that will be rebuilt has no value to compare: it is named as such and not as gone.
-    reasons.retain(|r| !(r.kind == ReasonKind::Upstream && unknown.contains(&r.name)));
-    reasons.extend(unknown.iter().map(|name| Reason::new(ReasonKind::Upstream, name.clone(), "will be rebuilt")));
+    reasons.retain(|r| !(r.kind == ReasonKind::UPSTREAM && unknown.contains(&r.name)));
+    reasons.extend(unknown.iter().map(|name| Reason::new(ReasonKind::UPSTREAM, name.clone(), "will be rebuilt")));
     reasons.extend(output_differs(&action.place.path(), &record, output));
     let state = if reasons.is_empty() { State::Fresh } else { State::Stale };
     Verdict { state, reasons, trace, record: Some(record) }

@@ -37,18 +37,10 @@ impl State {
 }
 
 /// What a reason is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReasonKind {
-    Rule,
-    Parameter,
-    Listing,
-    Columns,
-    Selection,
-    Rows,
-    Bytes,
-    Upstream,
-    Environment,
+    /// An observation of this kind differs.
+    Observed(Kind),
     /// The output itself is gone or is not what its record says.
     Output,
     /// Something required is not there.
@@ -57,34 +49,13 @@ pub enum ReasonKind {
     Failed,
 }
 
-impl From<Kind> for ReasonKind {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Rule => Self::Rule,
-            Kind::Parameter => Self::Parameter,
-            Kind::Listing => Self::Listing,
-            Kind::Columns => Self::Columns,
-            Kind::Selection => Self::Selection,
-            Kind::Rows => Self::Rows,
-            Kind::Bytes => Self::Bytes,
-            Kind::Upstream => Self::Upstream,
-            Kind::Environment => Self::Environment,
-        }
-    }
-}
-
 impl ReasonKind {
+    pub const COLUMNS: Self = Self::Observed(Kind::Columns);
+    pub const UPSTREAM: Self = Self::Observed(Kind::Upstream);
+
     pub fn name(self) -> &'static str {
         match self {
-            Self::Rule => "rule",
-            Self::Parameter => "parameter",
-            Self::Listing => "listing",
-            Self::Columns => "columns",
-            Self::Selection => "selection",
-            Self::Rows => "rows",
-            Self::Bytes => "bytes",
-            Self::Upstream => "upstream",
-            Self::Environment => "environment",
+            Self::Observed(kind) => kind.name(),
             Self::Output => "output",
             Self::Blocked => "blocked",
             Self::Failed => "failed",
@@ -92,28 +63,35 @@ impl ReasonKind {
     }
 }
 
+/// Written as its name, whether observed or not.
+impl Serialize for ReasonKind {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(self.name())
+    }
+}
+
 /// One observation that differs, or what else keeps an action from being fresh.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Reason {
     pub kind: ReasonKind,
     pub name: String,
     /// The part that differs: a column, a period, a file; empty where the whole does.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
     /// What it was; absent where there was nothing of that name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub old: Option<String>,
     /// What it is; absent where there is nothing of that name any more, or nobody knows yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub new: Option<String>,
     /// Whether no other reason explains it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub root: bool,
 }
 
 impl Reason {
     pub fn new(kind: ReasonKind, name: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { kind, name: name.into(), detail: detail.into(), old: None, new: None, root: kind != ReasonKind::Upstream }
+        Self { kind, name: name.into(), detail: detail.into(), old: None, new: None, root: kind != ReasonKind::UPSTREAM }
     }
 
     pub fn values(mut self, old: Option<String>, new: Option<String>) -> Self {
@@ -131,7 +109,7 @@ impl fmt::Display for Reason {
         }
         match (self.kind, self.detail.is_empty()) {
             (_, true) => {}
-            (ReasonKind::Upstream, false) => return write!(f, " {}", self.detail),
+            (ReasonKind::UPSTREAM, false) => return write!(f, " {}", self.detail),
             (_, false) => write!(f, " `{}`", self.detail)?,
         }
         match (&self.old, &self.new) {
@@ -147,7 +125,7 @@ impl fmt::Display for Reason {
 pub fn lines(reasons: &[Reason]) -> Vec<String> {
     let mut lines: Vec<(Option<&str>, String)> = Vec::new();
     for reason in reasons {
-        let file = (reason.kind == ReasonKind::Columns && !reason.detail.is_empty()).then_some(reason.name.as_str());
+        let file = (reason.kind == ReasonKind::COLUMNS && !reason.detail.is_empty()).then_some(reason.name.as_str());
         match lines.last_mut() {
             Some((last, line)) if file.is_some() && *last == file => line.push_str(&format!(", `{}`", reason.detail)),
             _ if file.is_some() => lines.push((file, format!("columns {} `{}`", reason.name, reason.detail))),
@@ -163,8 +141,8 @@ mod tests {
 
     #[test]
     fn columns_of_one_file_share_a_line() {
-        let column = |name: &str| Reason::new(ReasonKind::Columns, "feature_view/feed@2026-02-03", name);
-        let k = Reason::new(ReasonKind::Parameter, "likes.k", "").values(Some("32".into()), Some("16".into()));
+        let column = |name: &str| Reason::new(ReasonKind::COLUMNS, "feature_view/feed@2026-02-03", name);
+        let k = Reason::new(ReasonKind::Observed(Kind::Parameter), "likes.k", "").values(Some("32".into()), Some("16".into()));
         let told = lines(&[column("event"), column("user_id"), k]);
         assert_eq!(told, ["columns feature_view/feed@2026-02-03 `event`, `user_id`", "parameter likes.k: 32 → 16"]);
     }

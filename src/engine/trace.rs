@@ -3,7 +3,7 @@
 //! Pure. Invariant: `compare` returns no reason if and only if both traces have the same names with the same digests.
 
 use super::observation::{Kind, Observation, Shown};
-use super::state::Reason;
+use super::state::{Reason, ReasonKind};
 use crate::digest::{Digest, Hasher};
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ pub fn digest(trace: &[Observation]) -> Digest {
 }
 
 fn reason(observation: &Observation) -> Reason {
-    Reason::new(observation.kind.into(), observation.name.clone(), "")
+    Reason::new(ReasonKind::Observed(observation.kind), observation.name.clone(), "")
 }
 
 fn differences(old: &Observation, new: &Observation) -> Vec<Reason> {
@@ -50,7 +50,7 @@ fn differences(old: &Observation, new: &Observation) -> Vec<Reason> {
     let differing = names.into_iter().filter(|name| was.get(*name) != is.get(*name));
     let reasons = differing.map(|name| {
         let shown = |value: Option<&String>| value.map(|v| shorten(v));
-        Reason::new(new.kind.into(), new.name.clone(), name.clone()).values(shown(was.get(name)), shown(is.get(name)))
+        Reason::new(ReasonKind::Observed(new.kind), new.name.clone(), name.clone()).values(shown(was.get(name)), shown(is.get(name)))
     });
     reasons.collect()
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 /// What would become of an action.
 fn word(verdict: &Verdict) -> Option<&'static str> {
-    let only_upstream = !verdict.reasons.is_empty() && verdict.reasons.iter().all(|r| r.kind == ReasonKind::Upstream);
+    let only_upstream = !verdict.reasons.is_empty() && verdict.reasons.iter().all(|r| r.kind == ReasonKind::UPSTREAM);
     match verdict.state {
         State::Fresh => None,
         State::Blocked => Some("blocked"),
