@@ -108,6 +108,9 @@ pub struct BuildOptions {
     /// Replace up to so many published partitions, whatever `replace-max` says
     #[arg(long, value_name = "N")]
     pub replace: Option<u64>,
+    /// Rebuild also partitions whose input has vanished, from what is left
+    #[arg(long)]
+    pub allow_missing: bool,
     /// Compare outputs by content, not by size and time
     #[arg(long)]
     pub verify: bool,

@@ -76,6 +76,7 @@ fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
         keep_going: options.keep_going,
         force: options.force,
         retry_failed: options.retry_failed,
+        allow_missing: options.allow_missing,
         output: output_check(options.verify),
         jobs: options.jobs.unwrap_or(settings.cpus.value).max(1) as usize,
         cpus: settings.cpus.value,

@@ -3,7 +3,7 @@
 //! Invariant: verdict and reasons come from the same comparison. Nothing here runs or changes anything.
 
 use super::action::{Action, ActionId};
-use super::observation::Observation;
+use super::observation::{ABSENT, Kind, Observation};
 use super::record::{Record, Records};
 use super::state::{Reason, ReasonKind, State};
 use super::trace;
@@ -57,8 +57,19 @@ pub fn check(action: &Action, world: &dyn World, records: &dyn Records, upstream
     reasons.retain(|r| !(r.kind == ReasonKind::UPSTREAM && unknown.contains(&r.name)));
     reasons.extend(unknown.iter().map(|name| Reason::new(ReasonKind::UPSTREAM, name.clone(), "will be rebuilt")));
     reasons.extend(output_differs(&action.place.path(), &record, output));
-    let state = if reasons.is_empty() { State::Fresh } else { State::Stale };
+    let state = match &reasons[..] {
+        [] => State::Fresh,
+        // What is published was made from more than there is now: it stands.
+        reasons if reasons.iter().any(has_vanished) => State::Orphaned,
+        _ => State::Stale,
+    };
     Verdict { state, reasons, trace, record: Some(record) }
+}
+
+/// Whether a reason is that a whole period of an input, once read, is not there any more.
+fn has_vanished(reason: &Reason) -> bool {
+    let is_there = |files: &Option<String>| files.as_deref().is_some_and(|f| !f.is_empty() && f != ABSENT);
+    reason.kind == ReasonKind::Observed(Kind::Listing) && is_there(&reason.old) && reason.new.as_deref() == Some(ABSENT)
 }
 
 fn add_upstreams(action: &Action, upstreams: Upstreams, trace: &mut Vec<Observation>) -> Vec<String> {

@@ -12,7 +12,7 @@ use super::execute::{Cancel, Executor, Made, Progress};
 use super::failure::{Failure, FailureKind, FailureMemory};
 use super::graph::Graph;
 use super::lock::{self, Lock};
-use super::observation::Observation;
+use super::observation::{Kind, Observation};
 use super::plan::{Checked, Outcome, Plan, Step};
 use super::publish::{Staging, publish};
 use super::record::{Output, Record, Records};
@@ -48,6 +48,8 @@ pub struct Options {
     /// Rebuild the targets whatever their state.
     pub force: bool,
     pub retry_failed: bool,
+    /// Rebuild also from less than what is published was made of.
+    pub allow_missing: bool,
     pub output: OutputCheck,
     /// At most so many actions at once.
     pub jobs: usize,
@@ -204,6 +206,11 @@ where
                 self.shared.keep_output(action, verdict.output());
                 return Checked::Fresh;
             }
+            State::Orphaned if !self.shared.options.allow_missing => {
+                sink.event(&Event::Warned { action: action.id.clone(), message: orphaned(&verdict) });
+                self.shared.keep_output(action, verdict.output());
+                return Checked::Fresh;
+            }
             State::Blocked => {
                 self.ended.blocked.push((action.id.clone(), first.clone()));
                 sink.event(&Event::Blocked { action: action.id.clone(), message: first });
@@ -316,7 +323,11 @@ impl Shared<'_> {
             Err(failure) => return (Err(failure), 1),
         };
         let forced = self.options.force && self.graph.targets.contains(&index);
-        if let (State::Fresh, Some(digest), false) = (verdict.state, verdict.output(), forced) {
+        let stands = match verdict.state {
+            State::Fresh => !forced,
+            state => state == State::Orphaned && !self.options.allow_missing,
+        };
+        if let (true, Some(digest)) = (stands, verdict.output()) {
             return (Ok(Ran::Found(digest)), 1);
         }
         let result = self.attempts(index, verdict.trace);
@@ -463,8 +474,14 @@ impl Shared<'_> {
     }
 }
 
+/// What is said of a partition that stands although it could be built anew from less.
+fn orphaned(verdict: &Verdict) -> String {
+    let gone = verdict.reasons.iter().find(|r| r.kind == ReasonKind::Observed(Kind::Listing)).map(|r| format!("{} {}", r.name, r.detail));
+    let gone = gone.unwrap_or_else(|| "an input".into());
+    format!("orphaned: {gone} is gone; what is published stands (--allow-missing rebuilds it from what is left)")
+}
+
 /// Whether an observation came from a request, rather than from the definition or an upstream.
 fn is_of_world(action: &Action, observation: &Observation) -> bool {
-    use super::observation::Kind;
     observation.kind != Kind::Upstream && !action.common.definition.contains(observation)
 }

@@ -51,6 +51,9 @@ impl Kind {
     }
 }
 
+/// In a listing, in place of the files of a period that is not there.
+pub const ABSENT: &str = "absent";
+
 /// What is shown of an observation when it differs: one text, or named parts of which only some differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -22,6 +22,11 @@ impl State {
     pub const ALL: [Self; 8] =
         [Self::Fresh, Self::Drifted, Self::Orphaned, Self::Stale, Self::Missing, Self::Blocked, Self::Failed, Self::Running];
 
+    /// Whether what is published stands: nothing is built, and what reads it reads it as it is.
+    pub fn stands(self) -> bool {
+        matches!(self, Self::Fresh | Self::Orphaned | Self::Drifted)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Running => "running",

@@ -36,7 +36,7 @@ pub fn survey(graph: &Graph, world: &dyn World, records: &dyn Records, memory: &
             // Only the verdict is asked for: traces of many partitions would fill the memory.
             let verdict = Verdict { trace: Vec::new(), record: verdict.record.map(without_trace), ..verdict };
             // A survey looks beyond what is blocked or failed, so everything but the fresh counts as rebuilt.
-            let checked = if verdict.state == State::Fresh { Checked::Fresh } else { Checked::Run };
+            let checked = if verdict.state.stands() { Checked::Fresh } else { Checked::Run };
             verdicts[index] = Some(verdict);
             plan.checked(index, checked);
         }
@@ -60,7 +60,7 @@ fn judge(
     let action = &graph.actions()[index];
     let fresh = |id: &_| {
         let verdict = known[graph.index_of(id)?].as_ref()?;
-        verdict.output().filter(|_| verdict.state == State::Fresh)
+        verdict.output().filter(|_| verdict.state.stands())
     };
     let verdict = check(action, world, records, &fresh, output, Look::Once);
     let below_blocked = action.upstreams.iter().filter_map(|id| known[graph.index_of(id)?].as_ref()).any(|v| v.state == State::Blocked);

@@ -12,6 +12,7 @@ fn word(verdict: &Verdict) -> Option<&'static str> {
         State::Fresh => None,
         State::Blocked => Some("blocked"),
         State::Failed => Some("failed before"),
+        State::Orphaned | State::Drifted => Some("stands"),
         State::Stale if only_upstream => Some("may run"),
         _ => Some("will run"),
     }

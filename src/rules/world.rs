@@ -6,7 +6,7 @@
 use super::source::{PeriodFiles, PinSpec, SourceSpec};
 use crate::catalog::calendar::Period;
 use crate::engine::action::Request;
-use crate::engine::observation::{Kind, Observation};
+use crate::engine::observation::{ABSENT, Kind, Observation};
 use crate::engine::world::{Look, Unobservable, World};
 use crate::table::lance::{Dataset, LanceError};
 use crate::table::listing::parquet_files;
@@ -184,7 +184,7 @@ fn named(source: &SourceSpec, key: Option<&str>) -> String {
 fn listing<'a>(source: &SourceSpec, periods: impl Iterator<Item = &'a PeriodFiles>) -> Observation {
     let part = |period: &PeriodFiles| {
         let files = match &period.files {
-            None => "absent".to_string(),
+            None => ABSENT.to_string(),
             Some(files) => files.iter().map(|f| source.file_name(f)).collect::<Vec<_>>().join(", "),
         };
         (period.key.clone().unwrap_or_else(|| "files".into()), files)

@@ -212,6 +212,20 @@ fn history_that_goes_and_comes_is_seen_by_the_days_that_reach_it() {
 }
 
 #[test]
+fn what_was_made_from_more_stands_unless_asked() {
+    let workspace = Workspace::built();
+    fs::remove_dir_all(workspace.path("data/feed/dt=2026-02-01")).unwrap();
+    let status = workspace.status("ranker");
+    assert_eq!(status.keys("orphaned"), keys(&[1, 2]), "their windows reach the day that vanished");
+    assert!(status.kinds(DAYS[1]).contains(&"listing".to_string()));
+    let later = format!("ranker@{}..{}", DAYS[1], DAYS[2]);
+    assert_eq!(workspace.build(&[&later]).ran(), Vec::<String>::new());
+    assert_eq!(workspace.build(&[&later, "--force"]).ran(), ["ranker.compile"], "the partitions stand, forced or not");
+    assert_eq!(workspace.build(&[&later, "--allow-missing"]).ran(), skeletons("ranker", &[1, 2]));
+    assert_eq!(workspace.status("ranker").keys("orphaned"), Vec::<String>::new());
+}
+
+#[test]
 fn what_waits_for_its_input_is_counted_and_only_a_named_one_is_a_failure() {
     let workspace = Workspace::new();
     fs::remove_dir_all(workspace.path("data/feed/dt=2026-02-03")).unwrap();
