@@ -4,7 +4,7 @@ use super::args::{Build, BuildOptions, Format};
 use super::context::Context;
 use super::error::{CliError, code};
 use super::output::{print, print_json, say};
-use crate::engine::check::OutputCheck;
+use crate::engine::check::{OutputCheck, Verdict};
 use crate::engine::disk::SystemDisk;
 use crate::engine::driver::{self, Ended, Options, Tools};
 use crate::engine::event::Sink;
@@ -109,10 +109,13 @@ fn brake(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
     }
     let (world, memory) = (context.world(workspace), context.memory(workspace));
     let verdicts = survey(graph, &world, &TableRecords, &memory, output_check(options.verify));
-    let forced = |index: usize| options.force && graph.targets.contains(&index);
-    let published =
-        |(index, v): &(usize, &crate::engine::check::Verdict)| v.record.is_some() && (v.state == State::Stale || forced(*index));
-    let count = verdicts.iter().enumerate().filter(published).count() as u64;
+    let replaced = |(index, verdict): &(usize, &Verdict)| match verdict.state {
+        State::Stale => true,
+        State::Orphaned => options.allow_missing,
+        _ => options.force && graph.targets.contains(index),
+    };
+    let published = verdicts.iter().enumerate().filter(|(_, verdict)| verdict.record.is_some());
+    let count = published.filter(replaced).count() as u64;
     if count <= max {
         return Ok(());
     }
