@@ -127,16 +127,28 @@ fn a_killed_build_costs_the_work_in_flight_and_nothing_else() {
 fn a_worker_that_is_killed_fails_its_action_only_until_it_is_retried() {
     let workspace = Workspace::new();
     workspace.edit("Daedalus.kdl", RANKER_OPS, RETRIED_OPS);
-    let mut build = start(&workspace, &["build", "ranker@2026-02-01", "--format", "json"]);
+    // The only worker of the builds below is then the skeleton's.
+    assert_eq!(workspace.build(&["ranker.compile"]).ran(), ["ranker.compile"]);
+    // On a busy machine a worker may have finished before it is killed: then the next day shows it.
+    let hit = (0..DAYS.len()).any(|day| retries_of_a_killed_worker(&workspace, DAYS[day]) == 1);
+    assert!(hit, "no worker was killed in time");
+    assert_eq!(workspace.build(&["ranker"]).code, 0);
+    assert_eq!(workspace.status("ranker").states(), BTreeMap::new());
+}
+
+/// Builds a day, kills its worker, and says how many attempts were repeated.
+fn retries_of_a_killed_worker(workspace: &Workspace, day: &str) -> u64 {
+    let mut build = start(workspace, &["build", &format!("ranker@{day}"), "--format", "json"]);
     let mut lines = BufReader::new(build.stdout.take().unwrap()).lines();
     wait_for(&mut lines, "started");
-    eventually("a worker", || !children(build.id()).is_empty());
-    let worker = children(build.id())[0];
-    let signal = rustix::process::Signal::KILL;
-    rustix::process::kill_process(rustix::process::Pid::from_raw(worker as i32).unwrap(), signal).unwrap();
+    eventually("a worker, or its end", || !children(build.id()).is_empty() || has_ended(build.id()));
+    if let Some(worker) = children(build.id()).first() {
+        // It may have ended by itself.
+        let _ = rustix::process::kill_process(rustix::process::Pid::from_raw(*worker as i32).unwrap(), rustix::process::Signal::KILL);
+    }
     let events: Vec<Value> = lines.map(|l| serde_json::from_str(&l.unwrap()).unwrap()).collect();
     assert_eq!(build.wait().unwrap().code(), Some(0), "{events:?}");
-    assert_eq!(events.last().unwrap()["retried"], 1, "{events:?}");
+    events.last().unwrap()["retried"].as_u64().unwrap()
 }
 
 #[test]
