@@ -269,10 +269,6 @@ impl Kind {
 }
 
 impl Dag {
-    pub fn operator(&self, id: &str) -> Option<&Operator> {
-        self.operators.iter().find(|o| o.id == id)
-    }
-
     /// The operators that one op of the asset runs.
     pub fn stage(&self, stage: Stage) -> Vec<Operator> {
         self.operators.iter().filter(|o| o.stage == stage).cloned().collect()

@@ -23,10 +23,6 @@ impl Duration {
         let (_, millis) = DURATIONS.iter().find(|(name, _)| *name == unit)?;
         number.checked_mul(*millis as u64).and_then(|n| i64::try_from(n).ok()).map(|millis| Self { millis })
     }
-
-    pub fn std(self) -> std::time::Duration {
-        std::time::Duration::from_millis(self.millis as u64)
-    }
 }
 
 impl fmt::Display for Duration {

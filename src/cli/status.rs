@@ -31,5 +31,5 @@ pub fn status(context: &Context, workspace: &Workspace, texts: &[String], verify
     let (world, memory) = (context.world(workspace), context.memory(workspace));
     let verdicts = survey(&graph, &world, &TableRecords, &memory, output_check(verify));
     world.remember();
-    Ok(report(workspace, &targets, &graph, &verdicts))
+    Ok(report(&targets, &graph, &verdicts))
 }

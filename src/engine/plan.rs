@@ -60,7 +60,6 @@ pub struct Plan {
     /// The smallest index first: the oldest partition, and what it needs before the next one.
     to_check: BTreeSet<usize>,
     to_run: BTreeSet<usize>,
-    under_way: usize,
     open: usize,
     keep_going: bool,
     stopped: bool,
@@ -77,36 +76,29 @@ impl Plan {
         }
         let free = (0..graph.len()).filter(|i| status[*i] == Status::Waiting(0));
         let to_check = free.collect();
-        Self { open: status.len(), status, dependents, to_check, to_run: BTreeSet::new(), under_way: 0, keep_going, stopped: false }
+        Self { open: status.len(), status, dependents, to_check, to_run: BTreeSet::new(), keep_going, stopped: false }
     }
 
     /// What to do now. Checks come first: they are cheap and may settle much.
     pub fn step(&mut self) -> Step {
         if let Some(index) = self.to_check.pop_first() {
-            self.begin(index, Status::Checking);
+            self.status[index] = Status::Checking;
             return Step::Check(index);
         }
         if let Some(index) = self.to_run.pop_first() {
-            self.begin(index, Status::Running);
+            self.status[index] = Status::Running;
             return Step::Run(index);
         }
         if self.open == 0 { Step::Finished } else { Step::Wait }
     }
 
-    fn begin(&mut self, index: usize, status: Status) {
-        self.status[index] = status;
-        self.under_way += 1;
-    }
-
     /// Puts back what could not be started for want of room.
     pub fn postpone(&mut self, index: usize) {
-        self.under_way -= 1;
         self.status[index] = Status::ToRun;
         self.to_run.insert(index);
     }
 
     pub fn checked(&mut self, index: usize, found: Checked) {
-        self.under_way -= 1;
         match found {
             Checked::Run if self.stopped => self.settle(index, Outcome::Skipped),
             Checked::Run => {
@@ -120,7 +112,6 @@ impl Plan {
     }
 
     pub fn finished(&mut self, index: usize, well: bool) {
-        self.under_way -= 1;
         if well { self.settle(index, Outcome::Built) } else { self.fail(index) }
     }
 
@@ -176,10 +167,6 @@ impl Plan {
             Status::Settled(outcome) => Some(outcome),
             _ => None,
         }
-    }
-
-    pub fn is_under_way(&self) -> bool {
-        self.under_way > 0
     }
 }
 

@@ -1,5 +1,6 @@
 //! Columns of instants as 64-bit numbers in one unit, so that times of different units compare exactly.
 
+use crate::catalog::calendar::Period;
 use crate::catalog::types::TimeUnit;
 use arrow::array::{Array, ArrayRef, Int64Array};
 use arrow::compute::cast;
@@ -26,6 +27,13 @@ pub fn optional_instants(column: &ArrayRef, own: TimeUnit, unit: TimeUnit) -> Re
     numbers.iter().map(scaled).collect()
 }
 
+/// Whether an instant of a unit lies in a period.
+pub fn is_within(period: Period, unit: TimeUnit) -> impl Fn(&i64) -> bool {
+    let per_second = i128::from(unit.per_second());
+    let millis = i128::from(period.start) * per_second..i128::from(period.end) * per_second;
+    move |instant| millis.contains(&(i128::from(*instant) * 1000))
+}
+
 /// Milliseconds in a unit.
 pub fn from_millis(millis: i64, unit: TimeUnit) -> i64 {
     millis.saturating_mul(unit.per_second() / 1000)
@@ -42,6 +50,14 @@ mod tests {
         let unit = common_unit(&[TimeUnit::S, TimeUnit::Us]);
         assert_eq!(instants(&seconds, TimeUnit::S, unit).unwrap(), [2_000_000]);
         assert_eq!(common_unit(&[TimeUnit::S]), TimeUnit::Ms);
+    }
+
+    #[test]
+    fn a_period_ends_before_its_end() {
+        let in_seconds = is_within(Period { start: 1_000, end: 3_000 }, TimeUnit::S);
+        assert_eq!([0, 1, 2, 3].map(|t| in_seconds(&t)), [false, true, true, false]);
+        let in_nanos = is_within(Period { start: 1, end: 2 }, TimeUnit::Ns);
+        assert!(in_nanos(&1_999_999) && !in_nanos(&2_000_000));
     }
 
     #[test]

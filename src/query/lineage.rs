@@ -53,8 +53,7 @@ fn of_view(catalog: &Catalog, view: &View) -> Lineage {
     let upstream = vec![source_of(view)];
     let mut downstream: BTreeSet<Node> = BTreeSet::new();
     for service in catalog.services.values() {
-        for (used, through) in uses(service, catalog).into_iter().filter(|(used, _)| used.name == view.name) {
-            debug_assert_eq!(used.name, view.name);
+        for (_, through) in uses(service, catalog).into_iter().filter(|(used, _)| used.name == view.name) {
             downstream.insert(Node { kind: "service", name: service.name.clone(), through });
             let assets = catalog.asset_of_service(&service.name);
             downstream.extend(assets.iter().map(|a| Node {

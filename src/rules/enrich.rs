@@ -6,7 +6,7 @@
 use super::checks::{self, CheckSpec};
 use super::failures::{of_lance, of_table};
 use super::operators::{contract_schema, sink};
-use super::skeleton::{definition, output_files, place, sources, write_options};
+use super::skeleton::{common, output_files, place};
 use super::source::SourceSpec;
 use super::world::Ask;
 use super::{Draft, RuleKind, Subject, Tell};
@@ -58,10 +58,7 @@ impl RuleKind for Enrich {
         if operators.is_empty() {
             return Err(format!("service `{}` embeds nothing, so there is nothing to enrich: remove the op", subject.dag.service));
         }
-        let write = write_options(&subject.catalog.runtime);
-        let definition = definition(&operators, &write);
-        let (sources, checks) = (sources(subject, &operators), checks::of(subject));
-        Ok(Common { definition, spec: json!({"operators": operators, "sources": sources, "write": write, "checks": checks}) })
+        Ok(common(subject, &operators))
     }
 
     fn draft(&self, subject: &Subject) -> Result<Draft, String> {

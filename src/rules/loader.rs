@@ -13,7 +13,7 @@ use crate::catalog::model::TimeColumn;
 use crate::engine::execute::Progress;
 use crate::engine::failure::Failure;
 use crate::features::arrow_type::arrow_type;
-use crate::features::time::instants;
+use crate::features::time::{instants, is_within};
 use crate::table::listing::parquet_files;
 use crate::table::parquet::read_columns;
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array, new_empty_array};
@@ -120,10 +120,8 @@ impl<'a> Loader<'a> {
         let (Reach::Around { back: 0, ahead: 0 }, Some(time)) = (scan.reach, &scan.time) else { return Ok(batch) };
         let Some(column) = batch.column_by_name(&time.name) else { return Ok(batch) };
         let times = instants(column, time.unit, time.unit).map_err(Failure::permanent)?;
-        let Period { start, end } = self.spec.period;
-        let unit = i128::from(time.unit.per_second());
-        let inside = |t: &i64| (i128::from(start) * unit..i128::from(end) * unit).contains(&(i128::from(*t) * 1000));
-        if times.iter().all(inside) {
+        let inside = is_within(self.spec.period, time.unit);
+        if times.iter().all(&inside) {
             return Ok(batch);
         }
         let mask: BooleanArray = times.iter().map(|t| Some(inside(t))).collect();
@@ -169,9 +167,8 @@ fn check_times(read: &FileRead, time: &TimeColumn, batch: &RecordBatch, spec: &S
     }
     let Some(period) = read.period else { return Ok(()) };
     let times = instants(column, time.unit, time.unit).map_err(|e| Failure::permanent(format!("{place}: {e}")))?;
-    let unit = i128::from(time.unit.per_second());
-    let (start, end) = (i128::from(period.start) * unit, i128::from(period.end) * unit);
-    let outside = |t: &i64| !(start..end).contains(&(i128::from(*t) * 1000));
+    let inside = is_within(period, time.unit);
+    let outside = |t: &i64| !inside(t);
     let Some(row) = times.iter().position(outside) else { return Ok(()) };
     let count = times.iter().filter(|t| outside(t)).count();
     let hint = "write them into the partition of their time, or correct `unit`";

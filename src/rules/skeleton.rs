@@ -43,11 +43,7 @@ impl RuleKind for Skeleton {
     }
 
     fn common(&self, subject: &Subject) -> Result<Common, String> {
-        let operators = subject.dag.stage(Stage::Skeleton);
-        let write = write_options(&subject.catalog.runtime);
-        let definition = definition(&operators, &write);
-        let (sources, checks) = (sources(subject, &operators), checks::of(subject));
-        Ok(Common { definition, spec: json!({"operators": operators, "sources": sources, "write": write, "checks": checks}) })
+        Ok(common(subject, &subject.dag.stage(Stage::Skeleton)))
     }
 
     fn draft(&self, subject: &Subject) -> Result<Draft, String> {
@@ -87,8 +83,16 @@ pub fn output_files(files: &[WrittenFile]) -> Vec<OutputFile> {
     files.iter().map(of).collect()
 }
 
+/// What the partitions of an op that runs operators and writes Parquet have alike.
+pub fn common(subject: &Subject, operators: &[Operator]) -> Common {
+    let write = write_options(&subject.catalog.runtime);
+    let definition = definition(operators, &write);
+    let (sources, checks) = (sources(subject, operators), checks::of(subject));
+    Common { definition, spec: json!({"operators": operators, "sources": sources, "write": write, "checks": checks}) }
+}
+
 /// Everything that operators and the writer are told, as observations.
-pub fn definition(operators: &[Operator], write: &WriteOptions) -> Vec<Observation> {
+fn definition(operators: &[Operator], write: &WriteOptions) -> Vec<Observation> {
     let mut named = parameters(operators);
     flatten("write", &serde_json::to_value(write).unwrap_or(Value::Null), &mut named);
     let mut definition = versions::rules(operators);
@@ -96,7 +100,7 @@ pub fn definition(operators: &[Operator], write: &WriteOptions) -> Vec<Observati
     definition
 }
 
-pub fn write_options(runtime: &Runtime) -> WriteOptions {
+fn write_options(runtime: &Runtime) -> WriteOptions {
     let compression = match runtime.compression.as_str() {
         "none" => Compression::None,
         "snappy" => Compression::Snappy,
@@ -121,7 +125,7 @@ pub fn place(subject: &Subject, root: &Path, key: &str, period: Period) -> Place
 }
 
 /// The views that operators read, by name.
-pub fn sources(subject: &Subject, operators: &[Operator]) -> BTreeMap<String, SourceSpec> {
+fn sources(subject: &Subject, operators: &[Operator]) -> BTreeMap<String, SourceSpec> {
     let views = operators.iter().filter_map(|operator| match &operator.does {
         Does::Scan(scan) => Some(&scan.view),
         Does::ArrowUdf(ArrowUdf::Coverage { store, .. }) => Some(&store.view),

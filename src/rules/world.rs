@@ -123,8 +123,7 @@ impl TableWorld {
         match absent {
             Some(period) => {
                 let name = named(source, period.key.as_deref());
-                let place = source.path.parent().map_or(period.directory.as_path(), |_| period.directory.as_path());
-                let shown = Path::new(&source.shown).join(source.file_name(place));
+                let shown = Path::new(&source.shown).join(source.file_name(&period.directory));
                 Err(Unobservable::Blocked(format!("{name} is not there: no Parquet file in {}", shown.display())))
             }
             None if required.is_some() && !periods.values().any(|(p, _)| overlaps(p)) => {

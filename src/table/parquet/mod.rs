@@ -13,7 +13,7 @@ mod vectors;
 pub use cache::ColumnCache;
 pub use digest::{Columns, column_digests};
 pub use error::TableError;
-pub use footer::{Footer, columns_of, footer};
+pub use footer::{Footer, footer};
 pub use note::{read_note, schema_of, write_note};
 pub use read::{read_batches, read_columns};
 pub use shards::{Compression, ShardWriter, WriteOptions, Written, WrittenFile};
