@@ -5,6 +5,7 @@
 //! Invariant: one traversal makes both the verdict and its reasons, so an explanation cannot disagree with a rebuild.
 
 pub mod action;
+mod attempt;
 pub mod check;
 pub mod clock;
 pub mod disk;

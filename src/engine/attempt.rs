@@ -1,0 +1,246 @@
+//! One action brought to its end: under its output's lock, attempt by attempt, until something is published or given up.
+//!
+//! Knows nothing of the plan. Invariants: an action runs under its output's lock and only after the verdict has been made again there;
+//! inputs are observed before it runs and compared after; nothing is published unless both agree.
+
+use super::action::{Action, ActionId};
+use super::check::{Verdict, check, output_differs};
+use super::clock::rfc3339;
+use super::driver::{Options, Tools};
+use super::event::Event;
+use super::execute::{Made, Progress};
+use super::failure::{Failure, FailureKind};
+use super::graph::Graph;
+use super::lock::{self, Lock};
+use super::observation::{Kind, Observation};
+use super::publish::{Staging, publish};
+use super::record::{Output, Record};
+use super::state::State;
+use super::survey::recall;
+use super::trace;
+use super::world::Look;
+use crate::digest::{Digest, SCHEME};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// What the threads of one build share.
+pub(super) struct Shared<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) tools: Tools<'a>,
+    pub(super) options: &'a Options,
+    /// Output digests of settled actions.
+    outputs: Mutex<HashMap<ActionId, Digest>>,
+    staging: Mutex<BTreeMap<PathBuf, Arc<Staging>>>,
+}
+
+/// How an action came to its end.
+pub(super) enum Ran {
+    Published(Box<Record>),
+    /// Another process had built it meanwhile.
+    Found(Digest),
+}
+
+impl<'a> Shared<'a> {
+    pub(super) fn new(graph: &'a Graph, tools: Tools<'a>, options: &'a Options) -> Self {
+        Self { graph, tools, options, outputs: Mutex::default(), staging: Mutex::default() }
+    }
+
+    fn outputs(&self) -> MutexGuard<'_, HashMap<ActionId, Digest>> {
+        self.outputs.lock().expect("no thread panics while it holds the outputs")
+    }
+
+    pub(super) fn judge(&self, index: usize, look: Look) -> Verdict {
+        let action = &self.graph.actions()[index];
+        let upstreams = |id: &ActionId| self.outputs().get(id).copied();
+        let verdict = check(action, self.tools.world, self.tools.records, &upstreams, self.options.output, look);
+        if self.options.retry_failed { verdict } else { recall(action, verdict, self.tools.memory) }
+    }
+
+    pub(super) fn keep_output(&self, action: &Action, output: Option<Digest>) {
+        if let Some(digest) = output {
+            self.outputs().insert(action.id.clone(), digest);
+        }
+    }
+
+    pub(super) fn published(&self, action: &Action, record: Record) {
+        self.keep_output(action, Some(record.output.digest));
+        let (seconds, peak_memory, metadata) = (record.seconds, record.peak_memory, record.metadata);
+        self.tools.sink.event(&Event::Published { action: action.id.clone(), seconds, peak_memory, metadata });
+    }
+
+    /// Runs an action to its end: lock, verdict, attempts.
+    pub(super) fn run(&self, index: usize) -> (Result<Ran, Failure>, u64) {
+        let action = &self.graph.actions()[index];
+        let mut look = Look::Once;
+        let waiting = || {
+            look = Look::Again;
+            self.tools.sink.event(&Event::WaitingForLock { action: action.id.clone() });
+        };
+        let cancelled = || self.tools.cancel.is_requested();
+        let lock = match Lock::take(&lock::path_of(action), waiting, &cancelled) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), 1),
+            Err(error) => return (Err(Failure::io(&format!("cannot lock the output in {}", action.place.root.display()), &error)), 1),
+        };
+        let verdict = match self.judge_again(index, look) {
+            Ok(verdict) => verdict,
+            Err(failure) => return (Err(failure), 1),
+        };
+        let forced = self.options.force && self.graph.targets.contains(&index);
+        let stands = match verdict.state {
+            State::Fresh => !forced,
+            state => state == State::Orphaned && !self.options.allow_missing,
+        };
+        if let (true, Some(digest)) = (stands, verdict.output()) {
+            return (Ok(Ran::Found(digest)), 1);
+        }
+        let result = self.attempts(index, verdict.trace);
+        drop(lock);
+        result
+    }
+
+    /// The verdict on an action that is about to run. What can be observed no more cannot be run on.
+    fn judge_again(&self, index: usize, look: Look) -> Result<Verdict, Failure> {
+        let verdict = self.judge(index, look);
+        let why = || verdict.reasons.first().map(|r| r.detail.clone()).unwrap_or_default();
+        match verdict.state {
+            State::Blocked => Err(Failure::transient(why())),
+            State::Failed if verdict.trace.is_empty() => Err(Failure::permanent(why())),
+            _ => Ok(verdict),
+        }
+    }
+
+    fn attempts(&self, index: usize, mut trace: Vec<Observation>) -> (Result<Ran, Failure>, u64) {
+        let action = &self.graph.actions()[index];
+        let mut attempt = 1;
+        loop {
+            self.tools.sink.event(&Event::Started { action: action.id.clone(), attempt });
+            let failure = match self.attempt(action, &trace, attempt) {
+                Ok(record) => {
+                    self.tools.memory.forget(&action.id);
+                    return (Ok(Ran::Published(Box::new(record))), attempt);
+                }
+                Err(failure) => failure,
+            };
+            if failure.kind != FailureKind::Transient || attempt > action.retry.times {
+                // What failed on inputs that have changed meanwhile says nothing about those that were judged.
+                let lasts = matches!(failure.kind, FailureKind::Permanent | FailureKind::Transient);
+                if lasts && self.unchanged(action, &trace).is_ok() {
+                    self.tools.memory.remember(&action.id, trace::digest(&trace), &failure.message);
+                }
+                return (Err(failure), attempt);
+            }
+            let delay = action.retry.delay(attempt, rand::random());
+            let error = failure.message;
+            self.tools.sink.event(&Event::Retrying { action: action.id.clone(), attempt, error, delay: delay as f64 / 1e3 });
+            if !self.sleep(delay) {
+                return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), attempt);
+            }
+            // An input that has changed meanwhile is what the next attempt is about.
+            trace = match self.judge_again(index, Look::Again) {
+                Ok(verdict) => verdict.trace,
+                Err(failure) => return (Err(failure), attempt),
+            };
+            attempt += 1;
+        }
+    }
+
+    /// Sleeps in small steps; false if the build is to stop.
+    fn sleep(&self, millis: u64) -> bool {
+        let mut left = millis;
+        while left > 0 && !self.tools.cancel.is_requested() {
+            let step = left.min(100);
+            self.tools.clock.sleep(Duration::from_millis(step));
+            left -= step;
+        }
+        !self.tools.cancel.is_requested()
+    }
+
+    fn attempt(&self, action: &Action, trace: &[Observation], attempt: u64) -> Result<Record, Failure> {
+        let start = Instant::now();
+        let staging = self.staging(&action.place.root).map_err(|e| Failure::io("cannot stage the output", &e))?;
+        let staged = staging.create(self.tools.disk).map_err(|e| Failure::io("cannot stage the output", &e))?;
+        let result = self.make(action, &staged).and_then(|made| {
+            self.unchanged(action, trace)?;
+            let seconds = start.elapsed().as_secs_f64();
+            self.publish(action, &staged, trace, made, (attempt, seconds))
+        });
+        if result.is_err() {
+            let _ = self.tools.disk.remove_tree(&staged);
+        }
+        result
+    }
+
+    fn make(&self, action: &Action, staged: &Path) -> Result<Made, Failure> {
+        let progress = |p: Progress| {
+            let action = action.id.clone();
+            self.tools.sink.event(&Event::Progress { action, message: p.message, done: p.done, total: p.total });
+        };
+        let made = self.tools.executor.run(action, staged, self.tools.cancel, &progress)?;
+        for message in &made.warnings {
+            self.tools.sink.event(&Event::Warned { action: action.id.clone(), message: message.clone() });
+        }
+        Ok(made)
+    }
+
+    /// An input that changed while the op ran makes the attempt void: nothing false is recorded.
+    fn unchanged(&self, action: &Action, before: &[Observation]) -> Result<(), Failure> {
+        let observed = self.tools.world.observe(&action.requests, Look::Again);
+        let now = observed.map_err(|_| Failure::transient("an input vanished while the op ran"))?;
+        let data: Vec<Observation> = before.iter().filter(|o| is_of_world(action, o)).cloned().collect();
+        if let Some(reason) = trace::compare(&data, &now).first() {
+            return Err(Failure::transient(format!("input changed while the op ran: {reason}")));
+        }
+        action.upstreams.iter().try_for_each(|id| self.upstream_unchanged(id))
+    }
+
+    /// The output that an upstream had when it was judged is still the one that lies there.
+    fn upstream_unchanged(&self, id: &ActionId) -> Result<(), Failure> {
+        let Some(upstream) = self.graph.index_of(id).map(|index| &self.graph.actions()[index]) else { return Ok(()) };
+        let known = self.outputs().get(id).copied();
+        let place = upstream.place.path();
+        let record = self.tools.records.read(&place).filter(|r| r.is_of(upstream) && Some(r.output.digest) == known);
+        let same = record.is_some_and(|r| output_differs(&place, &r, self.options.output).is_none());
+        if same { Ok(()) } else { Err(Failure::transient(format!("input changed while the op ran: the output of {id}"))) }
+    }
+
+    fn publish(&self, action: &Action, staged: &Path, trace: &[Observation], made: Made, run: (u64, f64)) -> Result<Record, Failure> {
+        let record = Record {
+            scheme: SCHEME,
+            action: action.id.clone(),
+            trace: trace.to_vec(),
+            output: Output::new(made.files),
+            metadata: made.metadata,
+            finished: rfc3339(self.tools.clock.now()),
+            seconds: run.1,
+            attempts: run.0,
+            peak_memory: made.peak_memory,
+        };
+        self.tools.records.write(staged, &record).map_err(|e| Failure::io("cannot write the record", &e))?;
+        let target = action.place.path();
+        if target.is_dir() && !self.tools.records.is_ours(&target) {
+            let hint = "move it away, or publish elsewhere with output=\"…\"";
+            return Err(Failure::permanent(format!("{} holds files that daeda did not write; {hint}", target.display())));
+        }
+        let published = publish(staged, &action.place, self.tools.disk);
+        published.map_err(|e| Failure::io(&format!("cannot publish to {}", action.place.path().display()), &e))?;
+        Ok(record)
+    }
+
+    fn staging(&self, root: &Path) -> std::io::Result<Arc<Staging>> {
+        let mut open = self.staging.lock().expect("no thread panics while it holds the staging directories");
+        if let Some(staging) = open.get(root) {
+            return Ok(staging.clone());
+        }
+        let staging = Arc::new(Staging::open(root, self.tools.disk)?);
+        open.insert(root.into(), staging.clone());
+        Ok(staging)
+    }
+}
+
+/// Whether an observation came from a request, rather than from the definition or an upstream.
+fn is_of_world(action: &Action, observation: &Observation) -> bool {
+    observation.kind != Kind::Upstream && !action.common.definition.contains(observation)
+}
