@@ -139,7 +139,7 @@ impl TableWorld {
         let mut parts = BTreeMap::new();
         for file in files {
             let digests = self.columns.digests(file, &wanted).map_err(|e| unobservable(source, e))?;
-            for (column, digest) in digests {
+            for (column, digest) in wanted.iter().cloned().zip(digests) {
                 let part = if files.len() == 1 { column } else { format!("{column} in {}", source.file_name(file)) };
                 parts.insert(part, digest.hex()[..32].to_string());
             }
