@@ -7,6 +7,8 @@
 //! of computing rows (`compile` is run for real), nothing is flushed to the disk, and inputs are not looked at again after each op, since
 //! nobody changes them. So `daeda status` afterwards finds what a real build would have left, but for the rows.
 
+use arrow::array::{ArrayRef, FixedSizeListArray, Float16Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field};
 use daeda::digest::Digest;
 use daeda::engine::action::{Action, Request};
 use daeda::engine::clock::SystemClock;
@@ -19,11 +21,14 @@ use daeda::engine::observation::Observation;
 use daeda::engine::record::OutputFile;
 use daeda::engine::world::{Look, Unobservable, World};
 use daeda::rules::{self, TableRecords, TableWorld};
+use daeda::table::lance::{self, WriteMode};
 use daeda::workspace::{Overrides, Workspace, graph, load, parse_target};
+use half::f16;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// After all that is measured: every partition up to its declared end is wanted.
@@ -33,10 +38,24 @@ fn main() -> Result<(), String> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).filter(|a| a != "--bench").map(PathBuf::from).collect();
     let [directory, data] = arguments.as_slice() else { return Err("usage: publish WORKSPACE DATA_FILE".into()) };
     let start = Instant::now();
+    write_vector(&directory.join("data/vectors.lance"))?;
     let workspace = open(directory)?;
     let built = build(&workspace, &CopyData::new(data).map_err(|e| format!("{}: {e}", data.display()))?)?;
     println!("published {built} actions in {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// A dataset of one vector, for workspaces that embed.
+fn write_vector(path: &Path) -> Result<(), String> {
+    if path.exists() {
+        return Ok(());
+    }
+    let item = Arc::new(Field::new("item", DataType::Float16, true));
+    let values = Float16Array::from_iter((0..4).map(|n| Some(f16::from_f32(n as f32))));
+    let vectors: ArrayRef = Arc::new(FixedSizeListArray::new(item, 4, Arc::new(values), None));
+    let keys: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let batch = RecordBatch::try_from_iter([("user_id", keys), ("embedding", vectors)]).map_err(|e| e.to_string())?;
+    lance::write(path, batch.schema(), [batch].into_iter(), WriteMode::Create).map_err(|e| e.to_string())
 }
 
 fn open(directory: &Path) -> Result<Workspace, String> {
