@@ -18,7 +18,7 @@ DAYS, FILES_A_DAY, GROUP = 4, 2, 1 << 20
 FILES = {
     "Daedalus.kdl": """daedalus version=1
 entity "user" key="user_id"
-partitions "daily" every="day" start="2026-02-01" end="2026-02-04"
+partitions "daily" every="day" start="2026-02-01" end="2026-02-05"
 asset "rows" {
     partitions "daily"
     service "rows"
@@ -109,7 +109,7 @@ def main():
     parser.add_argument("--work", default=os.path.join(ROOT, "target"))
     parser.add_argument("--b3sum", default=shutil.which("b3sum") or "b3sum")
     arguments = parser.parse_args()
-    directory = tempfile.mkdtemp(prefix="hashing-", dir=arguments.work)
+    directory = tempfile.mkdtemp(prefix="hashing-", dir=os.path.abspath(arguments.work))
     size = write(directory, arguments.gigabytes)
     publish = ["cargo", "bench", "-q", "--bench", "publish", "--", os.path.abspath(directory), os.path.join(directory, "row.parquet")]
     subprocess.run(publish, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)

@@ -33,7 +33,7 @@ asset "rows" {{
 
 VIEW = """feature-view "events" {{
     entity "user"
-    source "data/events" format="parquet" partition="{pattern}" timestamp="event_timestamp" unit="ms"
+    source "data/events" format="parquet" partition="{pattern}" timestamp="event_timestamp" unit="ms" {first}
     fields {{
         user_id "int64"
         event_timestamp "int64"
@@ -101,10 +101,10 @@ def workspace(directory, every, count):
     step = dt.timedelta(hours=1) if hourly else dt.timedelta(days=1)
     times = [START + step * number for number in range(count)]
     key = "%Y-%m-%dT%H" if hourly else "%Y-%m-%d"
-    bounds = {"start": times[0].strftime(key), "end": (times[-1]).strftime(key)}
+    bounds = {"start": times[0].strftime(key), "end": (times[-1] + step).strftime(key)}
     enrich = 'op "enrich" rule="enrich" needs="skeleton"' if hourly else ""
     write(f"{directory}/Daedalus.kdl", MANIFEST.format(every=every, enrich=enrich, **bounds))
-    write(f"{directory}/feature_views/events.kdl", VIEW.format(pattern="dt={day}/hr={hour}" if hourly else "dt={day}"))
+    write(f"{directory}/feature_views/events.kdl", VIEW.format(pattern="dt={day}/hr={hour}" if hourly else "dt={day}", first=f'first="{bounds["start"]}"'))
     window = {"rolling": 'rolling "count"\n    embed "vector"', "column": 'count_30d "int64"\n        vector "vector<float16, 4>" nullable=#true'}
     write(f"{directory}/feature_services/rows.kdl", SERVICE.format(**(window if hourly else {"rolling": "", "column": ""})))
     if hourly:
@@ -246,7 +246,7 @@ def force(directory, number, _, step, key):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", help="daily, hourly (default: both)")
-    parser.add_argument("--work", default=os.path.join(ROOT, "target"), help="where workspaces are made")
+    parser.add_argument("--work", type=os.path.abspath, default=os.path.join(ROOT, "target"), help="where workspaces are made")
     parser.add_argument("--days", type=int, default=10_000)
     parser.add_argument("--sizes", default="1000,10000,100000", help="of the hourly workspaces")
     parser.add_argument("--real", type=int, default=1, help="partitions that are built by their real ops as well")
