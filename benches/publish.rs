@@ -10,16 +10,17 @@
 use arrow::array::{ArrayRef, FixedSizeListArray, Float16Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field};
 use daeda::digest::Digest;
-use daeda::engine::action::{Action, Request};
+use daeda::engine::action::{Action, Job};
 use daeda::engine::clock::SystemClock;
 use daeda::engine::disk::{Disk, SystemDisk};
 use daeda::engine::driver::{self, Options, Tools};
 use daeda::engine::event::{Event, Sink};
 use daeda::engine::execute::{Cancel, Executor, Made, Progress};
 use daeda::engine::failure::{Failure, FailureMemory};
+use daeda::engine::index::TraceIndex;
 use daeda::engine::observation::Observation;
 use daeda::engine::record::OutputFile;
-use daeda::engine::world::{Look, Unobservable, World};
+use daeda::engine::world::{Detail, Look, Unobservable, World};
 use daeda::rules::{self, TableRecords, TableWorld};
 use daeda::table::lance::{self, WriteMode};
 use daeda::workspace::{Overrides, Workspace, graph, load, parse_target};
@@ -74,6 +75,7 @@ fn build(workspace: &Workspace, executor: &CopyData) -> Result<usize, String> {
     let tools = Tools {
         world: &Once(TableWorld::new(&state.join("cache/columns"))),
         records: &TableRecords,
+        index: &TraceIndex::open(&state.join("cache/traces")),
         executor,
         disk: &Unflushed,
         clock: &SystemClock::default(),
@@ -121,11 +123,11 @@ impl CopyData {
 }
 
 impl Executor for CopyData {
-    fn run(&self, action: &Action, staging: &Path, _: &Cancel, tell: &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure> {
-        if action.rule == "compile" {
-            return rules::run(action, staging, tell);
+    fn run(&self, job: &Job, _: &Cancel, tell: &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure> {
+        if job.action.common.rule == "compile" {
+            return rules::run(job, tell);
         }
-        let file = self.write(staging).map_err(|e| Failure::io("cannot copy the data", &e))?;
+        let file = self.write(&job.staging).map_err(|e| Failure::io("cannot copy the data", &e))?;
         Ok(Made { files: vec![file], ..Made::default() })
     }
 }
@@ -164,8 +166,8 @@ impl Sink for Silent {
 struct Once(TableWorld);
 
 impl World for Once {
-    fn observe(&self, requests: &[Request], _: Look) -> Result<Vec<Observation>, Unobservable> {
-        self.0.observe(requests, Look::Once)
+    fn observe(&self, action: &Action, _: Look, detail: Detail) -> Result<Vec<Observation>, Unobservable> {
+        self.0.observe(action, Look::Once, detail)
     }
 
     fn remember(&self) {

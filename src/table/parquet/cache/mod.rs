@@ -1,7 +1,7 @@
 //! The stat cache: column digests of files that have not changed since they were hashed.
 //!
 //! Invariants: an entry is believed only while size, times and inode are the same, and is made only for a file whose next change would
-//! show (see `table::stat`). The file on disk is a cache: damaged or foreign, it is started anew.
+//! show (see `stat`). The file on disk is a cache: damaged or foreign, it is started anew.
 
 mod file;
 #[cfg(test)]
@@ -11,7 +11,7 @@ use super::digest::column_digests;
 use super::error::TableError;
 use crate::digest::Digest;
 use crate::digest::file::Meter;
-use crate::table::stat::{Stat, now};
+use crate::stat::{Stat, now};
 use file::{CacheFile, Writer};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
