@@ -32,6 +32,11 @@ impl Digest {
         blake3::Hash::from_hex(hex).ok().map(|h| Self(*h.as_bytes()))
     }
 
+    /// The first 128 bits: enough to tell apart the rows of one source.
+    pub fn half(&self) -> u128 {
+        self.0.first_chunk().map_or(0, |half| u128::from_le_bytes(*half))
+    }
+
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
