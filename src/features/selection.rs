@@ -9,7 +9,7 @@ use crate::catalog::calendar::Period;
 use crate::catalog::expr::Expr;
 use crate::catalog::types::TimeUnit;
 use crate::table::rows::{RowError, digest_of_all};
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{SortColumn, and, filter_record_batch, lexsort_to_indices, take};
 use arrow::error::ArrowError;
 use std::fmt;
@@ -103,6 +103,7 @@ fn column<'r>(rows: &'r RecordBatch, name: &str) -> Result<&'r ArrayRef, Selecti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::expr::parse;
     use crate::table::parquet::read_columns;
     use arrow::array::{Float64Array, Int64Array, StringArray};
     use arrow::datatypes::DataType;
@@ -154,7 +155,7 @@ mod tests {
     }
 
     fn wheres() -> Expr {
-        Expr::parse("event = 'dislike'").unwrap()
+        parse("event = 'dislike'").unwrap()
     }
 
     const REACH: Period = Period { start: 2, end: 9 };

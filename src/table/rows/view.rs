@@ -8,7 +8,7 @@ use super::cache::RowCache;
 use super::compare::Parts;
 use super::error::RowError;
 use super::keys::{Form, Key, Keys};
-use super::map::RowMap;
+use super::map::{RowMap, of_key};
 use super::values::digests;
 use crate::digest::{Digest, Hasher};
 use crate::table::parquet::{Columns, read_batches};
@@ -68,8 +68,8 @@ impl ViewRows {
                 form = self.append(&batch?, &mut newest)?;
             }
         }
-        let row = |(key, (_, digests)): (Key, (i64, Vec<u128>))| digests.into_iter().map(move |digest| (key, digest));
-        Ok(RowMap::from_pairs(form, newest.into_iter().flat_map(row).collect()))
+        let pairs = newest.into_iter().map(|(key, best)| (key, of_key(best.rows, best.sum)));
+        Ok(RowMap::from_pairs(form, pairs.collect()))
     }
 
     fn append(&self, batch: &RecordBatch, newest: &mut Newest) -> Result<Form, RowError> {
@@ -78,13 +78,7 @@ impl ViewRows {
         let digests = if taken.is_empty() { vec![PRESENT; batch.num_rows()] } else { digests(&taken)? };
         let times = self.times(batch)?;
         for (row, key) in keys.keys.iter().enumerate().filter_map(|(row, key)| Some((row, (*key)?))) {
-            let found = newest.entry(key).or_insert_with(|| (i64::MIN, Vec::new()));
-            if times[row] > found.0 {
-                *found = (times[row], Vec::new());
-            }
-            if times[row] == found.0 {
-                found.1.push(digests[row]);
-            }
+            newest.entry(key).or_default().see(times[row], digests[row]);
         }
         Ok(keys.form)
     }
@@ -98,8 +92,27 @@ impl ViewRows {
     }
 }
 
-/// The greatest time of a key, and the rows that have it.
-type Newest = HashMap<Key, (i64, Vec<u128>)>;
+/// The rows of a key that have its greatest time.
+#[derive(Default)]
+struct Best {
+    time: i64,
+    rows: u64,
+    /// Of their digests.
+    sum: u128,
+}
+
+impl Best {
+    fn see(&mut self, time: i64, digest: u128) {
+        if self.rows == 0 || time > self.time {
+            *self = Self { time, rows: 1, sum: digest };
+        } else if time == self.time {
+            self.rows += 1;
+            self.sum = self.sum.wrapping_add(digest);
+        }
+    }
+}
+
+type Newest = HashMap<Key, Best>;
 
 fn columns(batch: &RecordBatch, wanted: &[(String, DataType)]) -> Vec<ArrayRef> {
     wanted.iter().filter_map(|(name, _)| batch.column_by_name(name).cloned()).collect()
