@@ -4,10 +4,12 @@
 //! footers of the files that were written.
 
 use super::checks::{self, CheckSpec};
-use super::failures::{of_lance, of_table};
+use super::failures::{of_lance, of_rows, of_table};
+use super::keyed::{Keyed, store_rows};
 use super::operators::{contract_schema, sink};
 use super::skeleton::{common, output_files, place};
 use super::source::SourceSpec;
+use super::uses::Uses;
 use super::world::Ask;
 use super::{Draft, RuleKind, Subject, Tell};
 use crate::catalog::dag::{Embed, Kind as Does, Operator, Sink, Stage};
@@ -20,6 +22,7 @@ use crate::features::embed::{Asked, Matrix, look_up, pool};
 use crate::table::lance::Dataset;
 use crate::table::listing::parquet_files;
 use crate::table::parquet::{ShardWriter, WriteOptions, footer, read_batches, schema_of};
+use crate::table::rows::RowCache;
 use crate::table::vectors::{VectorError, VectorFile};
 use arrow::array::{Array, ArrayRef, Int64Array, ListArray, RecordBatch};
 use arrow::datatypes::{DataType as Arrow, Field, Schema};
@@ -109,6 +112,7 @@ struct Enrichment<'a> {
     contract: Sink,
     stores: HashMap<String, Vectors>,
     asked: Asked,
+    uses: Uses,
 }
 
 /// The vectors of one store that this partition needs, and the row of each key.
@@ -144,7 +148,8 @@ impl<'a> Enrichment<'a> {
             _ => None,
         });
         let contract = contract.ok_or_else(|| Failure::permanent("the service has no contract"))?;
-        let mut run = Self { spec, staging, tell, inputs, rows, contract, stores: HashMap::new(), asked: Asked::default() };
+        let (asked, uses) = (Asked::default(), Uses::of(&spec.operators));
+        let mut run = Self { spec, staging, tell, inputs, rows, contract, stores: HashMap::new(), asked, uses };
         for embed in embeds(&spec.operators) {
             run.open_store(embed)?;
         }
@@ -169,6 +174,8 @@ impl<'a> Enrichment<'a> {
         let tell = |done, total| (self.tell)(Progress { message: format!("reading vectors of {}", source.shown), done, total });
         let directory = self.staging.parent().unwrap_or(self.staging);
         let file = VectorFile::read(&dataset, &addresses, &embed.store.vector, width, &wanted, directory, &tell).map_err(of_vectors)?;
+        let known = store_rows(dataset, &embed.store.key, Some(&embed.store.vector), &RowCache::none()).map_err(of_rows)?;
+        self.uses.note_vectors(&Keyed::embedding(embed), &known, &wanted, file.taken())?;
         let rows = file.keys().iter().enumerate().map(|(row, key)| (*key, row as u32)).collect();
         self.stores.insert(name, Vectors { file, rows });
         Ok(())
@@ -194,6 +201,7 @@ impl<'a> Enrichment<'a> {
     fn run(mut self) -> Result<Made, Failure> {
         let schema = Arc::new(contract_schema(&self.contract));
         let names: Vec<String> = embeds(&self.spec.operators).map(|e| e.name.clone()).collect();
+        std::mem::take(&mut self.uses).write(self.staging, &schema)?;
         let mut writer = ShardWriter::new(self.staging, schema, self.spec.write.clone(), names.clone());
         let mut done = 0;
         for input in self.inputs.clone() {
@@ -283,6 +291,7 @@ fn keys_of(column: &ArrayRef) -> Option<Int64Array> {
 fn of_vectors(error: VectorError) -> Failure {
     match error {
         VectorError::Lance(error) => of_lance(error),
+        VectorError::Rows(error) => of_rows(error),
         VectorError::Io(error) => Failure::io("vectors cannot be kept beside the output", &error),
         VectorError::Width { .. } | VectorError::NullElement => Failure::new(FailureKind::Permanent, error.to_string()),
     }

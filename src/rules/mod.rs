@@ -7,11 +7,13 @@ mod checks;
 mod compile;
 mod enrich;
 mod failures;
+mod keyed;
 mod loader;
 mod operators;
 mod records;
 mod skeleton;
 mod source;
+mod uses;
 mod versions;
 mod world;
 

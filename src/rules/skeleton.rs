@@ -63,6 +63,8 @@ impl RuleKind for Skeleton {
             machine.step(operator)?;
         }
         let batch = machine.result()?;
+        let (uses, steps) = (machine.uses, machine.steps);
+        uses.write(staging, &batch.schema())?;
         let mut writer = ShardWriter::new(staging, batch.schema(), spec.write.clone(), vec![]);
         let columns = batch.num_columns();
         writer.write(batch).map_err(of_table)?;
@@ -72,7 +74,7 @@ impl RuleKind for Skeleton {
         made.metadata.insert("rows".into(), json!(written.rows));
         made.metadata.insert("columns".into(), json!(columns));
         made.metadata.insert("output_path".into(), json!(spec.output_path));
-        made.metadata.insert("steps".into(), json!(machine.steps));
+        made.metadata.insert("steps".into(), json!(steps));
         made.metadata.insert("absent_periods".into(), json!(loader.absent));
         Ok(made)
     }

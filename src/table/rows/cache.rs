@@ -21,45 +21,51 @@ const UNUSED: Duration = Duration::from_secs(30 * 86_400);
 /// How often it is noted that a file is used.
 const NOTED: Duration = Duration::from_secs(86_400);
 
-/// A directory of maps.
+/// A directory of maps, or none.
 #[derive(Debug, Clone)]
 pub struct RowCache {
-    directory: PathBuf,
+    directory: Option<PathBuf>,
 }
 
 impl RowCache {
     pub fn new(directory: &Path) -> Self {
-        Self { directory: directory.into() }
+        Self { directory: Some(directory.into()) }
+    }
+
+    /// Keeps nothing.
+    pub fn none() -> Self {
+        Self { directory: None }
     }
 
     /// The map of the part that a digest names, from disk or made.
     pub fn get<E>(&self, part: &Digest, make: impl FnOnce() -> Result<RowMap, E>) -> Result<RowMap, E> {
-        let path = self.directory.join(format!("{}.rows", &part.hex()[..32]));
+        let Some(directory) = &self.directory else { return make() };
+        let path = directory.join(format!("{}.rows", &part.hex()[..32]));
         if let Some(map) = fs::read(&path).ok().and_then(|bytes| decode(&bytes, part)) {
             note_use(&path);
             return Ok(map);
         }
         let map = make()?;
-        if self.write(&path, &encode(&map, part)).is_ok() {
-            self.prune();
+        if write(directory, &path, &encode(&map, part)).is_ok() {
+            prune(directory);
         }
         Ok(map)
     }
+}
 
-    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        fs::create_dir_all(&self.directory)?;
-        let mut file = tempfile::Builder::new().prefix(".rows").tempfile_in(&self.directory)?;
-        io::Write::write_all(&mut file, bytes)?;
-        file.persist(path).map(drop).map_err(|error| error.error)
-    }
+fn write(directory: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    let mut file = tempfile::Builder::new().prefix(".rows").tempfile_in(directory)?;
+    io::Write::write_all(&mut file, bytes)?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
 
-    /// Removes what has not been used for long, and what a killed process left.
-    fn prune(&self) {
-        let age = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok().and_then(|t| SystemTime::now().duration_since(t).ok());
-        let files = fs::read_dir(&self.directory).into_iter().flatten().flatten().map(|entry| entry.path());
-        for old in files.filter(|path| age(path).is_some_and(|age| age > UNUSED)) {
-            let _ = fs::remove_file(old);
-        }
+/// Removes what has not been used for long, and what a killed process left.
+fn prune(directory: &Path) {
+    let age = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok().and_then(|t| SystemTime::now().duration_since(t).ok());
+    let files = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    for old in files.filter(|path| age(path).is_some_and(|age| age > UNUSED)) {
+        let _ = fs::remove_file(old);
     }
 }
 

@@ -20,6 +20,8 @@ const MAGIC: &[u8; 8] = b"rows   1";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sidecar {
+    /// What was read of which source, in words.
+    pub source: String,
     pub form: Form,
     /// The source's parts, in its order.
     pub parts: Vec<u128>,
@@ -42,14 +44,21 @@ pub struct Used {
 
 impl Sidecar {
     /// Sorts what it is given.
-    pub fn new(form: Form, parts: Vec<u128>, mut used: Vec<Used>, mut absent: Vec<Key>, mut texts: Vec<(Key, String)>) -> Self {
+    pub fn new(
+        source: impl Into<String>,
+        form: Form,
+        parts: Vec<u128>,
+        mut used: Vec<Used>,
+        mut absent: Vec<Key>,
+        mut texts: Vec<(Key, String)>,
+    ) -> Self {
         used.sort_unstable();
         used.dedup_by_key(|row| row.key);
         absent.sort_unstable();
         absent.dedup();
         texts.sort_unstable();
         texts.dedup_by_key(|text| text.0);
-        Self { form, parts, used, absent, texts }
+        Self { source: source.into(), form, parts, used, absent, texts }
     }
 
     /// What was used, whatever parts it lay in.
@@ -77,6 +86,7 @@ impl Sidecar {
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.used.len() * 20 + self.absent.len() * 4 + self.parts.len() * 16 + 64);
         out.extend_from_slice(MAGIC);
+        put_text(&mut out, &self.source);
         out.push(u8::from(self.form == Form::Numbers));
         put_all(&mut out, &self.parts, |out, part| out.extend(part.to_le_bytes()));
         put_keys(&mut out, self.form, self.used.iter().map(|row| row.key));
@@ -85,14 +95,14 @@ impl Sidecar {
         put_keys(&mut out, self.form, self.absent.iter().copied());
         put_keys(&mut out, Form::Digests, self.texts.iter().map(|(key, _)| *key));
         for (_, text) in &self.texts {
-            put_number(&mut out, text.len() as u64);
-            out.extend_from_slice(text.as_bytes());
+            put_text(&mut out, text);
         }
         out
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let mut rest = Rest(bytes.strip_prefix(MAGIC)?);
+        let source = rest.text()?;
         let form = if rest.take(1)? == [1] { Form::Numbers } else { Form::Digests };
         let parts = (0..rest.count(16)?).map(|_| rest.wide()).collect::<Option<_>>()?;
         let keys = rest.keys(form)?;
@@ -101,7 +111,7 @@ impl Sidecar {
         let absent = rest.keys(form)?;
         let named = rest.keys(Form::Digests)?;
         let texts = named.into_iter().map(|key| Some((key, rest.text()?))).collect::<Option<_>>()?;
-        rest.0.is_empty().then_some(Self { form, parts, used, absent, texts })
+        rest.0.is_empty().then_some(Self { source, form, parts, used, absent, texts })
     }
 }
 
@@ -144,6 +154,11 @@ fn put_keys(out: &mut Vec<u8>, form: Form, keys: impl ExactSizeIterator<Item = K
         }
         before = key.0 as u64;
     }
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_number(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// Seven bits a byte, the lowest first; the highest bit says that more follow.
@@ -226,7 +241,7 @@ mod tests {
                 let (used, absent): (Vec<Used>, Vec<Key>) = (used.into_iter().map(row).collect(), absent.into_iter().map(key).collect());
                 let texts = if numbers { vec![] } else { absent.iter().map(|key| (*key, format!("DE, {}", key.0))).collect() };
                 let form = if numbers { Form::Numbers } else { Form::Digests };
-                Sidecar::new(form, parts, used, absent, texts)
+                Sidecar::new("view: a → b", form, parts, used, absent, texts)
             },
         )
     }
@@ -254,7 +269,7 @@ mod tests {
         let digest = |n: i64| Digest::of(&n.to_le_bytes()).half();
         let used = (0..200_000).map(|n| Used { key: Key::number(n * 7), part: n as u32 % 20, digest: digest(n) }).collect();
         let absent = (0..20_000).map(|n| Key::number(-n * 3 - 1)).collect();
-        let sidecar = Sidecar::new(Form::Numbers, (0..20).map(digest).collect(), used, absent, vec![]);
+        let sidecar = Sidecar::new("", Form::Numbers, (0..20).map(digest).collect(), used, absent, vec![]);
         write_sidecar(&path, schema(), &sidecar).unwrap();
         assert_eq!(read_sidecar(&path).unwrap(), sidecar);
         let size = std::fs::metadata(&path).unwrap().len();
@@ -267,7 +282,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("_daeda.rows.0.parquet");
         let used = vec![Used { key: Key::number(4), part: 0, digest: 9 }];
-        let sidecar = Sidecar::new(Form::Numbers, vec![1], used, vec![], vec![]);
+        let sidecar = Sidecar::new("", Form::Numbers, vec![1], used, vec![], vec![]);
         write_sidecar(&path, schema(), &sidecar).unwrap();
         let text = read_note(&path, NOTE).unwrap().unwrap();
         for at in 0..text.len() {
@@ -282,8 +297,8 @@ mod tests {
     #[test]
     fn parts_are_not_in_the_digest() {
         let used = |part| vec![Used { key: Key::number(4), part, digest: 9 }];
-        let digest = |parts, part| Sidecar::new(Form::Numbers, parts, used(part), vec![Key::number(1)], vec![]).digest();
+        let digest = |parts, part| Sidecar::new("", Form::Numbers, parts, used(part), vec![Key::number(1)], vec![]).digest();
         assert_eq!(digest(vec![1, 2], 0), digest(vec![3], 7));
-        assert_ne!(digest(vec![1], 0), Sidecar::new(Form::Numbers, vec![1], used(0), vec![], vec![]).digest());
+        assert_ne!(digest(vec![1], 0), Sidecar::new("", Form::Numbers, vec![1], used(0), vec![], vec![]).digest());
     }
 }

@@ -44,7 +44,7 @@ where
             None => absent.push(key),
         }
     }
-    Sidecar::new(Form::Numbers, source.parts().to_vec(), used, absent, vec![])
+    Sidecar::new("", Form::Numbers, source.parts().to_vec(), used, absent, vec![])
 }
 
 /// The slow, obvious way: all rows then and all rows now.
@@ -351,7 +351,7 @@ fn taken_vectors_have_the_digests_of_scanned_ones() {
 #[test]
 fn several_keys_are_counted_and_many_cut() {
     let key = |n: &i64| Key::number(*n);
-    let sidecar = Sidecar::new(Form::Numbers, vec![], vec![], vec![], vec![]);
+    let sidecar = Sidecar::new("", Form::Numbers, vec![], vec![], vec![], vec![]);
     let arrived = [5, 9].iter().map(key).collect();
     let changes = Changes { updated: vec![Key::number(17)], removed: (0..7).map(|n| key(&n)).collect(), arrived };
     assert_eq!(changes.describe(&sidecar), "key 17 updated, keys 0, 1, 2, 3, 4, … removed (7), keys 5, 9 arrived (2)");
@@ -420,7 +420,7 @@ fn composite_keys_are_told_by_their_parts() {
     let map = open().load(0).unwrap();
     let named: Vec<(Key, String)> = keys.keys.iter().enumerate().map(|(row, key)| (key.unwrap(), key_text(&spine, row))).collect();
     let used = named[..2].iter().map(|(key, _)| Used { key: *key, part: 0, digest: map.get(*key).unwrap() }).collect();
-    let sidecar = Sidecar::new(keys.form, open().parts().to_vec(), used, vec![named[2].0], named);
+    let sidecar = Sidecar::new("", keys.form, open().parts().to_vec(), used, vec![named[2].0], named);
     save(&path, &[(Some(2), "DE", 10, 5), (Some(1), "FR", 10, 7)], 0);
     let changes = compare(&sidecar, &open()).unwrap();
     assert_eq!(changes.describe(&sidecar), "key 1, FR updated, key 1, DE removed, key 2, DE arrived");

@@ -1,0 +1,110 @@
+//! Sources that an op reads by key: stores of embeddings, and static views; and what it reads of them.
+//!
+//! Invariant: whoever asks about such a source, whoever reads it and whoever answers build the same value from the same operators.
+
+use crate::catalog::dag::{ArrowUdf, Embed, Kind, Operator, Reach, Scan, ScanColumn, StaticJoin, StoreRef};
+use crate::features::arrow_type::arrow_type;
+use crate::table::lance::Dataset;
+use crate::table::parquet::{Columns, TableError};
+use crate::table::rows::{RowCache, RowError, StoreRows, ViewRead, ViewRows};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// What an op reads of a source by key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keyed {
+    /// Vectors, or only whether they are there.
+    Store { view: String, key: String, vector: Option<String> },
+    /// Of each key the row with the greatest time.
+    View { view: String, keys: Vec<ScanColumn>, time: Option<ScanColumn>, columns: Vec<ScanColumn> },
+}
+
+impl Keyed {
+    pub fn embedding(embed: &Embed) -> Self {
+        let StoreRef { view, key, vector } = embed.store.clone();
+        Self::Store { view, key, vector: Some(vector) }
+    }
+
+    pub fn coverage(store: &StoreRef) -> Self {
+        Self::Store { view: store.view.clone(), key: store.key.clone(), vector: None }
+    }
+
+    /// A static join with the whole of an unpartitioned view.
+    pub fn join(join: &StaticJoin, scan: &Scan) -> Option<Self> {
+        let column = |name: &str| scan.columns.iter().find(|column| column.name == name).cloned();
+        let keys = join.on.iter().map(|on| column(&on.right)).collect::<Option<Vec<_>>>()?;
+        let mut columns = join.columns.iter().map(|added| column(&added.from)).collect::<Option<Vec<_>>>()?;
+        columns.sort_by(|a, b| a.physical.cmp(&b.physical));
+        columns.dedup();
+        let time = join.time.as_ref().map(|time| column(&time.name));
+        let view = Self::View { view: join.view.clone(), keys, time: time.clone().flatten(), columns };
+        (scan.reach == Reach::Whole && time != Some(None)).then_some(view)
+    }
+
+    pub fn view(&self) -> &str {
+        match self {
+            Self::Store { view, .. } | Self::View { view, .. } => view,
+        }
+    }
+
+    /// For people, and to tell one sidecar from another.
+    pub fn label(&self) -> String {
+        let physical = |columns: &[ScanColumn]| columns.iter().map(|column| column.physical.clone()).collect::<Vec<_>>().join(", ");
+        match self {
+            Self::Store { view, key, vector } => format!("{view}: {key} → {}", vector.as_deref().unwrap_or("presence")),
+            Self::View { view, keys, time, columns } => {
+                let latest = time.iter().map(|time| format!(" by latest {}", time.physical)).collect::<String>();
+                format!("{view}: {}{latest} → {}", physical(keys), physical(columns))
+            }
+        }
+    }
+}
+
+/// What operators read by key, each once, in the order of the operators.
+pub fn keyed(operators: &[Operator]) -> Vec<Keyed> {
+    let mut all: Vec<Keyed> = Vec::new();
+    for read in operators.iter().filter_map(|operator| of_operator(operator, operators)) {
+        if !all.contains(&read) {
+            all.push(read);
+        }
+    }
+    all
+}
+
+/// What one of the operators reads by key.
+pub fn of_operator(operator: &Operator, operators: &[Operator]) -> Option<Keyed> {
+    match &operator.does {
+        Kind::Embed(embed) => Some(Keyed::embedding(embed)),
+        Kind::ArrowUdf(ArrowUdf::Coverage { store, .. }) => Some(Keyed::coverage(store)),
+        Kind::Join(join) => Keyed::join(join, scan_of(operator.inputs.get(1)?, operators)?),
+        _ => None,
+    }
+}
+
+fn scan_of<'o>(id: &str, operators: &'o [Operator]) -> Option<&'o Scan> {
+    operators.iter().find(|operator| operator.id == id).and_then(|operator| match &operator.does {
+        Kind::Scan(scan) => Some(scan),
+        _ => None,
+    })
+}
+
+/// The rows of a store's opened version.
+pub fn store_rows(dataset: Dataset, key: &str, vector: Option<&String>, cache: &RowCache) -> Result<StoreRows, RowError> {
+    let columns: Vec<String> = vector.into_iter().cloned().collect();
+    StoreRows::open(dataset, key, &columns, cache)
+}
+
+/// The rows of a static view's files, whose column digests are told by `digests`.
+pub fn view_rows(
+    files: Vec<PathBuf>,
+    (keys, time, columns): (&[ScanColumn], Option<&ScanColumn>, &[ScanColumn]),
+    cache: &RowCache,
+    digests: &dyn Fn(&Path, &[String]) -> Result<Columns, TableError>,
+) -> Result<ViewRows, RowError> {
+    let typed = |column: &ScanColumn| (column.physical.clone(), arrow_type(&column.data_type));
+    let read = ViewRead { keys: keys.iter().map(typed).collect(), time: time.map(typed), columns: columns.iter().map(typed).collect() };
+    let names: Vec<String> = read.all().into_iter().map(|(name, _)| name).collect();
+    let files = files.into_iter().map(|file| digests(&file, &names).map(|columns| (file, columns)));
+    Ok(ViewRows::new(files.collect::<Result<_, _>>()?, read, cache))
+}
