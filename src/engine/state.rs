@@ -56,6 +56,7 @@ pub enum ReasonKind {
 
 impl ReasonKind {
     pub const COLUMNS: Self = Self::Observed(Kind::Columns);
+    pub const ROWS: Self = Self::Observed(Kind::Rows);
     pub const UPSTREAM: Self = Self::Observed(Kind::Upstream);
 
     pub fn name(self) -> &'static str {
@@ -99,6 +100,11 @@ impl Reason {
         Self { kind, name: name.into(), detail: detail.into(), old: None, new: None, root: kind != ReasonKind::UPSTREAM }
     }
 
+    pub fn about(mut self, name: &str, detail: &str) -> Self {
+        (self.name, self.detail) = (name.into(), detail.into());
+        self
+    }
+
     pub fn values(mut self, old: Option<String>, new: Option<String>) -> Self {
         (self.old, self.new) = (old, new);
         self
@@ -115,6 +121,7 @@ impl fmt::Display for Reason {
         match (self.kind, self.detail.is_empty()) {
             (_, true) => {}
             (ReasonKind::UPSTREAM, false) => return write!(f, " {}", self.detail),
+            (ReasonKind::ROWS, false) => return write!(f, ": {}", self.detail),
             (_, false) => write!(f, " `{}`", self.detail)?,
         }
         match (&self.old, &self.new) {

@@ -2,12 +2,17 @@
 //!
 //! Invariant: whoever asks about such a source, whoever reads it and whoever answers build the same value from the same operators.
 
+use super::source::{PinSpec, SourceSpec};
+use super::world::Ask;
 use crate::catalog::dag::{ArrowUdf, Embed, Kind, Operator, Reach, Scan, ScanColumn, StaticJoin, StoreRef};
+use crate::engine::action::Request;
 use crate::features::arrow_type::arrow_type;
 use crate::table::lance::Dataset;
 use crate::table::parquet::{Columns, TableError};
 use crate::table::rows::{RowCache, RowError, StoreRows, ViewRead, ViewRows};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What an op reads of a source by key.
@@ -45,6 +50,16 @@ impl Keyed {
     pub fn view(&self) -> &str {
         match self {
             Self::Store { view, .. } | Self::View { view, .. } => view,
+        }
+    }
+
+    /// What is read of a view's files; nothing of a store.
+    fn of_view(&self) -> ViewRead {
+        let typed = |column: &ScanColumn| (column.physical.clone(), arrow_type(&column.data_type));
+        let all = |columns: &[ScanColumn]| columns.iter().map(typed).collect();
+        match self {
+            Self::Store { .. } => ViewRead { keys: vec![], time: None, columns: vec![] },
+            Self::View { keys, time, columns, .. } => ViewRead { keys: all(keys), time: time.as_ref().map(typed), columns: all(columns) },
         }
     }
 
@@ -95,16 +110,44 @@ pub fn store_rows(dataset: Dataset, key: &str, vector: Option<&String>, cache: &
     StoreRows::open(dataset, key, &columns, cache)
 }
 
-/// The rows of a static view's files, whose column digests are told by `digests`.
-pub fn view_rows(
-    files: Vec<PathBuf>,
-    (keys, time, columns): (&[ScanColumn], Option<&ScanColumn>, &[ScanColumn]),
-    cache: &RowCache,
-    digests: &dyn Fn(&Path, &[String]) -> Result<Columns, TableError>,
-) -> Result<ViewRows, RowError> {
-    let typed = |column: &ScanColumn| (column.physical.clone(), arrow_type(&column.data_type));
-    let read = ViewRead { keys: keys.iter().map(typed).collect(), time: time.map(typed), columns: columns.iter().map(typed).collect() };
+/// The digests of columns of a file.
+pub type Digests<'a> = &'a dyn Fn(&Path, &[String]) -> Result<Columns, TableError>;
+
+/// The rows of a static view's files.
+pub fn view_rows(files: Vec<PathBuf>, read: &Keyed, cache: &RowCache, digests: Digests) -> Result<ViewRows, RowError> {
+    let read = read.of_view();
     let names: Vec<String> = read.all().into_iter().map(|(name, _)| name).collect();
     let files = files.into_iter().map(|file| digests(&file, &names).map(|columns| (file, columns)));
     Ok(ViewRows::new(files.collect::<Result<_, _>>()?, read, cache))
+}
+
+/// What an op asks about the sources that it reads by key. Of a view that is `listed` elsewhere it is known whether it is there.
+pub fn requests(operators: &[Operator], source: &dyn Fn(&str) -> Option<SourceSpec>, listed: &dyn Fn(&str) -> bool) -> Vec<Request> {
+    let reads = keyed(operators);
+    let mut said: Vec<String> = Vec::new();
+    let mut request = |(number, read): (usize, &Keyed)| {
+        let source = source(read.view())?;
+        let alone = reads.iter().filter(|other| other.view() == read.view()).count() == 1;
+        let name = if alone { source.name.clone() } else { format!("feature_view/{}", read.label()) };
+        let is_view = matches!(read, Keyed::View { .. });
+        let new = is_view && !listed(read.view()) && !said.iter().any(|view| view == read.view());
+        said.push(read.view().into());
+        Some(Ask::Keyed { name, source, read: read.clone(), number, listed: new }.request())
+    };
+    reads.iter().enumerate().filter_map(&mut request).collect()
+}
+
+/// The scans whose rows are all read by key.
+pub fn is_keyed_scan(scan: &Operator, operators: &[Operator]) -> bool {
+    let takers = operators.iter().filter(|operator| operator.inputs.contains(&scan.id));
+    takers.clone().count() > 0 && takers.into_iter().all(|taker| matches!(of_operator(taker, operators), Some(Keyed::View { .. })))
+}
+
+/// The sources as they were resolved for a build.
+pub fn resolve(sources: &mut BTreeMap<String, SourceSpec>, resolved: &Value) {
+    for (view, source) in sources {
+        if let Some(version) = resolved.get(view).and_then(Value::as_u64) {
+            source.pin = PinSpec::Version(version);
+        }
+    }
 }

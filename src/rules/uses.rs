@@ -77,9 +77,9 @@ impl Uses {
 
     /// The rows that a static join found.
     pub fn note_join(&mut self, read: &Keyed, source: &SourceSpec, join: &Joined) -> Result<(), Failure> {
-        let Keyed::View { keys, time, columns, .. } = read else { return Ok(()) };
+        let Keyed::View { columns, .. } = read else { return Ok(()) };
         let files = parquet_files(&source.path).map_err(|error| Failure::io(&source.shown, &error))?.unwrap_or_default();
-        let now = view_rows(files, (keys, time.as_ref(), columns), &RowCache::none(), &column_digests).map_err(of_rows)?;
+        let now = view_rows(files, read, &RowCache::none(), &column_digests).map_err(of_rows)?;
         let log = self.log(read, now.parts())?;
         let left = join.left_keys()?;
         let keys = Keys::of(&left).map_err(of_rows)?;

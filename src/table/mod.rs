@@ -7,5 +7,4 @@ pub mod lance;
 pub mod listing;
 pub mod parquet;
 pub mod rows;
-pub mod stat;
 pub mod vectors;

@@ -94,7 +94,7 @@ fn encode(map: &RowMap, part: &Digest) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(body.len() + 80);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(part.hex().as_bytes());
-    bytes.extend(Digest::of(&body).half().to_le_bytes());
+    bytes.extend(Digest::of(&body).wide().to_le_bytes());
     bytes.append(&mut body);
     bytes
 }
@@ -102,7 +102,7 @@ fn encode(map: &RowMap, part: &Digest) -> Vec<u8> {
 fn decode(bytes: &[u8], part: &Digest) -> Option<RowMap> {
     let rest = bytes.strip_prefix(MAGIC)?.strip_prefix(part.hex().as_bytes())?;
     let (checksum, body) = rest.split_first_chunk::<16>()?;
-    if Digest::of(body).half().to_le_bytes() != *checksum {
+    if Digest::of(body).wide().to_le_bytes() != *checksum {
         return None;
     }
     let ([numbers, present_only], body) = body.split_first_chunk::<2>()?;

@@ -72,7 +72,7 @@ fn digest_of(rows: &[(Key, u128)]) -> u128 {
 pub(super) fn of_key(rows: u64, sum: u128) -> u128 {
     match rows {
         1 => sum,
-        _ => Hasher::new("rows of one key").number("rows", rows).part("sum", &sum.to_le_bytes()).finish().half(),
+        _ => Hasher::new("rows of one key").number("rows", rows).part("sum", &sum.to_le_bytes()).finish().wide(),
     }
 }
 

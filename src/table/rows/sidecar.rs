@@ -119,7 +119,7 @@ impl Sidecar {
 pub fn write_sidecar(path: &Path, schema: SchemaRef, sidecar: &Sidecar) -> Result<(), RowError> {
     let damaged = |_| RowError::Damaged { path: path.into() };
     let mut compressed = zstd::bulk::compress(&sidecar.encode(), 1).map_err(damaged)?;
-    let mut bytes = Digest::of(&compressed).half().to_le_bytes().to_vec();
+    let mut bytes = Digest::of(&compressed).wide().to_le_bytes().to_vec();
     bytes.append(&mut compressed);
     Ok(write_note(path, schema, NOTE, &STANDARD.encode(bytes))?)
 }
@@ -132,7 +132,7 @@ pub fn read_sidecar(path: &Path) -> Result<Sidecar, RowError> {
 fn unpack(text: &str) -> Option<Sidecar> {
     let bytes = STANDARD.decode(text).ok()?;
     let (checksum, compressed) = bytes.split_first_chunk::<16>()?;
-    if Digest::of(compressed).half().to_le_bytes() != *checksum {
+    if Digest::of(compressed).wide().to_le_bytes() != *checksum {
         return None;
     }
     Sidecar::decode(&zstd::stream::decode_all(compressed).ok()?)
@@ -266,7 +266,7 @@ mod tests {
     fn two_hundred_thousand_keys_are_a_few_megabytes() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("_daeda.rows.0.parquet");
-        let digest = |n: i64| Digest::of(&n.to_le_bytes()).half();
+        let digest = |n: i64| Digest::of(&n.to_le_bytes()).wide();
         let used = (0..200_000).map(|n| Used { key: Key::number(n * 7), part: n as u32 % 20, digest: digest(n) }).collect();
         let absent = (0..20_000).map(|n| Key::number(-n * 3 - 1)).collect();
         let sidecar = Sidecar::new("", Form::Numbers, (0..20).map(digest).collect(), used, absent, vec![]);

@@ -37,7 +37,7 @@ impl StoreRows {
             |fragment: &Fragment| Hasher::new("fragment").number("columns", columns.len() as u64).text("is", &fragment.identity).finish();
         let names: Vec<Digest> = fragments.iter().map(name).collect();
         Ok(Self {
-            parts: names.iter().map(Digest::half).collect(),
+            parts: names.iter().map(Digest::wide).collect(),
             by_id: fragments.iter().zip(0..).map(|(fragment, index)| (fragment.id, index)).collect(),
             loaded: fragments.iter().map(|_| Mutex::default()).collect(),
             cache: cache.clone(),

@@ -23,7 +23,7 @@ pub fn digests(columns: &[ArrayRef]) -> Result<Vec<u128>, RowError> {
     let digest = |buffer: &mut Vec<u8>, row: usize| {
         buffer.clear();
         encoders.iter().for_each(|column| column.append(row, buffer));
-        Hasher::new("row").text("types", &types).part("values", buffer).finish().half()
+        Hasher::new("row").text("types", &types).part("values", buffer).finish().wide()
     };
     Ok((0..rows).into_par_iter().with_min_len(ROWS_AT_ONCE).map_init(Vec::new, digest).collect())
 }
@@ -37,7 +37,7 @@ pub fn digest_of_all(columns: &[ArrayRef]) -> Result<u128, RowError> {
     for part in parts {
         hasher.part("column", &part.to_le_bytes());
     }
-    Ok(hasher.finish().half())
+    Ok(hasher.finish().wide())
 }
 
 fn digest_of_column(column: &ArrayRef) -> Result<u128, RowError> {
@@ -50,7 +50,7 @@ fn digest_of_column(column: &ArrayRef) -> Result<u128, RowError> {
         (start..column.len().min(start + ROWS_AT_ONCE)).for_each(|row| encoder.append(row, &mut buffer));
         hasher.part("values", &buffer);
     }
-    Ok(hasher.finish().half())
+    Ok(hasher.finish().wide())
 }
 
 /// Writes the values of one column.

@@ -58,7 +58,7 @@ impl ViewRows {
     pub fn new(files: Vec<(PathBuf, Columns)>, read: ViewRead, cache: &RowCache) -> Self {
         let name = name(files.iter().map(|(_, columns)| columns), &read);
         let files = files.into_iter().map(|(path, _)| path).collect();
-        Self { files, read, name, parts: [name.half()], cache: cache.clone(), loaded: Mutex::default() }
+        Self { files, read, name, parts: [name.wide()], cache: cache.clone(), loaded: Mutex::default() }
     }
 
     fn newest(&self) -> Result<RowMap, RowError> {
