@@ -5,10 +5,11 @@
 use super::source::{PinSpec, SourceSpec};
 use super::world::Ask;
 use crate::catalog::dag::{ArrowUdf, Embed, Kind, Operator, Reach, Scan, ScanColumn, StaticJoin, StoreRef};
+use crate::digest::Digest;
 use crate::engine::action::Request;
 use crate::features::arrow_type::arrow_type;
 use crate::table::lance::Dataset;
-use crate::table::parquet::{Columns, TableError};
+use crate::table::parquet::TableError;
 use crate::table::rows::{RowCache, RowError, StoreRows, ViewRead, ViewRows};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -110,8 +111,8 @@ pub fn store_rows(dataset: Dataset, key: &str, vector: Option<&String>, cache: &
     StoreRows::open(dataset, key, &columns, cache)
 }
 
-/// The digests of columns of a file.
-pub type Digests<'a> = &'a dyn Fn(&Path, &[String]) -> Result<Columns, TableError>;
+/// The digests of columns of a file, in their order.
+pub type Digests<'a> = &'a dyn Fn(&Path, &[String]) -> Result<Vec<Digest>, TableError>;
 
 /// The rows of a static view's files.
 pub fn view_rows(files: Vec<PathBuf>, read: &Keyed, cache: &RowCache, digests: Digests) -> Result<ViewRows, RowError> {

@@ -32,7 +32,7 @@ impl Records for TableRecords {
         let names = fs::read_dir(directory).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
         let names: Vec<String> = names.collect();
         let has_record = names.iter().any(|n| n == PARQUET || n == JSON);
-        has_record || names.iter().all(|n| is_shard_name(n) || n == "dag.json")
+        has_record || names.iter().all(|n| is_shard_name(n) || is_sidecar(n) || n == "dag.json")
     }
 
     fn write(&self, directory: &Path, record: &Record) -> io::Result<()> {
@@ -46,6 +46,11 @@ impl Records for TableRecords {
             }
         }
     }
+}
+
+/// What a sidecar is called.
+fn is_sidecar(name: &str) -> bool {
+    name.starts_with("_daeda.") && name.ends_with(".parquet")
 }
 
 /// `part-00000-<8 hex of content>.parquet`.

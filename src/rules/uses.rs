@@ -7,6 +7,7 @@ use super::keyed::{Keyed, keyed, view_rows};
 use super::operators::Side;
 use super::source::SourceSpec;
 use crate::catalog::dag::{Operator, ScanColumn, StaticJoin};
+use crate::digest::file::Meter;
 use crate::engine::failure::Failure;
 use crate::table::listing::parquet_files;
 use crate::table::parquet::column_digests;
@@ -79,7 +80,8 @@ impl Uses {
     pub fn note_join(&mut self, read: &Keyed, source: &SourceSpec, join: &Joined) -> Result<(), Failure> {
         let Keyed::View { columns, .. } = read else { return Ok(()) };
         let files = parquet_files(&source.path).map_err(|error| Failure::io(&source.shown, &error))?.unwrap_or_default();
-        let now = view_rows(files, read, &RowCache::none(), &column_digests).map_err(of_rows)?;
+        let digests = |file: &Path, wanted: &[String]| column_digests(file, wanted, &Meter::default());
+        let now = view_rows(files, read, &RowCache::none(), &digests).map_err(of_rows)?;
         let log = self.log(read, now.parts())?;
         let left = join.left_keys()?;
         let keys = Keys::of(&left).map_err(of_rows)?;

@@ -10,6 +10,7 @@ mod fixture;
 mod freshness;
 mod golden;
 mod in_process;
+mod keyed_sources;
 mod layers;
 mod mistakes;
 mod processes;

@@ -1,6 +1,7 @@
 //! Comparing against looking at everything: parts in memory in many cases, Lance datasets and Parquet views in some.
 
 use super::*;
+use crate::digest::file::Meter;
 use crate::table::lance::{Dataset, Pin, WriteMode, alter, write};
 use crate::table::parquet::column_digests;
 use arrow::array::{ArrayRef, FixedSizeListArray, Float16Array, Int32Array, Int64Array, RecordBatch, StringArray};
@@ -383,7 +384,7 @@ fn read_by(keys: &[&str]) -> ViewRead {
 fn view(directory: &Path, read: ViewRead) -> ViewRows {
     let names: Vec<String> = read.all().into_iter().map(|(name, _)| name).collect();
     let files = crate::table::listing::parquet_files(directory).unwrap().unwrap();
-    let files = files.into_iter().map(|file| (file.clone(), column_digests(&file, &names).unwrap())).collect();
+    let files = files.into_iter().map(|file| (file.clone(), column_digests(&file, &names, &Meter::default()).unwrap())).collect();
     ViewRows::new(files, read, &RowCache::new(&directory.join("_cache")))
 }
 

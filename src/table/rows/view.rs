@@ -11,7 +11,7 @@ use super::keys::{Form, Key, Keys};
 use super::map::{RowMap, of_key};
 use super::values::digests;
 use crate::digest::{Digest, Hasher};
-use crate::table::parquet::{Columns, read_batches};
+use crate::table::parquet::read_batches;
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
@@ -54,8 +54,8 @@ pub struct ViewRows {
 }
 
 impl ViewRows {
-    /// The files as they are now, with the digests of the columns read. Which file is called what does not matter.
-    pub fn new(files: Vec<(PathBuf, Columns)>, read: ViewRead, cache: &RowCache) -> Self {
+    /// The files as they are now, with the digests of the columns read, in the order of [`ViewRead::all`]. Which file is called what does not matter.
+    pub fn new(files: Vec<(PathBuf, Vec<Digest>)>, read: ViewRead, cache: &RowCache) -> Self {
         let name = name(files.iter().map(|(_, columns)| columns), &read);
         let files = files.into_iter().map(|(path, _)| path).collect();
         Self { files, read, name, parts: [name.wide()], cache: cache.clone(), loaded: Mutex::default() }
@@ -119,8 +119,8 @@ fn columns(batch: &RecordBatch, wanted: &[(String, DataType)]) -> Vec<ArrayRef> 
 }
 
 /// What is read and how, and the digests of it.
-fn name<'a>(files: impl Iterator<Item = &'a Columns>, read: &ViewRead) -> Digest {
-    let mut digests: Vec<Digest> = files.map(of_file).collect();
+fn name<'a>(files: impl Iterator<Item = &'a Vec<Digest>>, read: &ViewRead) -> Digest {
+    let mut digests: Vec<Digest> = files.map(|columns| of_file(columns)).collect();
     digests.sort_unstable();
     let mut hasher = Hasher::new("view");
     for (role, columns) in [("keys", read.keys.as_slice()), ("time", read.time.as_slice()), ("columns", &read.columns)] {
@@ -135,12 +135,8 @@ fn name<'a>(files: impl Iterator<Item = &'a Columns>, read: &ViewRead) -> Digest
     hasher.finish()
 }
 
-fn of_file(columns: &Columns) -> Digest {
-    let mut hasher = Hasher::new("file");
-    for (column, digest) in columns {
-        hasher.digest(column, digest);
-    }
-    hasher.finish()
+fn of_file(columns: &[Digest]) -> Digest {
+    Hasher::new("file").digests("columns", columns.iter()).finish()
 }
 
 impl Parts for ViewRows {
