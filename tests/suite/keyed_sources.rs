@@ -55,7 +55,9 @@ fn delete(workspace: &Workspace, predicate: &str) {
 }
 
 fn compact(workspace: &Workspace) {
-    alter(workspace, async |dataset| drop(compact_files(dataset, Default::default(), None).await.unwrap()));
+    alter(workspace, async |dataset| {
+        compact_files(dataset, Default::default(), None).await.unwrap();
+    });
 }
 
 /// Nothing is stale, and a build runs nothing.
