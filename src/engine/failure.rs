@@ -26,9 +26,8 @@ impl FailureKind {
     pub fn of_io(kind: std::io::ErrorKind) -> Self {
         use std::io::ErrorKind::*;
         match kind {
-            StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem | NotFound | NotADirectory | IsADirectory => {
-                Self::Environment
-            }
+            StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem | NotFound | NotADirectory | IsADirectory | Unsupported
+            | CrossesDevices => Self::Environment,
             _ => Self::Transient,
         }
     }

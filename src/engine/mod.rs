@@ -20,6 +20,7 @@ pub mod plan;
 pub mod publish;
 pub mod record;
 pub mod retry;
+pub mod staging;
 pub mod state;
 pub mod survey;
 pub mod trace;

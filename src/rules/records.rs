@@ -1,7 +1,8 @@
 //! Records inside outputs: `_daeda.parquet`, a file of no rows with the record in its footer, or `_daeda.json` where the output is no Parquet.
 
+use crate::engine::disk::Disk;
 use crate::engine::record::{Record, Records};
-use crate::table::parquet::{TableError, read_note, schema_of, write_note};
+use crate::table::parquet::{TableError, note, read_note, schema_of};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -31,14 +32,15 @@ impl Records for TableRecords {
         has_record || names.iter().all(|n| is_shard_name(n) || n == "dag.json")
     }
 
-    fn write(&self, directory: &Path, record: &Record) -> io::Result<()> {
+    fn write(&self, directory: &Path, record: &Record, disk: &dyn Disk) -> io::Result<()> {
         let text = serde_json::to_string(record).map_err(io::Error::other)?;
         let data = record.output.files.iter().find(|f| f.name.ends_with(".parquet"));
         match data {
-            None => fs::write(directory.join(JSON), text),
+            None => disk.write(&directory.join(JSON), text.as_bytes()),
             Some(file) => {
                 let schema = schema_of(&directory.join(&file.name)).map_err(as_io)?;
-                write_note(&directory.join(PARQUET), schema, KEY, &text).map_err(as_io)
+                let path = directory.join(PARQUET);
+                disk.write(&path, &note(&path, schema, KEY, &text).map_err(as_io)?)
             }
         }
     }
@@ -66,6 +68,7 @@ mod tests {
     use super::*;
     use crate::digest::SCHEME;
     use crate::engine::action::ActionId;
+    use crate::engine::disk::SystemDisk;
     use crate::engine::record::Output;
 
     #[test]
@@ -98,7 +101,7 @@ mod tests {
             attempts: 1,
             peak_memory: 0,
         };
-        TableRecords.write(directory.path(), &record).unwrap();
+        TableRecords.write(directory.path(), &record, &SystemDisk).unwrap();
         assert_eq!(TableRecords.read(directory.path()), Some(record));
         fs::write(directory.path().join(JSON), "{").unwrap();
         assert_eq!(TableRecords.read(directory.path()), None);
