@@ -87,8 +87,13 @@ impl FailureMemory {
     pub fn remember(&self, action: &ActionId, trace: Digest, message: &str) {
         let remembered = Remembered { action: action.clone(), trace, message: message.into() };
         let _ = std::fs::create_dir_all(&self.directory);
+        let path = self.path(action);
+        if path.is_dir() {
+            // Nothing of ours; whatever lies under `.daeda` may be lost.
+            let _ = std::fs::remove_dir_all(&path);
+        }
         if let Ok(text) = serde_json::to_string(&remembered) {
-            let _ = std::fs::write(self.path(action), text);
+            let _ = std::fs::write(path, text);
         }
     }
 

@@ -20,6 +20,7 @@ mod rows;
 mod skeleton_agrees;
 mod skeleton_reference;
 mod skeleton_rules;
+mod soak;
 mod surface;
 mod workspace;
 mod workspace_text;

@@ -35,7 +35,10 @@ fn matrix(replacing: bool, can_exchange: bool, shard_rows: usize) -> Outcomes {
             assert!(!scene.seen().contains(&Seen::Nothing), "{what}: {:?}", scene.seen());
         }
         *outcomes.entry(seen).or_default() += 1;
-        scene.assert_recovers(&what);
+        // Before and after a sync the same lies there.
+        if done == 0 || steps[done - 1].changes_something() {
+            scene.assert_recovers(&what);
+        }
     }
     let points = steps.len() + 1;
     println!("killed: replacing={replacing} exchange={can_exchange} shard_rows={shard_rows}: {points} points, seen {outcomes:?}");
@@ -44,10 +47,8 @@ fn matrix(replacing: bool, can_exchange: bool, shard_rows: usize) -> Outcomes {
 
 #[test]
 fn a_first_publish_survives_a_death_at_every_step() {
-    for shard_rows in [100, 3] {
-        let outcomes = matrix(false, true, shard_rows);
-        assert!(outcomes.contains_key(&vec![Seen::Nothing; 2]) && outcomes.contains_key(&vec![Seen::New; 2]), "{outcomes:?}");
-    }
+    let outcomes = matrix(false, true, 3);
+    assert!(outcomes.contains_key(&vec![Seen::Nothing; 2]) && outcomes.contains_key(&vec![Seen::New; 2]), "{outcomes:?}");
 }
 
 #[test]
@@ -60,11 +61,9 @@ fn a_replacing_publish_survives_a_death_at_every_step() {
 
 #[test]
 fn without_exchange_a_death_at_any_step_leaves_at_most_a_gap_that_is_mended() {
-    for shard_rows in [100, 3] {
-        let outcomes = matrix(true, false, shard_rows);
-        let gaps: usize = outcomes.iter().filter(|(seen, _)| seen.contains(&Seen::Nothing)).map(|(_, count)| count).sum();
-        assert_eq!(gaps, 2, "one gap per place: {outcomes:?}");
-    }
+    let outcomes = matrix(true, false, 3);
+    let gaps: usize = outcomes.iter().filter(|(seen, _)| seen.contains(&Seen::Nothing)).map(|(_, count)| count).sum();
+    assert_eq!(gaps, 2, "one gap per place: {outcomes:?}");
 }
 
 /// A build that clears up after a dead one may die of it, too.

@@ -37,6 +37,10 @@ pub enum Step {
 }
 
 impl Step {
+    pub fn changes_something(&self) -> bool {
+        !matches!(self, Self::SyncFile(_) | Self::SyncDirectory(_))
+    }
+
     fn takes_space(&self) -> bool {
         !matches!(self, Self::Rename(..) | Self::Exchange(..) | Self::Unlink(_))
     }

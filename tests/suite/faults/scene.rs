@@ -6,7 +6,7 @@
 use crate::fixture::{DAYS, Workspace, one_more};
 use crate::in_process;
 use daeda::engine::action::{Action, ActionId};
-use daeda::engine::check::{OutputCheck, modified};
+use daeda::engine::check::{OutputCheck, Verdict, modified};
 use daeda::engine::clock::SystemClock;
 use daeda::engine::disk::Disk;
 use daeda::engine::driver::{self, Ended, Options, Tools};
@@ -196,9 +196,18 @@ impl Scene {
         let staging = self.workspace.path(OUTPUTS).join("_daeda/staging");
         let left: Vec<_> = fs::read_dir(staging).into_iter().flatten().flatten().map(|e| e.path()).collect();
         assert!(left.is_empty(), "{what}: {left:?}");
-        let state = self.workspace.path(".daeda");
-        let verdicts = survey(&self.graph, &world(&state), &TableRecords, &FailureMemory::new(&state), OutputCheck::Hash);
+        let verdicts = self.survey(OutputCheck::Hash);
         assert!(verdicts.iter().all(|v| v.state == State::Fresh), "{what}: {:?}", verdicts.iter().map(|v| &v.reasons).collect::<Vec<_>>());
+    }
+
+    fn survey(&self, output: OutputCheck) -> Vec<Verdict> {
+        let state = self.workspace.path(".daeda");
+        survey(&self.graph, &world(&state), &TableRecords, &FailureMemory::new(&state), output)
+    }
+
+    /// As `status` says.
+    pub fn states(&self) -> Vec<State> {
+        self.survey(OutputCheck::Stat).into_iter().map(|verdict| verdict.state).collect()
     }
 }
 
