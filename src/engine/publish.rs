@@ -103,7 +103,9 @@ mod tests {
     use super::super::lock;
     use super::super::staging::Staging;
     use super::*;
+    use std::fs::File;
     use std::path::PathBuf;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// A root with one output under its lock.
     struct Output {
@@ -145,6 +147,59 @@ mod tests {
         }
         drop(staging);
         assert_eq!(fs::read_dir(output.root.path().join("_daeda/staging")).unwrap().count(), 0);
+    }
+
+    /// A file system without exchange, whose second and third rename fail.
+    #[derive(Default)]
+    struct Stuck {
+        renames: AtomicUsize,
+    }
+
+    impl Disk for Stuck {
+        fn create_directories(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.create_directories(path)
+        }
+        fn open(&self, path: &Path) -> io::Result<File> {
+            SystemDisk.open(path)
+        }
+        fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+            SystemDisk.write(path, bytes)
+        }
+        fn sync_file(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.sync_file(path)
+        }
+        fn sync_directory(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.sync_directory(path)
+        }
+        fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+            let fails = matches!(self.renames.fetch_add(1, Ordering::Relaxed), 1 | 2);
+            if fails { Err(io::ErrorKind::StorageFull.into()) } else { SystemDisk.rename_new(from, to) }
+        }
+        fn exchange(&self, _: &Path, _: &Path) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        fn remove_file(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.remove_file(path)
+        }
+        fn remove_tree(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.remove_tree(path)
+        }
+    }
+
+    #[test]
+    fn a_partition_that_could_not_go_back_is_not_cleared_away() {
+        let output = Output::new();
+        let (first, disk) = (Staging::open(output.root.path(), &SystemDisk).unwrap(), Stuck::default());
+        output.publish(&stage(&first, "one"), &SystemDisk).unwrap();
+        let staging = Staging::open(output.root.path(), &disk).unwrap();
+        assert!(output.publish(&stage(&staging, "two"), &disk).is_err());
+        assert!(!output.place.path().exists());
+        let Output { root, place, lock } = output;
+        drop(lock);
+        drop(staging);
+        assert_eq!(fs::read_to_string(place.path().join("data")).unwrap(), "one");
+        drop(first);
+        assert_eq!(fs::read_dir(root.path().join("_daeda/staging")).unwrap().count(), 0);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The staging directory of one process under one output root.
 pub struct Staging<'a> {
+    root: PathBuf,
     directory: PathBuf,
     next: AtomicU64,
     disk: &'a dyn Disk,
@@ -32,7 +33,7 @@ impl<'a> Staging<'a> {
         let owner = Lock::try_take(&owner_of(&all, &name), disk)?.ok_or(io::ErrorKind::AlreadyExists)?;
         let directory = all.join(name);
         disk.create_directories(&directory)?;
-        Ok(Self { directory, next: AtomicU64::new(0), disk, _owner: owner })
+        Ok(Self { root: root.into(), directory, next: AtomicU64::new(0), disk, _owner: owner })
     }
 
     /// A new, empty directory on the same file system as the output.
@@ -45,8 +46,9 @@ impl<'a> Staging<'a> {
 
 impl Drop for Staging<'_> {
     fn drop(&mut self) {
-        // What cannot be removed keeps its owner's file, by which a later build finds it.
-        if self.disk.remove_tree(&self.directory).is_ok() {
+        // What cannot be put back or removed keeps its owner's file, by which a later build finds it.
+        let is_back = matches!(put_back(&self.root, &self.directory, self.disk), Ok(true));
+        if is_back && self.disk.remove_tree(&self.directory).is_ok() {
             let _ = self.disk.remove_file(&self.directory.with_extension(OWNER));
         }
     }

@@ -29,7 +29,8 @@ impl Records for TableRecords {
         let names = fs::read_dir(directory).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
         let names: Vec<String> = names.collect();
         let has_record = names.iter().any(|n| n == PARQUET || n == JSON);
-        has_record || names.iter().all(|n| is_shard_name(n) || n == "dag.json")
+        // Sidecars of a record are ours as it is.
+        has_record || names.iter().all(|n| is_shard_name(n) || n.starts_with("_daeda.") || n == "dag.json")
     }
 
     fn write(&self, directory: &Path, record: &Record, disk: &dyn Disk) -> io::Result<()> {
@@ -76,6 +77,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert!(TableRecords.is_ours(directory.path()));
         fs::write(directory.path().join("part-00000-0123abcd.parquet"), "").unwrap();
+        fs::write(directory.path().join("_daeda.rows.parquet"), "").unwrap();
         assert!(TableRecords.is_ours(directory.path()));
         for foreign in ["part-0.parquet", "part-00000-0123abcd", "notes.txt"] {
             fs::write(directory.path().join(foreign), "").unwrap();

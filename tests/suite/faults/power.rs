@@ -37,8 +37,8 @@ fn in_workspace(files: &Files) -> Files {
 /// How often readers saw what, place by place.
 type Outcomes = BTreeMap<Vec<Seen>, usize>;
 
-/// Cuts the power after each step; the error is the first thing that must not be.
-fn cut_everywhere(scene: &Scene, steps: &[Step], gap: bool) -> Result<Outcomes, String> {
+/// Cuts the power after each step; the error is the first thing that must not be. Builds after `every` so many of the cuts.
+fn cut_everywhere(scene: &Scene, steps: &[Step], gap: bool, every: usize) -> Result<Outcomes, String> {
     let mut volatile = Volatile::new(scene.directory(), &in_workspace(&scene.start));
     let mut chance = Chance::new(5);
     let (mut tried, mut outcomes) = (BTreeSet::new(), Outcomes::new());
@@ -61,8 +61,7 @@ fn cut_everywhere(scene: &Scene, steps: &[Step], gap: bool) -> Result<Outcomes, 
                 return Err(format!("{what}: {seen:?}"));
             }
             *outcomes.entry(seen).or_default() += 1;
-            // What readers see is looked at everywhere, the build after it here and there.
-            if over || tried.len() % 5 == 0 || cases(1) > 1 {
+            if tried.len() % every == 0 {
                 scene.assert_recovers(&what);
             }
         }
@@ -82,9 +81,12 @@ fn recorded(scene: &Scene, can_exchange: bool) -> Vec<Step> {
 fn matrix(replacing: bool, can_exchange: bool) {
     let scene = Scene::new(replacing, 3);
     let steps = recorded(&scene, can_exchange);
-    let outcomes = cut_everywhere(&scene, &steps, !can_exchange).unwrap();
+    // What readers see is looked at everywhere, the build after it here and there.
+    let every = if cases(0) > 0 { 1 } else { 5 };
+    let outcomes = cut_everywhere(&scene, &steps, !can_exchange, every).unwrap();
     let (points, found) = (steps.len() + 1, outcomes.values().sum::<usize>());
-    println!("power cut: replacing={replacing} exchange={can_exchange}: {points} points, {found} different survivors, seen {outcomes:?}");
+    let shown = format!("replacing={replacing} exchange={can_exchange}");
+    println!("power cut: {shown}: {points} points, {found} survivors, a build after one in {every}, seen {outcomes:?}");
 }
 
 fn begin(scene: &Scene, files: &Files) {
@@ -122,7 +124,7 @@ fn a_sync_that_is_left_out_is_found_out() {
         let without = |left_out: &dyn Fn(&Step) -> bool| {
             let rest: Vec<Step> = steps.iter().filter(|step| !left_out(step)).cloned().collect();
             assert!(rest.len() < steps.len());
-            cut_everywhere(&scene, &rest, false)
+            cut_everywhere(&scene, &rest, false, usize::MAX)
         };
         assert!(without(&|step| matches!(step, Step::SyncFile(_))).is_err());
         assert!(without(&|step| matches!(step, Step::SyncDirectory(path) if path.ends_with("ranker"))).is_err());
@@ -138,5 +140,5 @@ fn a_sync_that_is_left_out_is_found_out() {
     let synced: Vec<Step> = steps[exchanged..].iter().filter(|s| matches!(s, Step::SyncDirectory(_))).cloned().collect();
     let tail: Vec<Step> = steps.split_off(exchanged).into_iter().filter(|s| !matches!(s, Step::SyncDirectory(_))).collect();
     steps.extend(tail.into_iter().chain(synced));
-    assert!(cut_everywhere(&scene, &steps, false).is_err(), "the old partition was removed before the new one was durable");
+    assert!(cut_everywhere(&scene, &steps, false, usize::MAX).is_err(), "the old partition was removed before the new one was durable");
 }
