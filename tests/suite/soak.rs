@@ -189,15 +189,16 @@ impl Soak {
         let day = self.chance.below(DAYS.len());
         let asset = self.chance.pick(&ASSETS);
         let published = self.workspace.published(asset, day);
-        if !published.exists() {
+        let (record, data) = (published.join("_daeda.parquet"), data_files(&published));
+        // That of a day that is absent may be damaged already.
+        if !record.exists() || data.is_empty() {
             return "nothing to damage".into();
         }
-        let (record, data) = (published.join("_daeda.parquet"), data_files(&published));
         let what = self.chance.pick(&["removed", "without record", "record cut", "data edited", "data removed", "a foreign file"]);
         match what {
             "removed" => fs::remove_dir_all(&published).unwrap(),
             "without record" => fs::remove_file(record).unwrap(),
-            "record cut" => fs::write(&record, &fs::read(&record).unwrap()[..100]).unwrap(),
+            "record cut" => fs::write(&record, &fs::read(&record).unwrap()[..50]).unwrap(),
             "data edited" => fs::write(&data[0], [fs::read(&data[0]).unwrap(), vec![0]].concat()).unwrap(),
             "data removed" => fs::remove_file(&data[0]).unwrap(),
             _ => fs::write(published.join("part-99999-0123abcd.parquet"), "").unwrap(),

@@ -5,8 +5,8 @@
 
 use crate::fixture::{DAYS, Workspace, one_more};
 use crate::in_process;
-use daeda::engine::action::{Action, ActionId};
-use daeda::engine::check::{OutputCheck, Verdict, modified};
+use daeda::engine::action::{Action, ActionId, Job};
+use daeda::engine::check::{Eyes, OutputCheck, Verdict, modified};
 use daeda::engine::clock::SystemClock;
 use daeda::engine::disk::Disk;
 use daeda::engine::driver::{self, Ended, Options, Tools};
@@ -14,6 +14,7 @@ use daeda::engine::event::{Event, Sink};
 use daeda::engine::execute::{Cancel, Executor, Made, Progress};
 use daeda::engine::failure::{Failure, FailureMemory};
 use daeda::engine::graph::Graph;
+use daeda::engine::index::TraceIndex;
 use daeda::engine::record::Records;
 use daeda::engine::state::State;
 use daeda::engine::survey::survey;
@@ -126,12 +127,13 @@ impl Scene {
 
     pub fn build(&self, disk: &dyn Disk) -> Ended {
         let state = self.workspace.path(".daeda");
-        let world = world(&state);
+        let (world, index) = (world(&state), index(&state));
         let (executor, memory, cancel) = (Copying { scene: self, disk }, FailureMemory::new(&state), Cancel::default());
         let (clock, sink) = (SystemClock { fixed: Some(NOW) }, Silent);
         let tools = Tools {
             world: &world,
             records: &TableRecords,
+            index: &index,
             executor: &executor,
             disk,
             clock: &clock,
@@ -202,7 +204,8 @@ impl Scene {
 
     fn survey(&self, output: OutputCheck) -> Vec<Verdict> {
         let state = self.workspace.path(".daeda");
-        survey(&self.graph, &world(&state), &TableRecords, &FailureMemory::new(&state), output)
+        let (world, index) = (world(&state), index(&state));
+        survey(&self.graph, &Eyes { world: &world, records: &TableRecords, index: &index, output }, &FailureMemory::new(&state))
     }
 
     /// As `status` says.
@@ -233,6 +236,10 @@ fn world(state: &Path) -> TableWorld {
     TableWorld::new(&state.join("cache/columns.json"))
 }
 
+fn index(state: &Path) -> TraceIndex {
+    TraceIndex::open(&state.join("cache/traces"))
+}
+
 struct Silent;
 
 impl Sink for Silent {
@@ -246,23 +253,24 @@ struct Copying<'a> {
 }
 
 impl Executor for Copying<'_> {
-    fn run(&self, action: &Action, staging: &Path, _: &Cancel, tell: &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure> {
+    fn run(&self, job: &Job, _: &Cancel, tell: &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure> {
         let mut all = self.scene.made.lock().unwrap();
-        let (made, files) = all.entry(action.id.to_string()).or_insert_with(|| make(action, tell));
+        let (made, files) = all.entry(job.action.id.to_string()).or_insert_with(|| make(job, tell));
         let mut made = made.clone();
         for (name, bytes) in files {
-            self.disk.write(&staging.join(name), bytes).map_err(|e| Failure::io("cannot write", &e))?;
+            self.disk.write(&job.staging.join(name), bytes).map_err(|e| Failure::io("cannot write", &e))?;
         }
         for file in &mut made.files {
-            file.modified = modified(&fs::metadata(staging.join(&file.name)).unwrap());
+            file.modified = modified(&fs::metadata(job.staging.join(&file.name)).unwrap());
         }
         Ok(made)
     }
 }
 
-fn make(action: &Action, tell: &(dyn Fn(Progress) + Sync)) -> (Made, Vec<(String, Vec<u8>)>) {
+fn make(job: &Job, tell: &(dyn Fn(Progress) + Sync)) -> (Made, Vec<(String, Vec<u8>)>) {
     let directory = tempfile::tempdir().unwrap();
-    let made = rules::run(action, directory.path(), tell).map_err(|f| f.message).unwrap();
+    let job = Job { staging: directory.path().into(), ..job.clone() };
+    let made = rules::run(&job, tell).map_err(|f| f.message).unwrap();
     let name = |path: PathBuf| path.to_string_lossy().into_owned();
     let mut files: Vec<_> =
         read_files(directory.path()).into_iter().map(|(path, content)| (name(path), content.unwrap_or_default().0)).collect();
