@@ -139,6 +139,15 @@ impl Disk for Unflushed {
     fn create_directories(&self, path: &Path) -> io::Result<()> {
         SystemDisk.create_directories(path)
     }
+    fn open(&self, path: &Path) -> io::Result<fs::File> {
+        SystemDisk.open(path)
+    }
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        SystemDisk.write(path, bytes)
+    }
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        SystemDisk.remove_file(path)
+    }
     fn sync_file(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }

@@ -13,8 +13,9 @@ use super::failure::{Failure, FailureKind};
 use super::graph::Graph;
 use super::lock::{self, Lock};
 use super::observation::{Kind, Observation};
-use super::publish::{Staging, publish};
+use super::publish::publish;
 use super::record::{Output, Record};
+use super::staging::Staging;
 use super::state::State;
 use super::survey::recall;
 use super::trace;
@@ -32,7 +33,7 @@ pub(super) struct Shared<'a> {
     pub(super) options: &'a Options,
     /// Output digests of settled actions.
     outputs: Mutex<HashMap<ActionId, Digest>>,
-    staging: Mutex<BTreeMap<PathBuf, Arc<Staging>>>,
+    staging: Mutex<BTreeMap<PathBuf, Arc<Staging<'a>>>>,
 }
 
 /// How an action came to its end.
@@ -87,7 +88,7 @@ impl<'a> Shared<'a> {
             self.tools.sink.event(&Event::WaitingForLock { action: action.id.clone() });
         };
         let cancelled = || self.tools.cancel.is_requested();
-        let lock = match Lock::take(&lock::path_of(action), waiting, &cancelled) {
+        let lock = match Lock::take(&lock::path_of(action), self.tools.disk, waiting, &cancelled) {
             Ok(Some(lock)) => lock,
             Ok(None) => return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), 1),
             Err(error) => return (Err(Failure::io(&format!("cannot lock the output in {}", action.place.root.display()), &error)), 1),
@@ -104,9 +105,7 @@ impl<'a> Shared<'a> {
         if let (true, Some(digest)) = (stands, verdict.output) {
             return (Ok(Ran::Found(digest)), 1);
         }
-        let result = self.attempts(index, verdict);
-        drop(lock);
-        result
+        self.attempts(index, verdict, &lock)
     }
 
     /// The verdict on an action that is about to run. What can be observed no more cannot be run on.
@@ -120,7 +119,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    fn attempts(&self, index: usize, mut verdict: Verdict) -> (Result<Ran, Failure>, u64) {
+    fn attempts(&self, index: usize, mut verdict: Verdict, lock: &Lock) -> (Result<Ran, Failure>, u64) {
         let action = &self.graph.actions()[index];
         let mut attempt = 1;
         loop {
@@ -129,7 +128,7 @@ impl<'a> Shared<'a> {
                 Err(why) => return (Err(unobservable(why)), attempt),
             };
             self.tools.sink.event(&Event::Started { action: action.id.clone(), attempt });
-            let failure = match self.attempt(action, trace.clone(), attempt) {
+            let failure = match self.attempt(action, trace.clone(), attempt, lock) {
                 Ok(record) => {
                     self.tools.memory.forget(&action.id);
                     return (Ok(Ran::Published(Box::new(record))), attempt);
@@ -175,15 +174,16 @@ impl<'a> Shared<'a> {
         !self.tools.cancel.is_requested()
     }
 
-    fn attempt(&self, action: &Action, mut trace: Vec<Observation>, attempt: u64) -> Result<Record, Failure> {
+    fn attempt(&self, action: &Action, mut trace: Vec<Observation>, attempt: u64, lock: &Lock) -> Result<Record, Failure> {
         let start = Instant::now();
         let staging = self.staging(&action.place.root).map_err(|e| Failure::io("cannot stage the output", &e))?;
-        let staged = staging.create(self.tools.disk).map_err(|e| Failure::io("cannot stage the output", &e))?;
+        let staged = staging.create().map_err(|e| Failure::io("cannot stage the output", &e))?;
         let result = self.make(action, &staged).and_then(|made| {
             self.unchanged(action, &trace)?;
             self.tools.world.discover(action, &staged, &mut trace).map_err(unobservable)?;
             let seconds = start.elapsed().as_secs_f64();
-            self.publish(action, &staged, trace, made, (attempt, seconds))
+            let record = self.record(action, trace, made, (attempt, seconds));
+            self.publish(action, &staged, record, lock)
         });
         if result.is_err() {
             let _ = self.tools.disk.remove_tree(&staged);
@@ -227,8 +227,8 @@ impl<'a> Shared<'a> {
         if same { Ok(()) } else { Err(Failure::transient(format!("input changed while the op ran: the output of {id}"))) }
     }
 
-    fn publish(&self, action: &Action, staged: &Path, trace: Vec<Observation>, made: Made, run: (u64, f64)) -> Result<Record, Failure> {
-        let record = Record {
+    fn record(&self, action: &Action, trace: Vec<Observation>, made: Made, run: (u64, f64)) -> Record {
+        Record {
             scheme: SCHEME,
             action: action.id.clone(),
             trace,
@@ -238,19 +238,22 @@ impl<'a> Shared<'a> {
             seconds: run.1,
             attempts: run.0,
             peak_memory: made.peak_memory,
-        };
-        self.tools.records.write(staged, &record).map_err(|e| Failure::io("cannot write the record", &e))?;
+        }
+    }
+
+    fn publish(&self, action: &Action, staged: &Path, record: Record, lock: &Lock) -> Result<Record, Failure> {
+        self.tools.records.write(staged, &record, self.tools.disk).map_err(|e| Failure::io("cannot write the record", &e))?;
         let target = action.place.path();
         if target.is_dir() && !self.tools.records.is_ours(&target) {
             let hint = "move it away, or publish elsewhere with output=\"…\"";
             return Err(Failure::permanent(format!("{} holds files that daeda did not write; {hint}", target.display())));
         }
-        let published = publish(staged, &action.place, self.tools.disk);
+        let published = publish(staged, &action.place, lock, self.tools.disk);
         published.map_err(|e| Failure::io(&format!("cannot publish to {}", action.place.path().display()), &e))?;
         Ok(record)
     }
 
-    fn staging(&self, root: &Path) -> std::io::Result<Arc<Staging>> {
+    fn staging(&self, root: &Path) -> std::io::Result<Arc<Staging<'a>>> {
         let mut open = self.staging.lock().expect("no thread panics while it holds the staging directories");
         if let Some(staging) = open.get(root) {
             return Ok(staging.clone());

@@ -16,10 +16,12 @@ use super::index::TraceIndex;
 use super::observation::Kind;
 use super::plan::{Checked, Outcome, Plan, Step};
 use super::record::Records;
+use super::staging;
 use super::state::{Reason, ReasonKind, State};
 use super::world::{Look, World};
 use rayon::prelude::*;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread::Scope;
 use std::time::{Duration, Instant};
@@ -69,6 +71,7 @@ pub struct Ended {
 pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
     let start = Instant::now();
     tools.sink.event(&Event::Planned { actions: graph.len() });
+    clear_up(graph, tools.disk);
     let shared = Shared::new(graph, tools, options);
     let tell = |Hashed { done, total }| tools.sink.event(&Event::Hashing { done, total });
     let mut ended = watched(tools.world, &tell, || std::thread::scope(|scope| Run::new(&shared, scope).finish()));
@@ -80,6 +83,14 @@ pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
     }
     tools.sink.event(&Event::Finished(ended.summary.clone()));
     ended
+}
+
+/// What dead builds have left under the roots of this one. Whatever cannot be cleared up harms nobody: a later build finds it again.
+fn clear_up(graph: &Graph, disk: &dyn Disk) {
+    let roots: BTreeSet<&Path> = graph.actions().iter().map(|action| action.place.root.as_ref()).collect();
+    for root in roots {
+        let _ = staging::clear(root, disk);
+    }
 }
 
 /// How one run of an action ended.

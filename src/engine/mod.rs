@@ -23,6 +23,7 @@ pub mod publish;
 pub mod record;
 pub mod retry;
 pub mod series;
+pub mod staging;
 pub mod state;
 pub mod survey;
 pub mod trace;
