@@ -105,6 +105,35 @@ impl Cadence {
         self.parse(text).or_else(day).map(|local| self.instant(self.floor(local)))
     }
 
+    /// From the first to the last period whose key begins with a year, a month, or (hourly) a day; `None` for what is no such beginning.
+    pub fn prefixed(&self, prefix: &str) -> Option<Period> {
+        let number = |text: &str, digits: usize| {
+            (text.len() == digits && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse::<u32>().ok()).flatten()
+        };
+        let parts: Vec<&str> = prefix.trim_end_matches(['-', 'T']).split('-').collect();
+        let (first, after) = match (parts.as_slice(), self.every) {
+            ([year], _) => {
+                let first = NaiveDate::from_ymd_opt(number(year, 4)? as i32, 1, 1)?;
+                (first, first + Months::new(12))
+            }
+            ([year, month], Every::Hour | Every::Day | Every::Week) => {
+                let first = NaiveDate::from_ymd_opt(number(year, 4)? as i32, number(month, 2)?, 1)?;
+                (first, first + Months::new(1))
+            }
+            ([year, month, day], Every::Hour) => {
+                let first = NaiveDate::from_ymd_opt(number(year, 4)? as i32, number(month, 2)?, number(day, 2)?)?;
+                (first, first + Days::new(1))
+            }
+            _ => return None,
+        };
+        // A week belongs to the month that its Monday lies in.
+        let of_key = |date: NaiveDate| {
+            let floor = self.floor(date.and_time(NaiveTime::MIN));
+            self.instant(if floor.date() < date { self.step(floor) } else { floor })
+        };
+        Some(Period { start: of_key(first), end: of_key(after) })
+    }
+
     fn parse(&self, key: &str) -> Option<NaiveDateTime> {
         let (text, format) = match self.every {
             Every::Hour => (format!("{key}:00"), "%Y-%m-%dT%H:%M"),

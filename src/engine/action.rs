@@ -48,6 +48,13 @@ impl Place {
     }
 }
 
+/// A half-open range of instants, in milliseconds since the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    pub start: i64,
+    pub end: i64,
+}
+
 /// A question to the world, opaque to the engine; `name` is for people.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
@@ -68,6 +75,12 @@ pub struct Common {
     /// Rule versions and parameters: known without looking at the world.
     pub definition: Vec<Observation>,
     pub spec: Value,
+    /// How long after its end, in milliseconds, a period no longer follows changed data.
+    #[serde(default)]
+    pub settle: Option<i64>,
+    /// How long after its end, in milliseconds, a period is due: rows of it may come until then.
+    #[serde(default)]
+    pub due_after: i64,
 }
 
 /// One value behind several actions, written out with each.
@@ -90,6 +103,9 @@ pub struct Action {
     pub rule: String,
     #[serde(with = "shared")]
     pub common: Arc<Common>,
+    /// The partition's period.
+    #[serde(default)]
+    pub period: Option<Interval>,
     pub requests: Vec<Request>,
     /// Actions whose output this one reads.
     pub upstreams: Vec<ActionId>,

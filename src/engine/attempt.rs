@@ -4,21 +4,22 @@
 //! inputs are observed before it runs and compared after; nothing is published unless both agree.
 
 use super::action::{Action, ActionId};
-use super::check::{Verdict, check, output_differs};
+use super::check::{Verdict, output_differs};
 use super::clock::rfc3339;
+use super::decision::Decision;
 use super::driver::{Options, Tools};
 use super::event::Event;
 use super::execute::{Made, Progress};
 use super::failure::{Failure, FailureKind};
 use super::graph::Graph;
+use super::judge::Judge;
 use super::lock::{self, Lock};
 use super::observation::{Kind, Observation};
 use super::publish::{Staging, publish};
 use super::record::{Output, Record};
 use super::state::State;
-use super::survey::recall;
 use super::trace;
-use super::world::Look;
+use super::world::{Look, Unobservable};
 use crate::digest::{Digest, SCHEME};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -54,8 +55,12 @@ impl<'a> Shared<'a> {
     pub(super) fn judge(&self, index: usize, look: Look) -> Verdict {
         let action = &self.graph.actions()[index];
         let upstreams = |id: &ActionId| self.outputs().get(id).copied();
-        let verdict = check(action, self.tools.world, self.tools.records, &upstreams, self.options.output, look);
-        if self.options.retry_failed { verdict } else { recall(action, verdict, self.tools.memory) }
+        self.judging().verdict(action, &upstreams, look)
+    }
+
+    pub(super) fn judging(&self) -> Judge<'a> {
+        let Tools { world, records, clock, memory, .. } = self.tools;
+        Judge { world, records, clock, memory, output: self.options.output, retry_failed: self.options.permits.retry_failed }
     }
 
     pub(super) fn keep_output(&self, action: &Action, output: Option<Digest>) {
@@ -88,12 +93,8 @@ impl<'a> Shared<'a> {
             Ok(verdict) => verdict,
             Err(failure) => return (Err(failure), 1),
         };
-        let forced = self.options.force && self.graph.targets.contains(&index);
-        let stands = match verdict.state {
-            State::Fresh => !forced,
-            state => state == State::Orphaned && !self.options.allow_missing,
-        };
-        if let (true, Some(digest)) = (stands, verdict.output()) {
+        let decision = self.options.permits.decide(self.graph, index, &verdict);
+        if let (Decision::Stand, Some(digest)) = (decision, verdict.output()) {
             return (Ok(Ran::Found(digest)), 1);
         }
         let result = self.attempts(index, verdict.trace);
@@ -107,7 +108,7 @@ impl<'a> Shared<'a> {
         let why = || verdict.reasons.first().map(|r| r.detail.clone()).unwrap_or_default();
         match verdict.state {
             State::Blocked => Err(Failure::transient(why())),
-            State::Failed if verdict.trace.is_empty() => Err(Failure::permanent(why())),
+            State::Failed if !verdict.can_run => Err(Failure::permanent(why())),
             _ => Ok(verdict),
         }
     }
@@ -187,8 +188,10 @@ impl<'a> Shared<'a> {
 
     /// An input that changed while the op ran makes the attempt void: nothing false is recorded.
     fn unchanged(&self, action: &Action, before: &[Observation]) -> Result<(), Failure> {
-        let observed = self.tools.world.observe(&action.requests, Look::Again);
-        let now = observed.map_err(|_| Failure::transient("an input vanished while the op ran"))?;
+        let now = match self.tools.world.observe(&action.requests, Look::Again) {
+            Ok(now) | Err(Unobservable::Absent { left: Some(now), .. }) => now,
+            Err(_) => return Err(Failure::transient("an input vanished while the op ran")),
+        };
         let data: Vec<Observation> = before.iter().filter(|o| is_of_world(action, o)).cloned().collect();
         if let Some(reason) = trace::compare(&data, &now).first() {
             return Err(Failure::transient(format!("input changed while the op ran: {reason}")));

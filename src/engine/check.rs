@@ -3,6 +3,7 @@
 //! Invariant: verdict and reasons come from the same comparison. Nothing here runs or changes anything.
 
 use super::action::{Action, ActionId};
+use super::nesting;
 use super::observation::{ABSENT, Kind, Observation};
 use super::record::{Record, Records};
 use super::state::{Reason, ReasonKind, State};
@@ -33,6 +34,8 @@ pub struct Verdict {
     /// What is observed now; empty where that was not possible.
     pub trace: Vec<Observation>,
     pub record: Option<Record>,
+    /// Whether everything that a run needs could be observed.
+    pub can_run: bool,
 }
 
 impl Verdict {
@@ -46,12 +49,18 @@ pub fn check(action: &Action, world: &dyn World, records: &dyn Records, upstream
     let record = records.read(&action.place.path()).filter(|r| r.is_of(action));
     let observed = world.observe(&action.requests, look);
     let mut trace = action.common.definition.clone();
-    match observed {
-        Ok(observations) => trace.extend(observations),
-        Err(unobservable) => return cannot_observe(unobservable, action, record),
+    let mut lost = None;
+    match (observed, &record) {
+        (Ok(observations), _) => trace.extend(observations),
+        // What is published may have been made from just what is left.
+        (Err(Unobservable::Absent { why, left: Some(left) }), Some(_)) => {
+            lost = Some(why);
+            trace.extend(left);
+        }
+        (Err(unobservable), _) => return cannot_observe(unobservable, action, record, output),
     }
     let unknown = add_upstreams(action, upstreams, &mut trace);
-    let Some(record) = record else { return missing(action, trace) };
+    let Some(record) = record else { return missing(action, trace, records) };
     let mut reasons = trace::compare(&record.trace, &trace);
     // An upstream that will be rebuilt has no value to compare: it is named as such and not as gone.
     reasons.retain(|r| !(r.kind == ReasonKind::UPSTREAM && unknown.contains(&r.name)));
@@ -60,10 +69,13 @@ pub fn check(action: &Action, world: &dyn World, records: &dyn Records, upstream
     let state = match &reasons[..] {
         [] => State::Fresh,
         // What is published was made from more than there is now: it stands.
-        reasons if reasons.iter().any(has_vanished) => State::Orphaned,
+        reasons if lost.is_some() || reasons.iter().any(has_vanished) => State::Orphaned,
         _ => State::Stale,
     };
-    Verdict { state, reasons, trace, record: Some(record) }
+    if let (State::Orphaned, Some(why)) = (state, lost) {
+        reasons.insert(0, Reason::new(ReasonKind::Blocked, action.id.to_string(), why));
+    }
+    Verdict { state, reasons, trace, record: Some(record), can_run: true }
 }
 
 /// Whether a reason is that a whole period of an input, once read, is not there any more.
@@ -83,19 +95,30 @@ fn add_upstreams(action: &Action, upstreams: Upstreams, trace: &mut Vec<Observat
     unknown
 }
 
-fn missing(action: &Action, trace: Vec<Observation>) -> Verdict {
+fn missing(action: &Action, trace: Vec<Observation>, records: &dyn Records) -> Verdict {
+    if let Some(why) = nesting::conflict(action, records) {
+        let reasons = vec![Reason::new(ReasonKind::Failed, action.id.to_string(), why)];
+        return Verdict { state: State::Failed, reasons, trace: vec![], record: None, can_run: false };
+    }
     let word = if action.place.path().exists() { "there is no record of this action in" } else { "nothing is published in" };
     let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
-    Verdict { state: State::Missing, reasons: vec![reason], trace, record: None }
+    Verdict { state: State::Missing, reasons: vec![reason], trace, record: None, can_run: true }
 }
 
-fn cannot_observe(why: Unobservable, action: &Action, record: Option<Record>) -> Verdict {
+fn cannot_observe(why: Unobservable, action: &Action, record: Option<Record>, output: OutputCheck) -> Verdict {
     let (state, kind, text) = match why {
         Unobservable::Blocked(text) => (State::Blocked, ReasonKind::Blocked, text),
+        // What was made from it once, and is still there, stands.
+        Unobservable::Absent { why, .. } if stands(action, record.as_ref(), output) => (State::Orphaned, ReasonKind::Blocked, why),
+        Unobservable::Absent { why, .. } => (State::Blocked, ReasonKind::Blocked, why),
         Unobservable::Broken(text) => (State::Failed, ReasonKind::Failed, text),
     };
     let reason = Reason::new(kind, action.id.to_string(), text);
-    Verdict { state, reasons: vec![reason], trace: vec![], record }
+    Verdict { state, reasons: vec![reason], trace: vec![], record, can_run: false }
+}
+
+fn stands(action: &Action, record: Option<&Record>, output: OutputCheck) -> bool {
+    record.is_some_and(|record| output_differs(&action.place.path(), record, output).is_none())
 }
 
 /// The first file that is gone, or is not what was written.

@@ -181,6 +181,7 @@ mod tests {
             id: id(name),
             rule: "test".into(),
             common: Default::default(),
+            period: None,
             requests: vec![],
             upstreams: needs.iter().map(|n| id(n)).collect(),
             after: vec![],

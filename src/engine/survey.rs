@@ -1,19 +1,20 @@
-//! A survey: the verdict on every action of a graph, with nothing run and nothing changed. Status, explain and dry runs are made of it.
+//! A survey: the verdict on every action of a graph, with nothing run and nothing changed. Status, explain, dry runs and the brake are
+//! made of it.
 //!
 //! Drives the same [`Plan`] as a build does, with an executor that runs nothing.
 
-use super::check::{OutputCheck, Verdict, check};
-use super::failure::FailureMemory;
+use super::check::Verdict;
+use super::decision::{Decision, Permits};
 use super::graph::Graph;
+use super::judge::Judge;
 use super::plan::{Checked, Plan, Step};
-use super::record::{Record, Records};
-use super::state::{Reason, ReasonKind, State};
-use super::trace;
-use super::world::{Look, World};
+use super::record::Record;
+use super::state::State;
+use super::world::Look;
 use rayon::prelude::*;
 
-/// A verdict per action of the graph, in its order.
-pub fn survey(graph: &Graph, world: &dyn World, records: &dyn Records, memory: &FailureMemory, output: OutputCheck) -> Vec<Verdict> {
+/// A verdict per action of the graph, in its order. `permits` decides what counts as rebuilt for what reads it.
+pub fn survey(graph: &Graph, judge: &Judge, permits: &Permits) -> Vec<Verdict> {
     let mut plan = Plan::new(graph, true);
     let mut verdicts: Vec<Option<Verdict>> = vec![None; graph.len()];
     loop {
@@ -30,14 +31,12 @@ pub fn survey(graph: &Graph, world: &dyn World, records: &dyn Records, memory: &
             break;
         }
         let known = &verdicts;
-        let judged: Vec<(usize, Verdict)> =
-            ready.par_iter().map(|i| (*i, judge(graph, *i, known, world, records, memory, output))).collect();
+        let judged: Vec<(usize, Verdict)> = ready.par_iter().map(|i| (*i, verdict(graph, *i, known, judge, permits))).collect();
         for (index, verdict) in judged {
+            // A survey looks beyond what is blocked or failed, so everything that does not stand counts as rebuilt.
+            let checked = if permits.decide(graph, index, &verdict) == Decision::Stand { Checked::Fresh } else { Checked::Run };
             // Only the verdict is asked for: traces of many partitions would fill the memory.
-            let verdict = Verdict { trace: Vec::new(), record: verdict.record.map(without_trace), ..verdict };
-            // A survey looks beyond what is blocked or failed, so everything but the fresh counts as rebuilt.
-            let checked = if verdict.state.stands() { Checked::Fresh } else { Checked::Run };
-            verdicts[index] = Some(verdict);
+            verdicts[index] = Some(Verdict { trace: Vec::new(), record: verdict.record.map(without_trace), ..verdict });
             plan.checked(index, checked);
         }
     }
@@ -48,39 +47,17 @@ fn without_trace(record: Record) -> Record {
     Record { trace: Vec::new(), ..record }
 }
 
-fn judge(
-    graph: &Graph,
-    index: usize,
-    known: &[Option<Verdict>],
-    world: &dyn World,
-    records: &dyn Records,
-    memory: &FailureMemory,
-    output: OutputCheck,
-) -> Verdict {
+fn verdict(graph: &Graph, index: usize, known: &[Option<Verdict>], judge: &Judge, permits: &Permits) -> Verdict {
     let action = &graph.actions()[index];
-    let fresh = |id: &_| {
-        let verdict = known[graph.index_of(id)?].as_ref()?;
-        verdict.output().filter(|_| verdict.state.stands())
+    let standing = |id: &_| {
+        let upstream = graph.index_of(id)?;
+        let verdict = known[upstream].as_ref()?;
+        verdict.output().filter(|_| permits.decide(graph, upstream, verdict) == Decision::Stand)
     };
-    let verdict = check(action, world, records, &fresh, output, Look::Once);
+    let verdict = judge.verdict(action, &standing, Look::Once);
     let below_blocked = action.upstreams.iter().filter_map(|id| known[graph.index_of(id)?].as_ref()).any(|v| v.state == State::Blocked);
-    if below_blocked && verdict.state != State::Fresh {
+    if below_blocked && !verdict.state.stands() {
         return Verdict { state: State::Blocked, ..verdict };
     }
-    recall(action, verdict, memory)
-}
-
-/// What failed under just this trace is shown as failed.
-pub fn recall(action: &super::action::Action, verdict: Verdict, memory: &FailureMemory) -> Verdict {
-    if !matches!(verdict.state, State::Stale | State::Missing) {
-        return verdict;
-    }
-    match memory.recall(&action.id, trace::digest(&verdict.trace)) {
-        Some(message) => {
-            let mut reasons = vec![Reason::new(ReasonKind::Failed, action.id.to_string(), message)];
-            reasons.extend(verdict.reasons);
-            Verdict { state: State::Failed, reasons, ..verdict }
-        }
-        None => verdict,
-    }
+    verdict
 }

@@ -52,6 +52,8 @@ impl Sink for Terminal {
             Event::Published { action, .. } | Event::Failed { action, .. } | Event::Retrying { action, .. } => self.end(action),
             Event::Planned { .. }
             | Event::Judged { .. }
+            | Event::Held { .. }
+            | Event::Refused { .. }
             | Event::WaitingForLock { .. }
             | Event::Warned { .. }
             | Event::Blocked { .. }

@@ -31,7 +31,7 @@ impl RuleKind for Compile {
         definition.push(Observation::text(Kind::Parameter, "version", subject.dag.version.to_string()));
         let order = subject.dag.operators.iter().map(|o| o.id.as_str()).collect::<Vec<_>>().join(", ");
         definition.push(Observation::text(Kind::Parameter, "operators", order));
-        Ok(Common { definition, spec: serde_json::to_value(subject.dag).map_err(|e| e.to_string())? })
+        Ok(Common { definition, spec: serde_json::to_value(subject.dag).map_err(|e| e.to_string())?, ..Common::default() })
     }
 
     fn draft(&self, subject: &Subject) -> Result<Draft, String> {

@@ -3,6 +3,7 @@
 //! Invariants: what is not within reach is not looked at, and columns that nobody reads are not read; within one build a directory is
 //! listed once and a dataset's version resolved once, until somebody asks to look again.
 
+use super::readiness::{Lacking, require};
 use super::source::{PeriodFiles, PinSpec, SourceSpec};
 use crate::catalog::calendar::Period;
 use crate::engine::action::Request;
@@ -83,12 +84,20 @@ impl TableWorld {
 
     fn parquet(&self, source: &SourceSpec, reads: &[Read], required: Option<Period>, look: Look) -> Result<Vec<Observation>, Unobservable> {
         let periods = self.wanted(source, reads, look).map_err(|e| Unobservable::Broken(format!("{}: {e}", source.shown)))?;
-        self.require(source, &periods, required)?;
+        let lacking = require(source, periods.values().map(|(period, _)| period), required).err();
+        match &lacking {
+            Some(Lacking::NotReady(why)) => return Err(Unobservable::Blocked(why.clone())),
+            Some(Lacking::Absent { why, some_left: false }) => return Err(Unobservable::Absent { why: why.clone(), left: None }),
+            Some(Lacking::Absent { some_left: true, .. }) | None => {}
+        }
         let mut observations = vec![listing(source, periods.values().map(|(period, _)| period))];
         for (period, columns) in periods.values() {
             observations.extend(self.columns(source, period, columns)?);
         }
-        Ok(observations)
+        match lacking {
+            Some(Lacking::Absent { why, .. }) => Err(Unobservable::Absent { why, left: Some(observations) }),
+            _ => Ok(observations),
+        }
     }
 
     fn wanted(&self, source: &SourceSpec, reads: &[Read], look: Look) -> io::Result<Wanted> {
@@ -110,27 +119,6 @@ impl TableWorld {
             }
         }
         Ok(wanted)
-    }
-
-    fn require(&self, source: &SourceSpec, periods: &Wanted, required: Option<Period>) -> Result<(), Unobservable> {
-        let overlaps = |p: &PeriodFiles| match (p.period, required) {
-            (None, _) => true,
-            (Some(period), Some(required)) => period.start < required.end && required.start < period.end,
-            (Some(_), None) => false,
-        };
-        let is_there = |p: &PeriodFiles| p.files.as_ref().is_some_and(|files| !files.is_empty());
-        let absent = periods.values().map(|(p, _)| p).find(|p| overlaps(p) && !is_there(p));
-        match absent {
-            Some(period) => {
-                let name = named(source, period.key.as_deref());
-                let shown = Path::new(&source.shown).join(source.file_name(&period.directory));
-                Err(Unobservable::Blocked(format!("{name} is not there: no Parquet file in {}", shown.display())))
-            }
-            None if required.is_some() && !periods.values().any(|(p, _)| overlaps(p)) => {
-                Err(Unobservable::Blocked(format!("{} has no period there yet: nothing in {}", source.name, source.shown)))
-            }
-            None => Ok(()),
-        }
     }
 
     fn columns(&self, source: &SourceSpec, period: &PeriodFiles, columns: &BTreeSet<String>) -> Result<Option<Observation>, Unobservable> {
@@ -163,11 +151,21 @@ impl TableWorld {
 
 impl World for TableWorld {
     fn observe(&self, requests: &[Request], look: Look) -> Result<Vec<Observation>, Unobservable> {
-        let mut observations = Vec::new();
+        let (mut observations, mut lacking) = (Vec::new(), None);
         for request in requests {
-            observations.extend(self.answer(request, look)?);
+            match self.answer(request, look) {
+                Ok(answer) => observations.extend(answer),
+                Err(Unobservable::Absent { why, left: Some(left) }) => {
+                    observations.extend(left);
+                    lacking.get_or_insert(why);
+                }
+                Err(unobservable) => return Err(unobservable),
+            }
         }
-        Ok(observations)
+        match lacking {
+            Some(why) => Err(Unobservable::Absent { why, left: Some(observations) }),
+            None => Ok(observations),
+        }
     }
 
     fn remember(&self) {
@@ -202,7 +200,7 @@ fn unobservable(source: &SourceSpec, error: TableError) -> Unobservable {
 
 fn unobservable_lance(source: &SourceSpec, error: LanceError) -> Unobservable {
     match error {
-        LanceError::NotFound { .. } => Unobservable::Blocked(format!("{} is not there: {error}", source.name)),
+        LanceError::NotFound { .. } => Unobservable::Absent { why: format!("{} is not there: {error}", source.name), left: None },
         _ => Unobservable::Broken(format!("{}: {error}", source.name)),
     }
 }

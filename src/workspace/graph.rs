@@ -1,13 +1,13 @@
 //! Targets → the graph of actions: every op of an asset for every key, each rule kind drafting its own.
 
 use super::Workspace;
-use super::target::Target;
+use super::target::{Keys, Target};
 use crate::catalog::calendar::Period;
 use crate::catalog::compile::compile;
 use crate::catalog::dag::Dag;
 use crate::catalog::declaration::{Backoff as DeclaredBackoff, Jitter};
 use crate::catalog::model::{Asset, Op, Place as DataPlace, Retry, View};
-use crate::engine::action::{Action, ActionId, Common, Place, Resources};
+use crate::engine::action::{Action, ActionId, Common, Interval, Place, Resources};
 use crate::engine::graph::Graph;
 use crate::engine::retry::{Backoff, RetryPolicy};
 use crate::rules::{self, Draft, Site, Subject};
@@ -55,17 +55,25 @@ impl Builder<'_> {
         let dag = dag.ok_or_else(not_yet)?;
         let ops = wanted_ops(asset, target.op.as_deref());
         let partitions = asset.partitions.as_ref().and_then(|name| self.workspace.catalog.partitions.get(name));
-        let Some(partitions) = partitions else { return self.partition(asset, &ops, &dag, None) };
+        let Some(partitions) = partitions else { return self.partition(asset, &ops, &dag, None, false) };
+        let named = matches!(target.keys, Keys::Named(_));
         for key in target.keys.list() {
             let period = partitions.cadence.period(key);
             let period = period.ok_or_else(|| PlanError::Invalid(format!("`{key}` is no key of asset `{}`", asset.name)))?;
-            self.partition(asset, &ops, &dag, Some((key, period)))?;
+            self.partition(asset, &ops, &dag, Some((key, period)), named)?;
         }
         Ok(())
     }
 
     /// The actions of one partition, each after what it needs.
-    fn partition(&mut self, asset: &Asset, ops: &[&Op], dag: &Dag, partition: Option<(&str, Period)>) -> Result<(), PlanError> {
+    fn partition(
+        &mut self,
+        asset: &Asset,
+        ops: &[&Op],
+        dag: &Dag,
+        partition: Option<(&str, Period)>,
+        named: bool,
+    ) -> Result<(), PlanError> {
         let mut planned: Planned = BTreeMap::new();
         for op in ops {
             let rule = rules::by_name(&op.rule);
@@ -81,17 +89,27 @@ impl Builder<'_> {
             let invalid = |why| PlanError::Invalid(format!("op `{}.{}`: {why}", asset.name, op.name));
             let common = match self.common.get(&(asset.name.clone(), op.name.clone())) {
                 Some(common) => common.clone(),
-                None => Arc::new(rule.common(&subject).map_err(invalid)?),
+                None => Arc::new(self.held(asset, dag, rule.common(&subject).map_err(invalid)?)),
             };
             self.common.insert((asset.name.clone(), op.name.clone()), common.clone());
             let draft = rule.draft(&subject).map_err(invalid)?;
-            let action = self.action(id, op, common, draft, &planned);
+            let period = own.map(|(_, period)| Interval { start: period.start, end: period.end });
+            let action = Action { period, ..self.action(id, op, common, draft, &planned) };
             self.claim(&action)?;
             planned.insert(&op.name, (op.rule.clone(), action.place.clone(), action.id.clone()));
             let index = self.graph.add(action);
             self.graph.targets.insert(index);
+            if named {
+                self.graph.named.insert(index);
+            }
         }
         Ok(())
+    }
+
+    /// What holds all partitions of an asset back.
+    fn held(&self, asset: &Asset, dag: &Dag, common: Common) -> Common {
+        let lateness = |view: &str| self.workspace.catalog.views.get(view).map_or(0, |view| view.lateness());
+        Common { settle: asset.settle.map(|age| age.millis), due_after: dag.due_after(&lateness), ..common }
     }
 
     fn claim(&mut self, action: &Action) -> Result<(), PlanError> {
@@ -124,6 +142,7 @@ impl Builder<'_> {
             id,
             rule: op.rule.clone(),
             common,
+            period: None,
             requests: draft.requests,
             upstreams: ids(reads),
             after: ids(after),
