@@ -13,7 +13,7 @@ pub fn parse(text: &str) -> Result<Selection, SelectionError> {
         None => Ok(selection),
         Some(token) if token.text == ")" => Err(wrong("this parenthesis was never opened", token.at, "remove it")),
         Some(token) => {
-            let near = did_you_mean(&token.text, ["and", "or"]);
+            let near = did_you_mean(&token.text.to_lowercase(), ["and", "or"]);
             let hint = near.map_or("join two selections by `and` or `or`".to_string(), |word| format!("did you mean `{word}`?"));
             Err(wrong(format!("`{}` does not go on with what stands before it", token.text), token.at, hint))
         }
@@ -193,7 +193,7 @@ mod tests {
             ("or ranker", (0, 2), "before `or`"),
             ("(ranker", (0, 1), "not closed"),
             ("ranker)", (6, 1), "never opened"),
-            ("ranker adn counter", (7, 3), "does not go on"),
+            ("ranker an counter", (7, 2), "does not go on"),
             ("grup:training", (0, 4), "nothing to select by"),
             ("group:", (6, 0), "missing"),
             ("ranker@2026-02-01", (6, 1), "no part of a name"),
@@ -205,7 +205,8 @@ mod tests {
             assert_eq!(error.at, at, "{text}: {error:?}");
             assert!(error.message.contains(says), "{text}: {error:?}");
         }
-        assert_eq!(refused("ranker adn counter").hint, "did you mean `and`?");
+        assert_eq!(refused("ranker an counter").hint, "did you mean `and`?");
+        assert_eq!(refused("ranker AND counter").hint, "did you mean `and`?");
         assert_eq!(refused("grup:training").hint, "did you mean `group:`?");
     }
 
