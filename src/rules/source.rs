@@ -122,7 +122,7 @@ impl SourceSpec {
         let Some(first) = self.first.or_else(|| self.earliest(layout)) else { return Ok(Vec::new()) };
         let start = range.0.unwrap_or(first).max(first);
         let periods = layout.cadence.periods(Period { start, end: range.1.saturating_add(self.lateness) });
-        let now = SystemClock::of_environment().now();
+        let now = self.readiness.quiet.map_or(0, |_| SystemClock::of_environment().now());
         periods.map(|period| self.period_files(layout, period, list, now)).collect()
     }
 

@@ -195,7 +195,7 @@ fn a_source_of_another_cadence_is_an_error_with_the_remedy() {
     hourly.edit("feature_views/feed.kdl", "partition=\"dt={day}\"", "partition=\"dt={day}/hr={hour}\"");
     let built = hourly.build(&["ranker@2026-02-03"]);
     assert_eq!(built.code, 1);
-    for word in ["data/feed/dt=2026-02-02 holds files itself", "each hour has a directory", "say partition=\"dt={day}\""] {
+    for word in ["data/feed/dt=2026-02-03 holds files itself", "each hour has a directory", "say partition=\"dt={day}\""] {
         assert!(built.errors()[0].contains(word), "{word}: {:?}", built.errors());
     }
 }
