@@ -71,7 +71,7 @@ pub fn require<'a>(
 ) -> Result<(), Lacking> {
     let is_required = |p: &&PeriodFiles| source.is_required(p, required);
     let some_left = periods.clone().filter(is_required).any(PeriodFiles::is_there);
-    for period in periods.clone().filter(is_required).filter(|p| !p.is_there()) {
+    if let Some(period) = periods.clone().filter(is_required).find(|p| !p.is_there()) {
         let name = source.period_name(period);
         return Err(match &period.waits {
             Some(why) => Lacking::NotReady(format!("{name} is {why}")),

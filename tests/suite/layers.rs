@@ -57,6 +57,7 @@ const PURE: [&str; 8] = [
     "src/catalog/",
     "src/engine/action.rs",
     "src/engine/graph.rs",
+    "src/engine/decision.rs",
     "src/engine/observation.rs",
     "src/engine/plan.rs",
     "src/engine/state.rs",
