@@ -52,7 +52,7 @@ const PRINTING: [&str; 2] = ["src/cli/", "src/report/"];
 const WORKER: &str = "src/engine/worker.rs";
 
 /// Decides without touching the world, so that it can be tested, replayed and explained.
-const PURE: [&str; 8] = [
+const PURE: [&str; 9] = [
     "src/manifest/",
     "src/catalog/",
     "src/engine/action.rs",
