@@ -1,7 +1,7 @@
 //! `daeda build`: brings targets up to date.
 
 use super::args::{Build, BuildOptions, Format};
-use super::context::Context;
+use super::context::{Context, Remember};
 use super::error::{CliError, code};
 use super::output::{print, print_json, say};
 use crate::engine::check::OutputCheck;
@@ -59,12 +59,13 @@ fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
     let cancel = Cancel::default();
     stop_on_signal(&cancel);
     let world = context.world(workspace);
-    let memory = context.memory(workspace);
+    let (memory, index) = (context.memory(workspace), context.index(workspace));
     let program = std::env::current_exe().unwrap_or_else(|_| "daeda".into());
     let workers = WorkerPool::new(program, workspace.state_directory().join("logs"));
     let tools = Tools {
         world: &world,
         records: &TableRecords,
+        index: &index,
         executor: &workers,
         disk: &SystemDisk,
         clock: &context.clock,
@@ -114,7 +115,7 @@ fn refuse(context: &Context, graph: &Graph, permits: &Permits, refused: &Refused
 fn dry_run(context: &Context, workspace: &Workspace, targets: &[Target], command: &Build) -> Result<u8, CliError> {
     let graph = context.graph(workspace, targets)?;
     let permits = permits(&command.options);
-    let verdicts = context.survey(workspace, &graph, &permits, command.options.verify);
+    let verdicts = context.survey(workspace, &graph, &permits, command.options.verify, Remember::Nothing);
     match command.format {
         Format::Json => print_json(&query::plan::json(&graph, &verdicts, &permits))?,
         Format::Text => print(&query::plan::text(&graph, &verdicts, &permits, command.options.explain || context.args.verbose))?,

@@ -4,17 +4,26 @@ use super::args::{Args, Color, Format, Order};
 use super::build::output_check;
 use super::error::CliError;
 use super::output::{say, wants_color};
-use crate::engine::check::Verdict;
+use crate::engine::check::{Eyes, Verdict};
 use crate::engine::clock::{self, Clock, SystemClock};
 use crate::engine::decision::Permits;
 use crate::engine::failure::FailureMemory;
 use crate::engine::graph::Graph;
+use crate::engine::index::TraceIndex;
 use crate::engine::judge::Judge;
 use crate::engine::survey::survey;
+use crate::engine::world::World;
 use crate::report::diagnostics::{self, Style};
 use crate::rules::{TableRecords, TableWorld};
 use crate::workspace::{self, Loaded, Overrides, Target, Workspace, parse_target};
 use std::path::PathBuf;
+
+/// Whether caches keep what a survey learned: a dry run changes no byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remember {
+    Learned,
+    Nothing,
+}
 
 pub struct Context<'a> {
     pub args: &'a Args,
@@ -87,21 +96,24 @@ impl<'a> Context<'a> {
     }
 
     /// The verdict on every action of a graph; nothing is run.
-    pub fn survey(&self, workspace: &Workspace, graph: &Graph, permits: &Permits, verify: bool) -> Vec<Verdict> {
-        let (world, memory) = (self.world(workspace), self.memory(workspace));
-        let judge = Judge {
-            world: &world,
-            records: &TableRecords,
-            clock: &self.clock,
-            memory: &memory,
-            output: output_check(verify),
-            retry_failed: permits.retry_failed,
-        };
-        survey(graph, &judge, permits)
+    pub fn survey(&self, workspace: &Workspace, graph: &Graph, permits: &Permits, verify: bool, remember: Remember) -> Vec<Verdict> {
+        let (world, memory, index) = (self.world(workspace), self.memory(workspace), self.index(workspace));
+        let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(verify) };
+        let judge = Judge { eyes, clock: &self.clock, memory: &memory, retry_failed: permits.retry_failed };
+        let verdicts = survey(graph, &judge, permits);
+        if remember == Remember::Learned {
+            world.remember();
+            index.save();
+        }
+        verdicts
     }
 
     pub fn world(&self, workspace: &Workspace) -> TableWorld {
         TableWorld::new(&workspace.state_directory().join("cache/columns.json"))
+    }
+
+    pub fn index(&self, workspace: &Workspace) -> TraceIndex {
+        TraceIndex::open(&workspace.state_directory().join("cache/traces"))
     }
 
     pub fn memory(&self, workspace: &Workspace) -> FailureMemory {

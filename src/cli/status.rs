@@ -1,7 +1,7 @@
 //! `daeda status`: states per asset and partition, with their reasons.
 
 use super::args::{Format, Order, Status};
-use super::context::Context;
+use super::context::{Context, Remember};
 use super::error::{CliError, code};
 use super::output::{print, print_json};
 use crate::engine::decision::Permits;
@@ -35,6 +35,6 @@ pub fn status(context: &Context, workspace: &Workspace, texts: &[String], verify
 
 fn status_of(context: &Context, workspace: &Workspace, targets: &[Target], verify: bool) -> Result<Report, CliError> {
     let graph = context.graph(workspace, targets)?;
-    let verdicts = context.survey(workspace, &graph, &Permits::default(), verify);
+    let verdicts = context.survey(workspace, &graph, &Permits::default(), verify, Remember::Learned);
     Ok(report(targets, &graph, &verdicts))
 }

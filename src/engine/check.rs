@@ -3,12 +3,13 @@
 //! Invariant: verdict and reasons come from the same comparison. Nothing here runs or changes anything.
 
 use super::action::{Action, ActionId};
+use super::index::{TraceDigest, TraceIndex};
 use super::nesting;
 use super::observation::{ABSENT, Kind, Observation};
 use super::record::{Record, Records};
 use super::state::{Reason, ReasonKind, State};
 use super::trace;
-use super::world::{Look, Unobservable, World};
+use super::world::{Detail, Look, Unobservable, World};
 use crate::digest::Digest;
 use std::fs;
 use std::path::Path;
@@ -27,98 +28,171 @@ pub enum OutputCheck {
     Hash,
 }
 
+/// What a verdict is made with.
+#[derive(Clone, Copy)]
+pub struct Eyes<'a> {
+    pub world: &'a dyn World,
+    pub records: &'a dyn Records,
+    pub index: &'a TraceIndex,
+    pub output: OutputCheck,
+}
+
 #[derive(Debug, Clone)]
 pub struct Verdict {
     pub state: State,
     pub reasons: Vec<Reason>,
-    /// What is observed now; empty where that was not possible.
-    pub trace: Vec<Observation>,
-    pub record: Option<Record>,
-    /// Whether everything that a run needs could be observed.
-    pub can_run: bool,
+    /// Of what is observed now; none where that was not possible.
+    pub trace: Option<TraceDigest>,
+    /// Of what is published under a record that is trusted.
+    pub output: Option<Digest>,
 }
 
-impl Verdict {
-    pub fn output(&self) -> Option<Digest> {
-        self.record.as_ref().map(|r| r.output.digest)
-    }
+/// What an action would be made of now.
+struct Seen {
+    observations: Vec<Observation>,
+    /// Upstreams that will be rebuilt, so that nobody knows their outputs yet.
+    unknown: Vec<String>,
+    /// What is required and is not there: the observations are of what is left.
+    lost: Option<String>,
 }
 
-/// Judges one action whose upstreams are settled.
-pub fn check(action: &Action, world: &dyn World, records: &dyn Records, upstreams: Upstreams, output: OutputCheck, look: Look) -> Verdict {
-    let record = records.read(&action.place.path()).filter(|r| r.is_of(action));
-    let observed = world.observe(&action.requests, look);
-    let mut trace = action.common.definition.clone();
-    let mut lost = None;
-    match (observed, &record) {
-        (Ok(observations), _) => trace.extend(observations),
-        // What is published may have been made from just what is left.
-        (Err(Unobservable::Absent { why, left: Some(left) }), Some(_)) => {
-            lost = Some(why);
-            trace.extend(left);
+impl Eyes<'_> {
+    /// Judges one action whose upstreams are settled.
+    pub fn check(&self, action: &Action, upstreams: Upstreams, look: Look) -> Verdict {
+        let directory = action.place.path();
+        let seen = match self.see(action, upstreams, look, Detail::Digests) {
+            Ok(seen) => seen,
+            Err(why) => return self.cannot_observe(why, action, &directory),
+        };
+        let now = TraceDigest { definition: action.common.definition_digest(), data: trace::digest_of(&seen.observations) };
+        if let (true, OutputCheck::Stat, Some(entry)) = (seen.unknown.is_empty(), self.output, self.index.entry(action, &directory))
+            && entry.recorded.definition == now.definition
+            && entry.has_data(now.data)
+        {
+            return Verdict { state: State::Fresh, reasons: vec![], trace: Some(now), output: Some(entry.output) };
         }
-        (Err(unobservable), _) => return cannot_observe(unobservable, action, record, output),
+        match self.record(action, &directory) {
+            Some(record) => self.check_record(action, &directory, &record, upstreams, look, now),
+            None => self.missing(action, &directory, seen, now),
+        }
     }
-    let unknown = add_upstreams(action, upstreams, &mut trace);
-    let Some(record) = record else { return missing(action, trace, records) };
-    let mut reasons = trace::compare(&record.trace, &trace);
-    // An upstream that will be rebuilt has no value to compare: it is named as such and not as gone.
-    reasons.retain(|r| !(r.kind == ReasonKind::UPSTREAM && unknown.contains(&r.name)));
-    reasons.extend(unknown.iter().map(|name| Reason::new(ReasonKind::UPSTREAM, name.clone(), "will be rebuilt")));
-    reasons.extend(output_differs(&action.place.path(), &record, output));
-    let state = match &reasons[..] {
-        [] => State::Fresh,
-        // What is published was made from more than there is now: it stands.
-        reasons if lost.is_some() || reasons.iter().any(has_vanished) => State::Orphaned,
-        _ => State::Stale,
-    };
-    if let (State::Orphaned, Some(why)) = (state, lost) {
-        reasons.insert(0, Reason::new(ReasonKind::Blocked, action.id.to_string(), why));
+
+    /// Everything an action is made of, with values: what its record will say.
+    pub fn whole_trace(&self, action: &Action, upstreams: Upstreams, look: Look) -> Result<Vec<Observation>, Unobservable> {
+        let seen = self.see(action, upstreams, look, Detail::Values)?;
+        Ok([action.common.definition.clone(), seen.observations].concat())
     }
-    Verdict { state, reasons, trace, record: Some(record), can_run: true }
+
+    fn see(&self, action: &Action, upstreams: Upstreams, look: Look, detail: Detail) -> Result<Seen, Unobservable> {
+        let (mut observations, lost) = match self.world.observe(action, look, detail) {
+            Ok(observations) => (observations, None),
+            Err(Unobservable::Absent { why, left: Some(left) }) => (left, Some(why)),
+            Err(why) => return Err(why),
+        };
+        let mut unknown = Vec::new();
+        for id in &action.upstreams {
+            match upstreams(id) {
+                Some(digest) => observations.push(Observation::upstream(id.to_string(), digest)),
+                None => unknown.push(id.to_string()),
+            }
+        }
+        Ok(Seen { observations, unknown, lost })
+    }
+
+    fn record(&self, action: &Action, directory: &Path) -> Option<Record> {
+        self.records.read(directory).filter(|r| r.is_of(action))
+    }
+
+    /// The verdict by the record itself, with its reasons.
+    fn check_record(
+        &self,
+        action: &Action,
+        directory: &Path,
+        record: &Record,
+        upstreams: Upstreams,
+        look: Look,
+        now: TraceDigest,
+    ) -> Verdict {
+        let seen = match self.see(action, upstreams, look, Detail::Values) {
+            Ok(seen) => seen,
+            Err(why) => return self.cannot_observe(why, action, directory),
+        };
+        let mut reasons = match self.differences(action, record, &seen) {
+            Ok(reasons) => reasons,
+            Err(why) => return self.cannot_observe(why, action, directory),
+        };
+        let differs = output_differs(directory, record, self.output);
+        if reasons.is_empty() && differs.is_none() {
+            self.index.keep(action, directory, self.records.file_name(directory), record, now.data);
+        }
+        reasons.extend(differs);
+        let state = match &reasons[..] {
+            [] => State::Fresh,
+            // What is published was made from more than there is now: it stands.
+            reasons if seen.lost.is_some() || reasons.iter().any(has_vanished) => State::Orphaned,
+            _ => State::Stale,
+        };
+        if let (State::Orphaned, Some(why)) = (state, seen.lost) {
+            reasons.insert(0, Reason::new(ReasonKind::Blocked, action.id.to_string(), why));
+        }
+        Verdict { state, reasons, trace: Some(now), output: Some(record.output.digest) }
+    }
+
+    /// What differs from a record, contents compared where tokens differ.
+    fn differences(&self, action: &Action, record: &Record, seen: &Seen) -> Result<Vec<Reason>, Unobservable> {
+        let now = [action.common.definition.clone(), seen.observations.clone()].concat();
+        let mut broken = None;
+        let mut refine = |then: &Observation, now: &Observation| match self.world.refine(action, then, now) {
+            Ok(Some(reasons)) => Some(reasons),
+            Ok(None) => Some(trace::differences(then, now)),
+            Err(why) => {
+                broken = Some(why);
+                None
+            }
+        };
+        let mut reasons = trace::compare_refining(&record.trace, &now, &mut refine);
+        if let Some(why) = broken {
+            return Err(why);
+        }
+        // An upstream that will be rebuilt has no value to compare: it is named as such and not as gone.
+        reasons.retain(|r| !(r.kind == ReasonKind::UPSTREAM && seen.unknown.contains(&r.name)));
+        reasons.extend(seen.unknown.iter().map(|name| Reason::new(ReasonKind::UPSTREAM, name.clone(), "will be rebuilt")));
+        Ok(reasons)
+    }
+
+    fn cannot_observe(&self, why: Unobservable, action: &Action, directory: &Path) -> Verdict {
+        let record = self.record(action, directory);
+        let stands = || record.as_ref().is_some_and(|record| output_differs(directory, record, self.output).is_none());
+        let (state, kind, text) = match why {
+            Unobservable::Blocked(text) => (State::Blocked, ReasonKind::Blocked, text),
+            // What was made from it once, and is still there, stands.
+            Unobservable::Absent { why, .. } if stands() => (State::Orphaned, ReasonKind::Blocked, why),
+            Unobservable::Absent { why, .. } => (State::Blocked, ReasonKind::Blocked, why),
+            Unobservable::Broken(text) => (State::Failed, ReasonKind::Failed, text),
+        };
+        let reason = Reason::new(kind, action.id.to_string(), text);
+        Verdict { state, reasons: vec![reason], trace: None, output: record.map(|r| r.output.digest) }
+    }
+
+    /// Nothing is published that could be trusted.
+    fn missing(&self, action: &Action, directory: &Path, seen: Seen, now: TraceDigest) -> Verdict {
+        let said = |kind, text| vec![Reason::new(kind, action.id.to_string(), text)];
+        if let Some(why) = seen.lost {
+            return Verdict { state: State::Blocked, reasons: said(ReasonKind::Blocked, why), trace: None, output: None };
+        }
+        if let Some(why) = nesting::conflict(action, self.records) {
+            return Verdict { state: State::Failed, reasons: said(ReasonKind::Failed, why), trace: None, output: None };
+        }
+        let word = if directory.exists() { "there is no record of this action in" } else { "nothing is published in" };
+        let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
+        Verdict { state: State::Missing, reasons: vec![reason], trace: Some(now), output: None }
+    }
 }
 
 /// Whether a reason is that a whole period of an input, once read, is not there any more.
 fn has_vanished(reason: &Reason) -> bool {
     let is_there = |files: &Option<String>| files.as_deref().is_some_and(|f| !f.is_empty() && f != ABSENT);
     reason.kind == ReasonKind::Observed(Kind::Listing) && is_there(&reason.old) && reason.new.as_deref() == Some(ABSENT)
-}
-
-fn add_upstreams(action: &Action, upstreams: Upstreams, trace: &mut Vec<Observation>) -> Vec<String> {
-    let mut unknown = Vec::new();
-    for id in &action.upstreams {
-        match upstreams(id) {
-            Some(digest) => trace.push(Observation::upstream(id.to_string(), digest)),
-            None => unknown.push(id.to_string()),
-        }
-    }
-    unknown
-}
-
-fn missing(action: &Action, trace: Vec<Observation>, records: &dyn Records) -> Verdict {
-    if let Some(why) = nesting::conflict(action, records) {
-        let reasons = vec![Reason::new(ReasonKind::Failed, action.id.to_string(), why)];
-        return Verdict { state: State::Failed, reasons, trace: vec![], record: None, can_run: false };
-    }
-    let word = if action.place.path().exists() { "there is no record of this action in" } else { "nothing is published in" };
-    let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
-    Verdict { state: State::Missing, reasons: vec![reason], trace, record: None, can_run: true }
-}
-
-fn cannot_observe(why: Unobservable, action: &Action, record: Option<Record>, output: OutputCheck) -> Verdict {
-    let (state, kind, text) = match why {
-        Unobservable::Blocked(text) => (State::Blocked, ReasonKind::Blocked, text),
-        // What was made from it once, and is still there, stands.
-        Unobservable::Absent { why, .. } if stands(action, record.as_ref(), output) => (State::Orphaned, ReasonKind::Blocked, why),
-        Unobservable::Absent { why, .. } => (State::Blocked, ReasonKind::Blocked, why),
-        Unobservable::Broken(text) => (State::Failed, ReasonKind::Failed, text),
-    };
-    let reason = Reason::new(kind, action.id.to_string(), text);
-    Verdict { state, reasons: vec![reason], trace: vec![], record, can_run: false }
-}
-
-fn stands(action: &Action, record: Option<&Record>, output: OutputCheck) -> bool {
-    record.is_some_and(|record| output_differs(&action.place.path(), record, output).is_none())
 }
 
 /// The first file that is gone, or is not what was written.

@@ -35,12 +35,12 @@ impl Permits {
         match verdict.state {
             State::Fresh if forced => Decision::Run,
             State::Fresh => Decision::Stand,
-            State::Orphaned if self.allow_missing && verdict.can_run => Decision::Run,
+            State::Orphaned if self.allow_missing && verdict.trace.is_some() => Decision::Run,
             State::Orphaned => Decision::Stand,
             State::Drifted if self.drifted || forced || graph.named.contains(&index) => Decision::Run,
             State::Drifted => Decision::Stand,
             State::Blocked => Decision::Wait,
-            State::Failed if self.retry_failed && verdict.can_run => Decision::Run,
+            State::Failed if self.retry_failed && verdict.trace.is_some() => Decision::Run,
             State::Failed => Decision::Fail,
             State::Running | State::Missing | State::Stale => Decision::Run,
         }
@@ -59,7 +59,9 @@ impl Permits {
 
 #[cfg(test)]
 mod tests {
+    use super::super::index::TraceDigest;
     use super::*;
+    use crate::digest::Digest;
 
     fn decided(state: State, can_run: bool, permits: Permits, named: bool) -> Decision {
         let mut graph = Graph::default();
@@ -67,7 +69,8 @@ mod tests {
         if named {
             graph.named.insert(0);
         }
-        permits.decide(&graph, 0, &Verdict { state, reasons: vec![], trace: vec![], record: None, can_run })
+        let trace = can_run.then(|| TraceDigest { definition: Digest::of(b"definition"), data: Digest::of(b"data") });
+        permits.decide(&graph, 0, &Verdict { state, reasons: vec![], trace, output: None })
     }
 
     const NOTHING: Permits = Permits { force: false, retry_failed: false, allow_missing: false, drifted: false };

@@ -12,6 +12,7 @@ use super::event::{Event, Sink, Summary};
 use super::execute::{Cancel, Executor};
 use super::failure::{Failure, FailureKind, FailureMemory};
 use super::graph::Graph;
+use super::index::TraceIndex;
 use super::plan::{Checked, Outcome, Plan, Step};
 use super::record::Records;
 use super::state::State;
@@ -28,6 +29,7 @@ use std::time::{Duration, Instant};
 pub struct Tools<'a> {
     pub world: &'a dyn World,
     pub records: &'a dyn Records,
+    pub index: &'a TraceIndex,
     pub executor: &'a dyn Executor,
     pub disk: &'a dyn Disk,
     pub clock: &'a dyn Clock,
@@ -81,6 +83,7 @@ pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
         Ok(known) => known,
         Err(refused) => {
             tools.world.remember();
+            tools.index.save();
             tools.sink.event(&Event::Refused { replaced: refused.replaced, permitted: refused.permitted });
             return Ended { refused: Some(refused), ..Ended::default() };
         }
@@ -88,6 +91,7 @@ pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
     let mut ended = std::thread::scope(|scope| Run::new(&shared, known, scope).finish());
     ended.summary.seconds = start.elapsed().as_secs_f64();
     tools.world.remember();
+    tools.index.save();
     if ended.interrupted {
         tools.sink.event(&Event::Interrupted);
     }
@@ -100,7 +104,7 @@ fn brake(shared: &Shared) -> Result<Vec<Verdict>, Refused> {
     let Some(permitted) = shared.options.replace_max.filter(|max| shared.graph.len() as u64 > *max) else { return Ok(Vec::new()) };
     let verdicts = survey(shared.graph, &shared.judging(), &shared.options.permits);
     let runs = |index, verdict| shared.options.permits.decide(shared.graph, index, verdict) == Decision::Run;
-    let replaced = verdicts.iter().enumerate().filter(|(index, v)| v.record.is_some() && runs(*index, v)).count() as u64;
+    let replaced = verdicts.iter().enumerate().filter(|(index, v)| v.output.is_some() && runs(*index, v)).count() as u64;
     if replaced > permitted { Err(Refused { replaced, permitted, verdicts }) } else { Ok(verdicts) }
 }
 
@@ -181,7 +185,7 @@ where
     }
 
     fn clamped(&self, index: usize) -> (u64, u64) {
-        let wanted = self.shared.graph.actions()[index].resources;
+        let wanted = self.shared.graph.actions()[index].common.resources;
         (wanted.cpus.min(self.shared.options.cpus), wanted.memory.min(self.shared.options.memory))
     }
 
@@ -209,7 +213,7 @@ where
     /// Whether the brake's verdict on an action still holds: nothing it reads has been built since.
     fn is_known(&self, index: usize) -> bool {
         let built = |d: usize| self.plan.outcome(d) == Some(Outcome::Built);
-        index < self.known.len() && !self.shared.graph.dependencies(index).into_iter().any(built)
+        index < self.known.len() && !self.shared.graph.dependencies(index).iter().any(|d| built(*d))
     }
 
     /// What a verdict means for the plan.
@@ -243,7 +247,7 @@ where
     /// What is published stays: fresh, or held by a brake, which is told and counted.
     fn stand(&mut self, index: usize, verdict: Verdict) {
         let action = &self.shared.graph.actions()[index];
-        self.shared.keep_output(action, verdict.output());
+        self.shared.keep_output(action, verdict.output);
         if verdict.state != State::Fresh {
             self.held.insert(index, verdict.state);
             self.shared.tools.sink.event(&Event::Held { action: action.id.clone(), state: verdict.state, reasons: verdict.reasons });
@@ -282,7 +286,7 @@ where
     fn failed_below(&self, index: usize) -> Option<usize> {
         let dependencies = self.shared.graph.dependencies(index);
         let failed = dependencies.iter().copied().find(|d| self.plan.outcome(*d) == Some(Outcome::Failed));
-        failed.or_else(|| dependencies.into_iter().find_map(|d| self.failed_below(d)))
+        failed.or_else(|| dependencies.iter().find_map(|d| self.failed_below(*d)))
     }
 
     fn count(&mut self) {

@@ -4,23 +4,19 @@
 //! Knows nothing of the plan. Invariant: holding back changes a verdict's state, never its reasons for a difference.
 
 use super::action::Action;
-use super::check::{OutputCheck, Upstreams, Verdict, check};
+use super::check::{Eyes, Upstreams, Verdict};
 use super::clock::{Clock, rfc3339};
 use super::failure::FailureMemory;
 use super::observation::Kind;
-use super::record::Records;
 use super::state::{Reason, ReasonKind, State};
-use super::trace;
-use super::world::{Look, World};
+use super::world::Look;
 
 /// What verdicts are made with.
 #[derive(Clone, Copy)]
 pub struct Judge<'a> {
-    pub world: &'a dyn World,
-    pub records: &'a dyn Records,
+    pub eyes: Eyes<'a>,
     pub clock: &'a dyn Clock,
     pub memory: &'a FailureMemory,
-    pub output: OutputCheck,
     /// Forget what failed before.
     pub retry_failed: bool,
 }
@@ -28,7 +24,7 @@ pub struct Judge<'a> {
 impl Judge<'_> {
     /// The verdict on an action whose upstreams are settled.
     pub fn verdict(&self, action: &Action, upstreams: Upstreams, look: Look) -> Verdict {
-        let verdict = check(action, self.world, self.records, upstreams, self.output, look);
+        let verdict = self.eyes.check(action, upstreams, look);
         let verdict = hold(action, verdict, self.clock.now());
         if self.retry_failed { verdict } else { recall(action, verdict, self.memory) }
     }
@@ -61,10 +57,8 @@ fn is_late_data(action: &Action, reason: &Reason) -> bool {
 
 /// What failed under just this trace is shown as failed.
 fn recall(action: &Action, verdict: Verdict, memory: &FailureMemory) -> Verdict {
-    if !matches!(verdict.state, State::Stale | State::Missing) {
-        return verdict;
-    }
-    match memory.recall(&action.id, trace::digest(&verdict.trace)) {
+    let (State::Stale | State::Missing, Some(trace)) = (verdict.state, verdict.trace) else { return verdict };
+    match memory.recall(&action.id, trace.whole()) {
         Some(message) => {
             let mut reasons = vec![Reason::new(ReasonKind::Failed, action.id.to_string(), message)];
             reasons.extend(verdict.reasons);
@@ -76,8 +70,9 @@ fn recall(action: &Action, verdict: Verdict, memory: &FailureMemory) -> Verdict 
 
 #[cfg(test)]
 mod tests {
-    use super::super::action::{ActionId, Common, Interval, Place, Resources};
+    use super::super::action::{ActionId, Common, Interval, Place};
     use super::*;
+    use std::path::Path;
     use std::sync::Arc;
 
     const DAY: i64 = 86_400_000;
@@ -85,23 +80,17 @@ mod tests {
     fn action(settle: Option<i64>, due_after: i64) -> Action {
         Action {
             id: ActionId { asset: "a".into(), op: "skeleton".into(), key: Some("1970-01-01".into()) },
-            rule: "test".into(),
             common: Arc::new(Common { settle, due_after, ..Common::default() }),
             period: Some(Interval { start: 0, end: DAY }),
-            requests: vec![],
             upstreams: vec![],
             after: vec![],
-            place: Place { root: "/".into(), directory: "a".into() },
-            spec: serde_json::Value::Null,
-            resources: Resources { cpus: 1, memory: 1 },
-            retry: Default::default(),
-            timeout: None,
+            place: Place { root: Path::new("/").into(), directory: "a".into() },
         }
     }
 
     fn stale(reasons: &[(ReasonKind, &str)]) -> Verdict {
         let reasons = reasons.iter().map(|(kind, name)| Reason::new(*kind, *name, "")).collect();
-        Verdict { state: State::Stale, reasons, trace: vec![], record: None, can_run: true }
+        Verdict { state: State::Stale, reasons, trace: None, output: None }
     }
 
     const COLUMNS: (ReasonKind, &str) = (ReasonKind::COLUMNS, "feature_view/feed@1970-01-01");

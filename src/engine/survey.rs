@@ -3,12 +3,12 @@
 //!
 //! Drives the same [`Plan`] as a build does, with an executor that runs nothing.
 
+use super::action::ActionId;
 use super::check::Verdict;
 use super::decision::{Decision, Permits};
 use super::graph::Graph;
 use super::judge::Judge;
 use super::plan::{Checked, Plan, Step};
-use super::record::Record;
 use super::state::State;
 use super::world::Look;
 use rayon::prelude::*;
@@ -35,28 +35,24 @@ pub fn survey(graph: &Graph, judge: &Judge, permits: &Permits) -> Vec<Verdict> {
         for (index, verdict) in judged {
             // A survey looks beyond what is blocked or failed, so everything that does not stand counts as rebuilt.
             let checked = if permits.decide(graph, index, &verdict) == Decision::Stand { Checked::Fresh } else { Checked::Run };
-            // Only the verdict is asked for: traces of many partitions would fill the memory.
-            verdicts[index] = Some(Verdict { trace: Vec::new(), record: verdict.record.map(without_trace), ..verdict });
+            verdicts[index] = Some(verdict);
             plan.checked(index, checked);
         }
     }
     verdicts.into_iter().flatten().collect()
 }
 
-fn without_trace(record: Record) -> Record {
-    Record { trace: Vec::new(), ..record }
-}
-
 fn verdict(graph: &Graph, index: usize, known: &[Option<Verdict>], judge: &Judge, permits: &Permits) -> Verdict {
     let action = &graph.actions()[index];
-    let standing = |id: &_| {
+    let of = |upstream: usize| known[upstream].as_ref();
+    let standing = |id: &ActionId| {
         let upstream = graph.index_of(id)?;
-        let verdict = known[upstream].as_ref()?;
-        verdict.output().filter(|_| permits.decide(graph, upstream, verdict) == Decision::Stand)
+        let stands = |verdict: &&Verdict| permits.decide(graph, upstream, verdict) == Decision::Stand;
+        of(upstream).filter(stands)?.output
     };
     let verdict = judge.verdict(action, &standing, Look::Once);
-    let below_blocked = action.upstreams.iter().filter_map(|id| known[graph.index_of(id)?].as_ref()).any(|v| v.state == State::Blocked);
-    if below_blocked && !verdict.state.stands() {
+    let blocked = |id: &ActionId| graph.index_of(id).and_then(of).is_some_and(|v| v.state == State::Blocked);
+    if !verdict.state.stands() && action.upstreams.iter().any(blocked) {
         return Verdict { state: State::Blocked, ..verdict };
     }
     verdict

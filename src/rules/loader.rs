@@ -30,6 +30,7 @@ use std::sync::Arc;
 /// The columns in memory, by file and name in the file.
 pub struct Loader<'a> {
     spec: &'a SkeletonSpec,
+    period: Period,
     columns: HashMap<FileOfView, HashMap<String, ArrayRef>>,
     rows: HashMap<FileOfView, usize>,
     /// The periods within reach that are not there, by view.
@@ -52,8 +53,9 @@ struct FileRead {
 
 impl<'a> Loader<'a> {
     /// Reads everything that the scans of an action take.
-    pub fn open(spec: &'a SkeletonSpec, tell: Tell) -> Result<Self, Failure> {
-        let mut loader = Self { spec, columns: HashMap::new(), rows: HashMap::new(), absent: BTreeMap::new(), late: BTreeMap::new() };
+    pub fn open(spec: &'a SkeletonSpec, period: Period, tell: Tell) -> Result<Self, Failure> {
+        let (absent, late) = (BTreeMap::new(), BTreeMap::new());
+        let mut loader = Self { spec, period, columns: HashMap::new(), rows: HashMap::new(), absent, late };
         let reads = loader.reads()?;
         tell(Progress { message: format!("reading {} files", reads.len()), done: 0, total: spec.operators.len() as u64 });
         let read: Result<Vec<_>, Failure> =
@@ -75,7 +77,7 @@ impl<'a> Loader<'a> {
 
     fn files(&self, scan: &Scan) -> Result<Vec<PeriodFiles>, Failure> {
         let source = self.source(&scan.view)?;
-        let range = SourceSpec::range(scan.reach, self.spec.period);
+        let range = SourceSpec::range(scan.reach, self.period);
         source.periods(range, &|directory: &Path| parquet_files(directory)).map_err(|e| Failure::io(&source.shown, &e))
     }
 
@@ -135,7 +137,7 @@ impl<'a> Loader<'a> {
         let (true, Some(time)) = (is_of_period || self.source(&scan.view)?.late == Late::Allow, &scan.time) else { return Ok(batch) };
         let Some(column) = batch.column_by_name(&time.name) else { return Ok(batch) };
         let times = instants(column, time.unit, time.unit).map_err(Failure::permanent)?;
-        let (start, end) = SourceSpec::range(scan.reach, self.spec.period);
+        let (start, end) = SourceSpec::range(scan.reach, self.period);
         let inside = is_within(Period { start: start.unwrap_or(i64::MIN), end }, time.unit);
         if times.iter().all(&inside) {
             return Ok(batch);

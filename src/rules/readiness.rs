@@ -5,13 +5,14 @@
 //! what was observed.
 
 use super::source::{PeriodFiles, SourceSpec};
-use crate::catalog::calendar::Period;
 use crate::catalog::declaration::{Every, Gaps};
 use crate::catalog::quantity::Duration;
+use crate::engine::clock::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 /// What a view says of when its periods are complete.
@@ -34,13 +35,17 @@ pub enum Lacking {
 
 impl Readiness {
     /// What keeps a directory with files from counting as there; `shown` is its name.
-    pub fn waits(&self, directory: &Path, shown: &str, files: &[PathBuf], now: i64) -> Option<String> {
+    pub fn waits(&self, directory: &Path, shown: &str, files: &[PathBuf]) -> Option<String> {
+        self.waits_at(directory, shown, files, || SystemClock::of_environment().now())
+    }
+
+    fn waits_at(&self, directory: &Path, shown: &str, files: &[PathBuf], now: impl Fn() -> i64) -> Option<String> {
         if let Some(marker) = self.ready.as_ref().filter(|marker| !directory.join(marker).exists()) {
             return Some(format!("not ready: no {marker} in {shown}"));
         }
         let quiet = self.quiet?;
         let changed = files.iter().filter_map(|file| modified(file)).max()?;
-        let age = now.saturating_sub(changed);
+        let age = now().saturating_sub(changed);
         let since = || format!("not ready: {shown} changed {}, quiet={}", ago(age), Duration { millis: quiet });
         (age < quiet).then(since)
     }
@@ -62,36 +67,27 @@ fn ago(millis: i64) -> String {
     format!("{count} {unit}{} ago", if count == 1 { "" } else { "s" })
 }
 
-/// Whether all that an action cannot do without is there: of the periods within its reach, those that overlap the required one, and, where
-/// the view says that gaps block, all.
-pub fn require<'a>(
-    source: &SourceSpec,
-    periods: impl Iterator<Item = &'a PeriodFiles> + Clone,
-    required: Option<Period>,
-) -> Result<(), Lacking> {
-    let is_required = |p: &&PeriodFiles| source.is_required(p, required);
-    let some_left = periods.clone().filter(is_required).any(PeriodFiles::is_there);
-    if let Some(period) = periods.clone().filter(is_required).find(|p| !p.is_there()) {
-        let name = source.period_name(period);
-        return Err(match &period.waits {
-            Some(why) => Lacking::NotReady(format!("{name} is {why}")),
-            None => {
-                Lacking::Absent { why: format!("{name} is not there: no Parquet file in {}", source.shown_directory(period)), some_left }
-            }
-        });
+/// Whether the periods that an action cannot do without are all there.
+pub fn require(source: &SourceSpec, required: &[Arc<PeriodFiles>]) -> Result<(), Lacking> {
+    let some_left = required.iter().any(|p| p.is_there());
+    let Some(period) = required.iter().find(|p| !p.is_there()) else {
+        let why = || format!("{} has no period there yet: nothing in {}", source.name, source.shown);
+        return if required.is_empty() { Err(Lacking::Absent { why: why(), some_left }) } else { Ok(()) };
+    };
+    let name = source.period_name(period);
+    Err(match &period.waits {
+        Some(why) => Lacking::NotReady(format!("{name} is {why}")),
+        None => Lacking::Absent { why: format!("{name} is not there: no Parquet file in {}", source.shown_directory(period)), some_left },
+    })
+}
+
+/// What is lacking where a period within reach is not there and the view says that gaps block.
+pub fn gap(source: &SourceSpec, period: &PeriodFiles) -> Option<Lacking> {
+    if source.gaps != Gaps::Block || period.is_there() {
+        return None;
     }
-    if required.is_some() && !periods.clone().any(|p| is_required(&p)) {
-        let why = format!("{} has no period there yet: nothing in {}", source.name, source.shown);
-        return Err(Lacking::Absent { why, some_left: false });
-    }
-    let gap = periods.clone().find(|p| source.gaps == Gaps::Block && p.period.is_some() && !p.is_there());
-    match gap {
-        Some(gap) => {
-            let why = gap.waits.clone().unwrap_or_else(|| format!("a gap: no Parquet file in {}", source.shown_directory(gap)));
-            Err(Lacking::Absent { why: format!("{} is {why} (gaps=\"block\")", source.period_name(gap)), some_left: true })
-        }
-        None => Ok(()),
-    }
+    let why = period.waits.clone().unwrap_or_else(|| format!("a gap: no Parquet file in {}", source.shown_directory(period)));
+    Some(Lacking::Absent { why: format!("{} is {why} (gaps=\"block\")", source.period_name(period)), some_left: true })
 }
 
 /// What is said of periods within reach that are not there and count as empty.
@@ -157,7 +153,7 @@ mod tests {
         let files = [directory.path().join("a.parquet")];
         fs::write(&files[0], "").unwrap();
         let changed = modified(&files[0]).unwrap();
-        let waits = |readiness: &Readiness, now| readiness.waits(directory.path(), "data/feed/dt=1", &files, now);
+        let waits = |readiness: &Readiness, now| readiness.waits_at(directory.path(), "data/feed/dt=1", &files, || now);
         let marker = Readiness { ready: Some("_SUCCESS".into()), quiet: None };
         assert_eq!(waits(&marker, 0).unwrap(), "not ready: no _SUCCESS in data/feed/dt=1");
         fs::write(directory.path().join("_SUCCESS"), "").unwrap();

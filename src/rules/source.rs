@@ -8,7 +8,6 @@ use crate::catalog::calendar::{Cadence, Period, fill, read_pattern};
 use crate::catalog::dag::Reach;
 use crate::catalog::declaration::{Format, Gaps, Late};
 use crate::catalog::model::{Layout, Pin, Place, View};
-use crate::engine::clock::{Clock, SystemClock};
 use crate::path::{Root, slashed};
 use crate::table::lance;
 use crate::table::listing;
@@ -70,6 +69,11 @@ impl PeriodFiles {
     pub fn is_there(&self) -> bool {
         self.files.as_ref().is_some_and(|files| !files.is_empty())
     }
+
+    /// A file's name within its period.
+    pub fn name_of(&self, file: &Path) -> String {
+        slashed(file.strip_prefix(&self.directory).unwrap_or(file))
+    }
 }
 
 impl SourceSpec {
@@ -117,44 +121,30 @@ impl SourceSpec {
         list: &dyn Fn(&Path) -> io::Result<Option<Vec<PathBuf>>>,
     ) -> io::Result<Vec<PeriodFiles>> {
         let Some(layout) = &self.layout else {
-            return Ok(vec![PeriodFiles { key: None, period: None, directory: self.path.clone(), files: list(&self.path)?, waits: None }]);
+            let files = list(&self.path)?;
+            return Ok(vec![PeriodFiles { key: None, period: None, directory: self.path.clone(), files, waits: None }]);
         };
-        let Some(first) = self.first.or_else(|| self.earliest(layout)) else { return Ok(Vec::new()) };
+        let Some(first) = self.first_instant() else { return Ok(Vec::new()) };
         let start = range.0.unwrap_or(first).max(first);
         let periods = layout.cadence.periods(Period { start, end: range.1.saturating_add(self.lateness) });
-        let now = self.readiness.quiet.map_or(0, |_| SystemClock::of_environment().now());
-        periods.map(|period| self.period_files(layout, period, list, now)).collect()
+        periods.map(|period| self.period_files(period, list)).collect()
     }
 
     /// The files of one period, if they count as there.
-    fn period_files(
-        &self,
-        layout: &LayoutSpec,
-        period: Period,
-        list: &dyn Fn(&Path) -> io::Result<Option<Vec<PathBuf>>>,
-        now: i64,
-    ) -> io::Result<PeriodFiles> {
+    pub fn period_files(&self, period: Period, list: &dyn Fn(&Path) -> io::Result<Option<Vec<PathBuf>>>) -> io::Result<PeriodFiles> {
+        let Some(layout) = &self.layout else { return Err(io::ErrorKind::InvalidInput.into()) };
         let directory = self.path.join(fill(&layout.pattern, &layout.cadence, period.start));
         let files = list(&directory)?;
         check_cadence(self, &layout.pattern, layout.cadence.every, &directory, files.as_deref())?;
         let key = Some(layout.cadence.key_at(period.start));
         let mut found = PeriodFiles { key, period: Some(period), directory, files, waits: None };
         if let Some(files) = found.files.as_ref().filter(|files| !files.is_empty()) {
-            found.waits = self.readiness.waits(&found.directory, &self.shown_directory(&found), files, now);
+            found.waits = self.readiness.waits(&found.directory, &self.shown_directory(&found), files);
         }
         if found.waits.is_some() {
             found.files = None;
         }
         Ok(found)
-    }
-
-    /// Whether an action that requires a period cannot do without a period of this source.
-    pub fn is_required(&self, period: &PeriodFiles, required: Option<Period>) -> bool {
-        match (period.period, required) {
-            (None, _) => true,
-            (Some(period), Some(required)) => period.start < required.end.saturating_add(self.lateness) && required.start < period.end,
-            (Some(_), None) => false,
-        }
     }
 
     /// `feature_view/feed@2026-02-01`.
@@ -170,6 +160,11 @@ impl SourceSpec {
     /// The instants that rows in the files of a period may have.
     pub fn admits(&self, period: Period) -> Period {
         Period { start: period.start.saturating_sub(self.lateness), end: period.end }
+    }
+
+    /// The start of the first period that can hold data: as declared, or of the earliest one present.
+    pub fn first_instant(&self) -> Option<i64> {
+        self.first.or_else(|| self.earliest(self.layout.as_ref()?))
     }
 
     /// The earliest period whose directory is there.

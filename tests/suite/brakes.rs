@@ -89,6 +89,16 @@ fn a_day_whose_own_source_has_vanished_stands() {
     assert_eq!(workspace.build(&["ranker"]).ran(), skeletons("ranker", &[0]));
 }
 
+#[test]
+fn a_static_table_that_is_not_there_is_waited_for_and_what_was_made_from_it_stands() {
+    let workspace = Workspace::built();
+    fs::remove_dir_all(workspace.published("ranker", 4)).unwrap();
+    fs::remove_dir_all(workspace.path("data/artworks")).unwrap();
+    let status = workspace.status("ranker");
+    assert_eq!((status.keys("blocked"), status.keys("orphaned")), (keys(&[4]), keys(&[0, 1, 2, 3])), "{}", status.asset);
+    assert!(status.reasons(DAYS[4])[0].to_string().contains("data/artworks"), "{}", status.asset);
+}
+
 /// A week of the feed, and an asset by weeks.
 fn weekly() -> Workspace {
     let workspace = Workspace::new();

@@ -1,0 +1,259 @@
+//! The world over files: answers requests by listing directories, hashing the columns that are read, and asking Lance for its fragments.
+//!
+//! Invariants: what is not within reach is not looked at, and columns that nobody reads are not read; within one build a period is looked
+//! at once and a dataset's version resolved once, until somebody asks to look again.
+
+mod ask;
+mod files;
+mod periods;
+mod tree;
+
+pub use ask::{Ask, Read, merged};
+
+use super::readiness::{Lacking, gap, require};
+use super::source::{PinSpec, SourceSpec};
+use crate::catalog::calendar::Period;
+use crate::catalog::declaration::Gaps;
+use crate::digest::{Digest, Hasher};
+use crate::engine::action::{Action, Common, Interval, Name, Request};
+use crate::engine::observation::{Kind, Observation, Shown};
+use crate::engine::series::Series;
+use crate::engine::world::{Detail, Look, Unobservable, World};
+use crate::table::lance::{Dataset, LanceError};
+use crate::table::parquet::{ColumnCache, TableError};
+use periods::{Periods, Range, View};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock};
+
+/// The fragments of a dataset's columns.
+type Fragments = HashMap<(PathBuf, PinSpec, Vec<String>), BTreeMap<String, String>>;
+
+/// The requests of an op, read once for all its partitions.
+struct Prepared {
+    /// Keeps the address that it is known by from being used again.
+    _common: Arc<Common>,
+    asks: Vec<(Name, Prepare)>,
+}
+
+enum Prepare {
+    Periods {
+        source: SourceSpec,
+        periods: Arc<Periods>,
+        reads: Vec<Read>,
+        required: bool,
+    },
+    /// Always required: there is no other period to do with.
+    Files {
+        source: SourceSpec,
+        columns: Vec<String>,
+    },
+    Lance {
+        source: SourceSpec,
+        columns: Vec<String>,
+    },
+}
+
+pub struct TableWorld {
+    columns: ColumnCache,
+    prepared: RwLock<HashMap<usize, Arc<Prepared>>>,
+    /// By name and place: ops that read one view share what was seen of it.
+    sources: Mutex<Vec<(SourceSpec, Arc<Periods>)>>,
+    fragments: Mutex<Fragments>,
+}
+
+impl TableWorld {
+    /// `cache` is where digests of unchanged files are kept between builds.
+    pub fn new(cache: &Path) -> Self {
+        Self { columns: ColumnCache::open(cache), prepared: RwLock::default(), sources: Mutex::default(), fragments: Mutex::default() }
+    }
+
+    fn prepared(&self, common: &Arc<Common>) -> Result<Arc<Prepared>, Unobservable> {
+        let address = Arc::as_ptr(common) as usize;
+        if let Some(known) = self.prepared.read().expect("no thread panics while it holds the requests").get(&address) {
+            return Ok(known.clone());
+        }
+        let asks: Result<Vec<_>, Unobservable> = common.requests.iter().map(|request| self.prepare(request)).collect();
+        let prepared = Arc::new(Prepared { _common: common.clone(), asks: asks? });
+        self.prepared.write().expect("no thread panics while it holds the requests").insert(address, prepared.clone());
+        Ok(prepared)
+    }
+
+    fn prepare(&self, request: &Request) -> Result<(Name, Prepare), Unobservable> {
+        let ask: Ask = serde_json::from_value(request.ask.clone()).map_err(|e| Unobservable::Broken(format!("{}: {e}", request.name)))?;
+        let prepare = match ask {
+            Ask::Parquet { source, reads, required } => match source.layout.as_ref().map(|l| l.cadence) {
+                Some(cadence) => Prepare::Periods { periods: self.periods(&source, cadence), source, reads: merged(reads), required },
+                None => {
+                    let columns = merged(reads.into_iter().map(|r| Read { reach: crate::catalog::dag::Reach::Whole, ..r }).collect());
+                    Prepare::Files { source, columns: columns.into_iter().flat_map(|r| r.columns).collect() }
+                }
+            },
+            Ask::Lance { source, columns } => Prepare::Lance { source, columns },
+        };
+        Ok((request.name.as_str().into(), prepare))
+    }
+
+    fn periods(&self, source: &SourceSpec, cadence: crate::catalog::calendar::Cadence) -> Arc<Periods> {
+        let mut sources = self.sources.lock().expect("no thread panics while it holds the sources");
+        if let Some((_, periods)) = sources.iter().find(|(known, _)| known == source) {
+            return periods.clone();
+        }
+        let periods = Arc::new(Periods::new(source.clone(), cadence));
+        sources.push((source.clone(), periods.clone()));
+        periods
+    }
+
+    fn answer(
+        &self,
+        name: &Name,
+        ask: &Prepare,
+        period: Option<Period>,
+        look: Look,
+        detail: Detail,
+    ) -> Result<Vec<Observation>, Unobservable> {
+        match ask {
+            Prepare::Periods { source, periods, reads, required } => {
+                let view = match look {
+                    Look::Once => periods.view(&self.columns),
+                    Look::Again => periods.view_again(&self.columns),
+                };
+                let Some(target) = period else { return Err(Unobservable::Broken(format!("{name} is read by period"))) };
+                let ranged: Vec<(Range, &Read)> =
+                    reads.iter().filter_map(|r| Some((periods.range(SourceSpec::range(r.reach, target))?, r))).collect();
+                let required = required.then(|| periods.range((Some(target.start), target.end)));
+                let lacking = lacking(source, &view, required, &ranged)?;
+                match &lacking {
+                    Some(Lacking::NotReady(why)) => return Err(Unobservable::Blocked(why.clone())),
+                    Some(Lacking::Absent { why, some_left: false }) => {
+                        return Err(Unobservable::Absent { why: why.clone(), left: None });
+                    }
+                    Some(Lacking::Absent { some_left: true, .. }) | None => {}
+                }
+                let observations = ranges(name, &view, &ranged, detail)?;
+                match lacking {
+                    Some(Lacking::Absent { why, .. }) => Err(Unobservable::Absent { why, left: Some(observations) }),
+                    Some(Lacking::NotReady(_)) | None => Ok(observations),
+                }
+            }
+            Prepare::Files { source, columns } => files::observe(name, source, columns, &self.columns),
+            Prepare::Lance { source, columns } => self.lance(source, columns, look).map(|o| vec![o]),
+        }
+    }
+
+    fn lance(&self, source: &SourceSpec, columns: &[String], look: Look) -> Result<Observation, Unobservable> {
+        let key = (source.path.clone(), source.pin.clone(), columns.to_vec());
+        let known = || self.fragments.lock().expect("no thread panics while it holds the fragments").get(&key).cloned();
+        if let (Look::Once, Some(parts)) = (look, known()) {
+            return Ok(Observation::parts(Kind::Listing, source.name.clone(), parts));
+        }
+        let opened = Dataset::open(&source.path, &source.lance_pin());
+        let fragments = opened.and_then(|d| d.fragments(columns)).map_err(|e| unobservable_lance(source, e))?;
+        let parts: BTreeMap<String, String> = fragments.into_iter().map(|(id, files)| (format!("fragment {id}"), files)).collect();
+        self.fragments.lock().expect("no thread panics while it holds the fragments").insert(key, parts.clone());
+        Ok(Observation::parts(Kind::Listing, source.name.clone(), parts))
+    }
+}
+
+impl World for TableWorld {
+    fn observe(&self, action: &Action, look: Look, detail: Detail) -> Result<Vec<Observation>, Unobservable> {
+        let prepared = self.prepared(&action.common)?;
+        let period = action.period.map(|Interval { start, end }| Period { start, end });
+        let (mut observations, mut lacking) = (Vec::new(), None);
+        for (name, ask) in &prepared.asks {
+            match self.answer(name, ask, period, look, detail) {
+                Ok(answer) => observations.extend(answer),
+                Err(Unobservable::Absent { why, left: Some(left) }) => {
+                    observations.extend(left);
+                    lacking.get_or_insert(why);
+                }
+                Err(unobservable) => return Err(unobservable),
+            }
+        }
+        match lacking {
+            Some(why) => Err(Unobservable::Absent { why, left: Some(observations) }),
+            None => Ok(observations),
+        }
+    }
+
+    fn remember(&self) {
+        self.columns.save();
+    }
+}
+
+/// The files and the columns of ranges of periods: two observations, however many periods there are.
+fn ranges(name: &Name, view: &View, reads: &[(Range, &Read)], detail: Detail) -> Result<Vec<Observation>, Unobservable> {
+    let listings = widest(reads);
+    let listing: Result<Vec<Digest>, Unobservable> = listings.iter().map(|range| view.listing(*range)).collect();
+    let columns: Result<Vec<Digest>, Unobservable> = reads.iter().map(|(range, read)| view.columns(*range, &read.columns)).collect();
+    let (listing, columns) = (combined("listing", &listing?), combined("columns", &columns?));
+    let (mut listed, mut read) = (Shown::Unsaid, Shown::Unsaid);
+    if detail == Detail::Values {
+        let series: Result<Vec<Series>, Unobservable> = listings.iter().map(|range| view.listing_series(*range)).collect();
+        listed = Shown::Series(series?);
+        let series: Result<Vec<Series>, Unobservable> =
+            reads.iter().map(|(range, read)| view.columns_series(*range, &read.columns)).collect();
+        read = Shown::Series(series?);
+    }
+    Ok(vec![
+        Observation::shown(Kind::Listing, name.clone(), listing, listed),
+        Observation::shown(Kind::Columns, name.clone(), columns, read),
+    ])
+}
+
+fn combined(what: &str, digests: &[Digest]) -> Digest {
+    Hasher::new(what).digests("ranges", digests.iter()).finish()
+}
+
+/// Ranges that lie within no other.
+fn widest(reads: &[(Range, &Read)]) -> Vec<Range> {
+    let mut widest: Vec<Range> = Vec::new();
+    for (range, _) in reads {
+        if widest.iter().any(|w| w.0 <= range.0 && range.1 <= w.1) {
+            continue;
+        }
+        widest.retain(|w| !(range.0 <= w.0 && w.1 <= range.1));
+        widest.push(*range);
+    }
+    widest
+}
+
+/// What an action cannot do without and is not there: a required period, or any within reach where gaps block.
+fn lacking(
+    source: &SourceSpec,
+    view: &View,
+    required: Option<Option<Range>>,
+    reads: &[(Range, &Read)],
+) -> Result<Option<Lacking>, Unobservable> {
+    if let Some(range) = required {
+        let files: Result<Vec<_>, Unobservable> = range.into_iter().flat_map(|(from, to)| from..=to).map(|n| view.files(n)).collect();
+        if let Err(lacking) = require(source, &files?) {
+            return Ok(Some(lacking));
+        }
+    }
+    if source.gaps == Gaps::Block {
+        for number in widest(reads).into_iter().flat_map(|(from, to)| from..=to) {
+            if let Some(lacking) = gap(source, &*view.files(number)?) {
+                return Ok(Some(lacking));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn unobservable(source: &SourceSpec, error: TableError) -> Unobservable {
+    match &error {
+        TableError::Io { error: e, .. } if e.kind() == io::ErrorKind::NotFound => {
+            Unobservable::Blocked(format!("{}: {error}", source.name))
+        }
+        _ => Unobservable::Broken(format!("{}: {error}", source.name)),
+    }
+}
+
+fn unobservable_lance(source: &SourceSpec, error: LanceError) -> Unobservable {
+    match error {
+        LanceError::NotFound { .. } => Unobservable::Absent { why: format!("{} is not there: {error}", source.name), left: None },
+        _ => Unobservable::Broken(format!("{}: {error}", source.name)),
+    }
+}
