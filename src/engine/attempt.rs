@@ -6,18 +6,19 @@
 use super::action::{Action, ActionId, Input, Job};
 use super::check::{Eyes, Verdict, output_differs};
 use super::clock::rfc3339;
+use super::decision::Decision;
 use super::driver::{Options, Tools};
 use super::event::Event;
 use super::execute::{Made, Progress};
 use super::failure::{Failure, FailureKind};
 use super::graph::Graph;
+use super::judge::Judge;
 use super::lock::{self, Lock};
 use super::observation::{Kind, Observation};
 use super::publish::publish;
 use super::record::{Output, Record};
 use super::staging::Staging;
 use super::state::State;
-use super::survey::recall;
 use super::trace;
 use super::world::{Detail, Look, Unobservable};
 use crate::digest::{Digest, SCHEME};
@@ -54,8 +55,12 @@ impl<'a> Shared<'a> {
 
     pub(super) fn judge(&self, index: usize, look: Look) -> Verdict {
         let action = &self.graph.actions()[index];
-        let verdict = self.eyes().check(action, &|id| self.output_of(id), look);
-        if self.options.retry_failed { verdict } else { recall(action, verdict, self.tools.memory) }
+        self.judging().verdict(action, &|id| self.output_of(id), look)
+    }
+
+    pub(super) fn judging(&self) -> Judge<'a> {
+        let Tools { clock, memory, .. } = self.tools;
+        Judge { eyes: self.eyes(), clock, memory, retry_failed: self.options.permits.retry_failed }
     }
 
     fn eyes(&self) -> Eyes<'a> {
@@ -97,12 +102,8 @@ impl<'a> Shared<'a> {
             Ok(verdict) => verdict,
             Err(failure) => return (Err(failure), 1),
         };
-        let forced = self.options.force && self.graph.targets.contains(&index);
-        let stands = match verdict.state {
-            State::Fresh => !forced,
-            state => state == State::Orphaned && !self.options.allow_missing,
-        };
-        if let (true, Some(digest)) = (stands, verdict.output) {
+        let decision = self.options.permits.decide(self.graph, index, &verdict);
+        if let (Decision::Stand, Some(digest)) = (decision, verdict.output) {
             return (Ok(Ran::Found(digest)), 1);
         }
         self.attempts(index, verdict, &lock)
@@ -208,8 +209,10 @@ impl<'a> Shared<'a> {
 
     /// An input that changed while the op ran makes the attempt void: nothing false is recorded.
     fn unchanged(&self, action: &Action, before: &[Observation]) -> Result<(), Failure> {
-        let observed = self.tools.world.observe(action, Look::Again, Detail::Values);
-        let now = observed.map_err(|_| Failure::transient("an input vanished while the op ran"))?;
+        let now = match self.tools.world.observe(action, Look::Again, Detail::Values) {
+            Ok(now) | Err(Unobservable::Absent { left: Some(now), .. }) => now,
+            Err(_) => return Err(Failure::transient("an input vanished while the op ran")),
+        };
         let data: Vec<Observation> = before.iter().filter(|o| !o.kind.is_declared() && o.kind != Kind::Upstream).cloned().collect();
         if let Some(reason) = trace::compare(&data, &now).first() {
             return Err(Failure::transient(format!("input changed while the op ran: {reason}")));
@@ -267,7 +270,7 @@ impl<'a> Shared<'a> {
 /// What could be observed a moment ago and cannot be now may come back.
 fn unobservable(why: Unobservable) -> Failure {
     match why {
-        Unobservable::Blocked(text) => Failure::transient(text),
+        Unobservable::Blocked(text) | Unobservable::Absent { why: text, .. } => Failure::transient(text),
         Unobservable::Broken(text) => Failure::permanent(text),
     }
 }

@@ -1,5 +1,6 @@
 //! The suite: what the binary does, seen from outside, and what holds for the whole repository. One test binary, so that it links once.
 
+mod brakes;
 mod chance;
 mod conditions;
 mod documents;
@@ -15,6 +16,7 @@ mod layers;
 mod mistakes;
 mod processes;
 mod random_workspace;
+mod readiness;
 mod regressions;
 mod rows;
 mod skeleton_agrees;

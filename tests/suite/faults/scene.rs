@@ -8,6 +8,7 @@ use crate::in_process;
 use daeda::engine::action::{Action, ActionId, Job};
 use daeda::engine::check::{Eyes, OutputCheck, Verdict, modified};
 use daeda::engine::clock::SystemClock;
+use daeda::engine::decision::Permits;
 use daeda::engine::disk::Disk;
 use daeda::engine::driver::{self, Ended, Options, Tools};
 use daeda::engine::event::{Event, Sink};
@@ -15,6 +16,7 @@ use daeda::engine::execute::{Cancel, Executor, Made, Progress};
 use daeda::engine::failure::{Failure, FailureMemory};
 use daeda::engine::graph::Graph;
 use daeda::engine::index::TraceIndex;
+use daeda::engine::judge::Judge;
 use daeda::engine::record::Records;
 use daeda::engine::state::State;
 use daeda::engine::survey::survey;
@@ -205,7 +207,9 @@ impl Scene {
     fn survey(&self, output: OutputCheck) -> Vec<Verdict> {
         let state = self.workspace.path(".daeda");
         let (world, index) = (world(&state), index(&state));
-        survey(&self.graph, &Eyes { world: &world, records: &TableRecords, index: &index, output }, &FailureMemory::new(&state))
+        let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output };
+        let judge = Judge { eyes, clock: &SystemClock::default(), memory: &FailureMemory::new(&state), retry_failed: false };
+        survey(&self.graph, &judge, &Permits::default())
     }
 
     /// As `status` says.
@@ -217,9 +221,8 @@ impl Scene {
 /// One after the other, so that the steps of a build come in the same order each time.
 const OPTIONS: Options = Options {
     keep_going: true,
-    force: false,
-    retry_failed: false,
-    allow_missing: false,
+    permits: Permits { force: false, retry_failed: false, allow_missing: false, drifted: false },
+    replace_max: None,
     output: OutputCheck::Stat,
     jobs: 1,
     cpus: 1,
