@@ -60,7 +60,7 @@ impl RuleKind for Enrich {
         }
         let skeleton = subject.needed("skeleton").ok_or("rule `enrich` works on a skeleton: say needs=\"skeleton\"")?;
         let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, &subject.site.root));
-        let requests = keyed::requests(&operators, &source, &|_| false);
+        let requests = keyed::requests(&operators, &source);
         Ok(Outline { requests, reads: vec![skeleton.name.clone()], ..outline(subject, &operators) })
     }
 

@@ -122,20 +122,16 @@ pub fn view_rows(files: Vec<PathBuf>, read: &Keyed, cache: &RowCache, digests: D
     Ok(ViewRows::new(files.collect::<Result<_, _>>()?, read, cache))
 }
 
-/// What an op asks about the sources that it reads by key. Of a view that is `listed` elsewhere it is known whether it is there.
-pub fn requests(operators: &[Operator], source: &dyn Fn(&str) -> Option<SourceSpec>, listed: &dyn Fn(&str) -> bool) -> Vec<Request> {
+/// What an op asks about the sources that it reads by key. Several reads of one source go by what they read as well.
+pub fn requests(operators: &[Operator], source: &dyn Fn(&str) -> Option<SourceSpec>) -> Vec<Request> {
     let reads = keyed(operators);
-    let mut said: Vec<String> = Vec::new();
-    let mut request = |(number, read): (usize, &Keyed)| {
+    let request = |(number, read): (usize, &Keyed)| {
         let source = source(read.view())?;
         let alone = reads.iter().filter(|other| other.view() == read.view()).count() == 1;
         let name = if alone { source.name.clone() } else { format!("feature_view/{}", read.label()) };
-        let is_view = matches!(read, Keyed::View { .. });
-        let new = is_view && !listed(read.view()) && !said.iter().any(|view| view == read.view());
-        said.push(read.view().into());
-        Some(Ask::Keyed { name, source, read: read.clone(), number, listed: new }.request())
+        Some(Ask::Keyed { name, source, read: read.clone(), number }.request())
     };
-    reads.iter().enumerate().filter_map(&mut request).collect()
+    reads.iter().enumerate().filter_map(request).collect()
 }
 
 /// The scans whose rows are all read by key.

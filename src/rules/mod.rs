@@ -10,6 +10,7 @@ mod failures;
 mod keyed;
 mod loader;
 mod operators;
+mod readiness;
 mod records;
 mod skeleton;
 mod source;

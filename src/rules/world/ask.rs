@@ -11,9 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Ask {
     /// The files within reach, and the digests of the columns read of each period. Where `required`, the action's own period must be there.
     Parquet { source: SourceSpec, reads: Vec<Read>, required: bool },
-    /// The rows used of a source that is read by key; `name` tells several reads of one source apart, `number` their sidecars. `listed`:
-    /// that the source is there is an observation of its own.
-    Keyed { name: String, source: SourceSpec, read: Keyed, number: usize, listed: bool },
+    /// The rows used of a source that is read by key; `name` tells several reads of one source apart, `number` their sidecars.
+    Keyed { name: String, source: SourceSpec, read: Keyed, number: usize },
 }
 
 /// Columns, by their names in the files, of the periods within reach.

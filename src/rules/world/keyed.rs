@@ -7,7 +7,7 @@ use super::super::source::{PinSpec, SourceSpec};
 use super::super::uses::file_name;
 use super::{unobservable, unobservable_lance};
 use crate::engine::action::Name;
-use crate::engine::observation::{ABSENT, Kind, Observation, Shown};
+use crate::engine::observation::{Kind, Observation, Shown};
 use crate::engine::state::{Reason, ReasonKind};
 use crate::engine::world::{Look, Unobservable};
 use crate::table::lance::Dataset;
@@ -39,8 +39,6 @@ pub struct KeyedAsk {
     pub read: Keyed,
     /// Of its sidecar.
     pub number: usize,
-    /// Whether it is said that the source is there.
-    pub listed: bool,
 }
 
 impl KeyedSources {
@@ -49,22 +47,12 @@ impl KeyedSources {
     }
 
     pub fn observe(&self, name: &Name, ask: &KeyedAsk, columns: &ColumnCache, look: Look) -> Result<Vec<Observation>, Unobservable> {
-        let (now, value, is_there) = match &ask.read {
-            Keyed::Store { .. } => {
-                let version = format!("version {}", self.dataset(&ask.source)?.version());
-                (self.now(ask, columns, look)?, version, true)
-            }
-            Keyed::View { .. } => {
-                let files = files(&ask.source)?;
-                (self.now(ask, columns, look)?, format!("{} files", files.len()), !files.is_empty())
-            }
+        let now = self.now(ask, columns, look)?;
+        let value = match &now {
+            Now::Store(_) => format!("version {}", self.dataset(&ask.source)?.version()),
+            Now::View(view) => format!("{} files", view.files()),
         };
-        let mut observations = vec![Observation::shown(Kind::Rows, name.clone(), token(now.parts()), Shown::Text(value))];
-        if ask.listed {
-            let said = [("files".to_string(), if is_there { "there" } else { ABSENT }.to_string())];
-            observations.push(Observation::parts(Kind::Listing, ask.source.name.as_str(), said.into()));
-        }
-        Ok(observations)
+        Ok(vec![Observation::shown(Kind::Rows, name.clone(), token(now.parts()), Shown::Text(value))])
     }
 
     /// The version of a dataset that this build reads.
@@ -167,7 +155,8 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn files(source: &SourceSpec) -> Result<Vec<PathBuf>, Unobservable> {
     let listed = parquet_files(&source.path).map_err(|error| Unobservable::Broken(format!("{}: {error}", source.shown)))?;
-    Ok(listed.unwrap_or_default())
+    let why = || format!("{} is not there: no Parquet file in {}", source.name, source.shown);
+    listed.filter(|files| !files.is_empty()).ok_or_else(|| Unobservable::Absent { why: why(), left: None })
 }
 
 fn of_rows(source: &SourceSpec, error: RowError) -> Unobservable {

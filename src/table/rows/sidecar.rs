@@ -6,10 +6,11 @@
 use super::error::RowError;
 use super::keys::{Form, Key};
 use crate::digest::{Digest, Hasher};
-use crate::table::parquet::{read_note, write_note};
+use crate::table::parquet::{TableError, note, read_note};
 use arrow::datatypes::SchemaRef;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use std::fs;
 use std::path::Path;
 
 /// Under which the footer holds the payload.
@@ -121,7 +122,8 @@ pub fn write_sidecar(path: &Path, schema: SchemaRef, sidecar: &Sidecar) -> Resul
     let mut compressed = zstd::bulk::compress(&sidecar.encode(), 1).map_err(damaged)?;
     let mut bytes = Digest::of(&compressed).wide().to_le_bytes().to_vec();
     bytes.append(&mut compressed);
-    Ok(write_note(path, schema, NOTE, &STANDARD.encode(bytes))?)
+    let note = note(path, schema, NOTE, &STANDARD.encode(bytes))?;
+    Ok(fs::write(path, note).map_err(|error| TableError::io(path, error))?)
 }
 
 pub fn read_sidecar(path: &Path) -> Result<Sidecar, RowError> {
@@ -290,7 +292,7 @@ mod tests {
             damaged[at] = if damaged[at] == b'A' { b'B' } else { b'A' };
             assert_eq!(unpack(std::str::from_utf8(&damaged).unwrap()), None, "at {at}");
         }
-        write_note(&path, schema(), NOTE, "nonsense").unwrap();
+        fs::write(&path, note(&path, schema(), NOTE, "nonsense").unwrap()).unwrap();
         assert!(matches!(read_sidecar(&path), Err(RowError::Damaged { .. })));
     }
 

@@ -61,6 +61,10 @@ impl ViewRows {
         Self { files, read, name, parts: [name.wide()], cache: cache.clone(), loaded: Mutex::default() }
     }
 
+    pub fn files(&self) -> usize {
+        self.files.len()
+    }
+
     fn newest(&self) -> Result<RowMap, RowError> {
         let (mut form, mut newest) = (Form::Digests, Newest::new());
         for file in &self.files {
