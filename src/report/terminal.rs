@@ -54,6 +54,7 @@ impl Sink for Terminal {
             | Event::Judged { .. }
             | Event::WaitingForLock { .. }
             | Event::Warned { .. }
+            | Event::Said { .. }
             | Event::Blocked { .. }
             | Event::Skipped { .. }
             | Event::Interrupted

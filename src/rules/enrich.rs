@@ -166,7 +166,7 @@ impl<'a> Enrichment<'a> {
             DataType::Vector(_, width) => *width as usize,
             other => return Err(Failure::permanent(format!("an embedding is a vector, and `{}` is {other}", embed.name))),
         };
-        let tell = |done, total| (self.tell)(Progress { message: format!("reading vectors of {}", source.shown), done, total });
+        let tell = |done, total| (self.tell)(Progress::Step { message: format!("reading vectors of {}", source.shown), done, total });
         let directory = self.staging.parent().unwrap_or(self.staging);
         let file = VectorFile::read(&dataset, &addresses, &embed.store.vector, width, &wanted, directory, &tell).map_err(of_vectors)?;
         let rows = file.keys().iter().enumerate().map(|(row, key)| (*key, row as u32)).collect();
@@ -199,7 +199,7 @@ impl<'a> Enrichment<'a> {
         for input in self.inputs.clone() {
             let columns = self.columns_of(&input)?;
             for batch in read_batches(&input, &columns, BATCH_ROWS).map_err(of_table)? {
-                (self.tell)(Progress { message: "pooling and writing".into(), done, total: self.rows });
+                (self.tell)(Progress::Step { message: "pooling and writing".into(), done, total: self.rows });
                 let rows = self.embed(batch.map_err(of_table)?)?;
                 done += rows.num_rows() as u64;
                 writer.write(sink(&rows, &self.contract)?).map_err(of_table)?;

@@ -50,7 +50,7 @@ impl<'a> Loader<'a> {
     pub fn open(spec: &'a SkeletonSpec, tell: Tell) -> Result<Self, Failure> {
         let mut loader = Self { spec, columns: HashMap::new(), rows: HashMap::new(), absent: BTreeMap::new() };
         let reads = loader.reads()?;
-        tell(Progress { message: format!("reading {} files", reads.len()), done: 0, total: spec.operators.len() as u64 });
+        tell(Progress::Step { message: format!("reading {} files", reads.len()), done: 0, total: spec.operators.len() as u64 });
         let read: Result<Vec<_>, Failure> =
             reads.par_iter().map(|read| Ok(((read.view.clone(), read.path.clone()), load(read, spec)?))).collect();
         for (file, batch) in read? {

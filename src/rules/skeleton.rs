@@ -59,7 +59,7 @@ impl RuleKind for Skeleton {
         let loader = Loader::open(&spec, tell)?;
         let mut machine = Machine::new(&spec, &loader);
         for (number, operator) in spec.operators.iter().enumerate() {
-            tell(Progress { message: operator.id.clone(), done: number as u64, total: spec.operators.len() as u64 });
+            tell(Progress::Step { message: operator.id.clone(), done: number as u64, total: spec.operators.len() as u64 });
             machine.step(operator)?;
         }
         let batch = machine.result()?;

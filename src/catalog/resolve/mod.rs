@@ -5,6 +5,7 @@
 
 mod aggregations;
 mod assets;
+mod commands;
 mod expressions;
 mod joins;
 mod services;
@@ -49,7 +50,18 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("daeda::catalog::bad-option", "An option is given that this node or function does not understand, or one that it needs is missing."),
     ("daeda::catalog::bad-date", "A partition's start or end, or a view's `first`, is not a period of the cadence it stands for."),
-    ("daeda::catalog::cycle", "Ops need each other in a circle, so that none could run first."),
+    (
+        "daeda::catalog::cycle",
+        "Ops need each other in a circle, or assets are made from each other (through `input`, or a view with source asset=…), so that none could be built first.",
+    ),
+    (
+        "daeda::catalog::placeholder",
+        "A name in braces stands for nothing where it stands. In `run` there are {output}, {partition}, {day}, {hour}, {year}, {month} and strftime such as {%Y%m%d} of the period's start, {input.NAME} for each input and each op in `needs`, {output-root}, {enriched-output-root}, {asset} and {op}. Other braces stand for themselves; `{{name}}` is the text `{name}`.",
+    ),
+    (
+        "daeda::catalog::undeclared-source",
+        "A command runs a program of the workspace that is none of its sources. What is not declared is not observed: when the program changes, nothing is rebuilt.",
+    ),
     (
         "daeda::catalog::unused",
         "Something is declared or listed that no column, filter, expression or embedding needs. It is neither computed nor observed.",
@@ -68,6 +80,7 @@ pub fn resolve(declared: &Declarations, vocabulary: &Vocabulary) -> (Catalog, Ve
     resolver.aggregations();
     resolver.services();
     resolver.assets();
+    resolver.asset_cycles();
     resolver.jobs();
     (resolver.catalog, resolver.found)
 }

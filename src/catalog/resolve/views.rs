@@ -2,7 +2,7 @@
 
 use super::Resolver;
 use super::expressions::Columns;
-use crate::catalog::calendar::{Cadence, pattern_cadence};
+use crate::catalog::calendar::{Cadence, Partitions, pattern_cadence};
 use crate::catalog::declaration::*;
 use crate::catalog::model::*;
 use crate::catalog::types::{DataType, TimeUnit};
@@ -32,14 +32,18 @@ impl Resolver<'_> {
     fn view(&mut self, declared: &ViewDecl) -> Option<View> {
         let source = &declared.source;
         let fields = self.fields(declared);
-        let layout = self.layout(source)?;
+        let behind = self.asset_behind(source)?;
+        let layout = match &behind {
+            None => self.layout(source)?,
+            Some(partitions) => partitions.as_ref().map(Layout::of_asset),
+        };
         let timestamp = self.time_column(source.timestamp.as_ref(), source.unit.as_ref(), &fields)?;
         let available_at = self.time_column(source.available_at.as_ref(), source.unit.as_ref(), &fields)?;
         self.known_field(source.created.as_ref(), &fields)?;
         let first = match (&source.first, &layout) {
             (Some(first), Some(layout)) => Some(self.instant(&layout.cadence, first)?),
             (Some(first), None) => return self.meaningless(first, "`first` says when partitions begin, and this source has none"),
-            (None, _) => None,
+            (None, _) => behind.flatten().map(|partitions| partitions.start),
         };
         self.view_options(declared, &layout, &timestamp)?;
         let entities = self.entities(declared)?;
@@ -119,6 +123,36 @@ impl Resolver<'_> {
         }
     }
 
+    /// The partitions of the asset that a source reads; `None` where that is broken, `Some(None)` where it reads files of its own.
+    fn asset_behind(&mut self, source: &SourceDecl) -> Option<Option<Option<Partitions>>> {
+        let PlaceDecl::Asset(name) = &source.place else { return Some(None) };
+        let assets = &self.declared.manifest.assets;
+        let Some(asset) = assets.iter().find(|a| a.name.value == name.value) else {
+            let known: Vec<String> = assets.iter().map(|a| a.name.value.clone()).collect();
+            self.unknown("asset", name, &known);
+            return None;
+        };
+        if source.format.value == Format::Lance {
+            let diagnostic = Diagnostic::error("daeda::catalog::bad-option", "an asset is read as Parquet", source.format.span);
+            return self.reported(diagnostic.hint("remove `format`; for a Lance dataset name its path instead of the asset"));
+        }
+        if let Some(pattern) = &source.partition {
+            let diagnostic =
+                Diagnostic::error("daeda::catalog::bad-option", "an asset's partitions lie where it publishes them", pattern.span);
+            return self.reported(diagnostic.hint("remove `partition`"));
+        }
+        // Partitions that are broken have been reported where they stand.
+        match &asset.partitions {
+            None => Some(Some(None)),
+            Some(partitions) => self.catalog.partitions.get(&partitions.value).cloned().map(|found| Some(Some(found))),
+        }
+    }
+
+    fn reported<T>(&mut self, diagnostic: Diagnostic) -> Option<T> {
+        self.report(diagnostic);
+        None
+    }
+
     fn meaningless<T>(&mut self, at: &Name, why: &str) -> Option<T> {
         let diagnostic = Diagnostic::error("daeda::catalog::bad-option", why.to_string(), at.span);
         self.report(diagnostic.hint("remove it, or add a `partition=\"dt={day}\"` to the source"));
@@ -194,9 +228,6 @@ impl Resolver<'_> {
     }
 
     fn not_yet_of_source(&mut self, source: &SourceDecl) {
-        if let PlaceDecl::Asset(asset) = &source.place {
-            self.not_yet("a view over an asset of this workspace", "name the path that the asset publishes to", asset.span);
-        }
         let span = source.ready.as_ref().map(|r| r.span).or(source.quiet.as_ref().map(|q| q.span));
         if let Some(span) = span {
             self.not_yet("readiness (`ready`, `quiet`)", "a period counts as ready once its directory is there", span);
