@@ -66,7 +66,7 @@ impl<'a> Context<'a> {
     }
 
     pub fn graph(&self, workspace: &Workspace, targets: &[Target]) -> Result<Graph, CliError> {
-        Ok(workspace::graph(workspace, targets)?)
+        Ok(workspace::graph(workspace, targets, self.clock.now())?)
     }
 
     pub fn world(&self, workspace: &Workspace) -> TableWorld {

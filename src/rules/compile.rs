@@ -37,7 +37,7 @@ impl RuleKind for Compile {
     fn draft(&self, subject: &Subject) -> Result<Draft, String> {
         let directory = format!("_daeda/compile/{}", subject.asset.name);
         let place = Place { root: subject.site.output_root.clone(), directory };
-        Ok(Draft { requests: vec![], reads: vec![], spec: json!({}), place })
+        Ok(Draft { requests: vec![], reads: vec![], inputs: vec![], spec: json!({}), place })
     }
 
     fn run(&self, action: &Action, staging: &Path, _tell: Tell) -> Result<Made, Failure> {

@@ -6,7 +6,8 @@
 use super::checks::{self, CheckSpec};
 use super::failures::{of_lance, of_table};
 use super::operators::{contract_schema, sink};
-use super::skeleton::{common, output_files, place};
+use super::place::place;
+use super::skeleton::{common, output_files};
 use super::source::SourceSpec;
 use super::world::Ask;
 use super::{Draft, RuleKind, Subject, Tell};
@@ -62,13 +63,13 @@ impl RuleKind for Enrich {
     }
 
     fn draft(&self, subject: &Subject) -> Result<Draft, String> {
-        let (key, period) = subject.partition.ok_or("rule `enrich` needs an asset with partitions")?;
+        let (key, _) = subject.partition.ok_or("rule `enrich` needs an asset with partitions")?;
         let skeleton = subject.inputs.iter().find(|(_, rule, _)| rule == "skeleton");
         let (input_op, _, input) = skeleton.ok_or("rule `enrich` works on a skeleton: say needs=\"skeleton\"")?;
-        let place = place(subject, &subject.site.enriched_output_root, key, period);
+        let place = place(subject);
         let output_path = subject.site.root.name(&place.path());
         let spec = json!({"input": input.path(), "output_path": output_path, "partition": key});
-        Ok(Draft { requests: requests(subject), reads: vec![input_op.clone()], spec, place })
+        Ok(Draft { requests: requests(subject), reads: vec![input_op.clone()], inputs: vec![], spec, place })
     }
 
     fn run(&self, action: &Action, staging: &Path, tell: Tell) -> Result<Made, Failure> {
@@ -87,7 +88,7 @@ fn requests(subject: &Subject) -> Vec<Request> {
             }
         }
     }
-    let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, &subject.site.root));
+    let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, subject.catalog, subject.site));
     let ask = |(view, columns): (&str, Vec<String>)| Some(Ask::Lance { source: source(view)?, columns }.request());
     columns.into_iter().filter_map(ask).collect()
 }

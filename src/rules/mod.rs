@@ -10,6 +10,7 @@ mod enrich;
 mod failures;
 mod loader;
 mod operators;
+mod place;
 mod records;
 mod skeleton;
 mod source;
@@ -55,9 +56,9 @@ pub trait RuleKind: Sync {
 }
 
 /// The kinds there are.
-pub static REGISTRY: &[&dyn RuleKind] = &[&compile::Compile, &skeleton::Skeleton, &enrich::Enrich];
+pub static REGISTRY: &[&dyn RuleKind] = &[&compile::Compile, &skeleton::Skeleton, &enrich::Enrich, &command::CommandRule];
 
-/// Names that the manifest may write, `command` included, which this version cannot build yet.
+/// Names that the manifest may write.
 pub const NAMES: &[&str] = &["compile", "skeleton", "enrich", "command"];
 
 pub fn by_name(name: &str) -> Option<&'static dyn RuleKind> {
@@ -95,8 +96,17 @@ pub struct Draft {
     pub requests: Vec<Request>,
     /// Names of sibling ops whose output is read, as opposed to those that only come first.
     pub reads: Vec<String>,
+    /// What is read of other assets.
+    pub inputs: Vec<Reads>,
     pub spec: Value,
     pub place: Place,
+}
+
+/// The periods of an asset that are read: those that overlap a range. Without a start, from its first one on; without an end, to the
+/// last one that has ended.
+pub struct Reads {
+    pub asset: String,
+    pub range: (Option<i64>, Option<i64>),
 }
 
 /// Fields of an action's `spec` whose values are in its definition, and those that need not be, with the reason.

@@ -37,7 +37,12 @@ impl Records for TableRecords {
         match data {
             None => fs::write(directory.join(JSON), text),
             Some(file) => {
-                let schema = schema_of(&directory.join(&file.name)).map_err(as_io)?;
+                let schema = match schema_of(&directory.join(&file.name)) {
+                    Ok(schema) => schema,
+                    // Parquet by its name alone: a command may write what it likes.
+                    Err(TableError::Broken { .. }) => return fs::write(directory.join(JSON), text),
+                    Err(error) => return Err(as_io(error)),
+                };
                 write_note(&directory.join(PARQUET), schema, KEY, &text).map_err(as_io)
             }
         }

@@ -4,13 +4,14 @@ use super::checks::{self, CheckSpec};
 use super::failures::of_table;
 use super::loader::Loader;
 use super::operators::Machine;
+use super::place::place;
 use super::source::SourceSpec;
 use super::world::{Ask, Read};
-use super::{Draft, RuleKind, Subject, Tell, versions};
-use crate::catalog::calendar::{Period, partition_directory};
+use super::{Draft, Reads, RuleKind, Subject, Tell, versions};
+use crate::catalog::calendar::Period;
 use crate::catalog::dag::{ArrowUdf, Kind as Does, Operator, Stage, flatten, parameters};
-use crate::catalog::model::Runtime;
-use crate::engine::action::{Action, Common, Place, Request};
+use crate::catalog::model::{Place, Runtime};
+use crate::engine::action::{Action, Common, Request};
 use crate::engine::execute::{Made, Progress};
 use crate::engine::failure::Failure;
 use crate::engine::observation::{Kind, Observation};
@@ -47,11 +48,12 @@ impl RuleKind for Skeleton {
     }
 
     fn draft(&self, subject: &Subject) -> Result<Draft, String> {
-        let (key, period) = subject.partition.ok_or("rule `skeleton` needs an asset with partitions")?;
-        let place = place(subject, &subject.site.output_root, key, period);
+        let (_, period) = subject.partition.ok_or("rule `skeleton` needs an asset with partitions")?;
+        let place = place(subject);
         let requests = requests(subject, period);
         let output_path = subject.site.root.name(&place.path());
-        Ok(Draft { requests, reads: vec![], spec: json!({"period": period, "output_path": output_path}), place })
+        let inputs = assets_read(subject, period);
+        Ok(Draft { requests, reads: vec![], inputs, spec: json!({"period": period, "output_path": output_path}), place })
     }
 
     fn run(&self, action: &Action, staging: &Path, tell: Tell) -> Result<Made, Failure> {
@@ -110,20 +112,6 @@ fn write_options(runtime: &Runtime) -> WriteOptions {
     WriteOptions { compression, row_group_rows: runtime.row_group_rows, shard_rows: runtime.shard_rows }
 }
 
-/// Where an op publishes a partition: as its `output` says, or `<asset>/dt=<key>` below the root.
-pub fn place(subject: &Subject, root: &Path, key: &str, period: Period) -> Place {
-    let Some(pattern) = &subject.op.output else {
-        return Place { root: root.into(), directory: format!("{}/{}", subject.asset.name, partition_directory(key)) };
-    };
-    let roots = [("{output-root}", &subject.site.output_root), ("{enriched-output-root}", &subject.site.enriched_output_root)];
-    let chosen = roots.iter().find_map(|(name, path)| Some((path.to_path_buf(), pattern.strip_prefix(name)?.trim_start_matches('/'))));
-    let (root, rest) = chosen.unwrap_or((subject.site.root.path().to_path_buf(), pattern.as_str()));
-    let named = rest.replace("{asset}", &subject.asset.name).replace("{op}", &subject.op.name).replace("{partition}", key);
-    let cadence = subject.asset.partitions.as_ref().and_then(|name| subject.catalog.partitions.get(name)).map(|p| p.cadence);
-    let directory = crate::catalog::calendar::fill(&named, &cadence.unwrap_or(crate::catalog::calendar::Cadence::DAILY), period.start);
-    Place { root, directory }
-}
-
 /// The views that operators read, by name.
 fn sources(subject: &Subject, operators: &[Operator]) -> BTreeMap<String, SourceSpec> {
     let views = operators.iter().filter_map(|operator| match &operator.does {
@@ -133,7 +121,7 @@ fn sources(subject: &Subject, operators: &[Operator]) -> BTreeMap<String, Source
         _ => None,
     });
     let found = views.filter_map(|name| subject.catalog.views.get(name));
-    found.map(|view| (view.name.clone(), SourceSpec::of(view, &subject.site.root))).collect()
+    found.map(|view| (view.name.clone(), SourceSpec::of(view, subject.catalog, subject.site))).collect()
 }
 
 /// One question per view: the files and columns of every scan's reach, and the stores' keys. Only the spine's own period is required.
@@ -153,8 +141,8 @@ fn requests(subject: &Subject, period: Period) -> Vec<Request> {
             _ => {}
         }
     }
-    let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, &subject.site.root));
-    let parquet = reads.into_iter().filter_map(|(view, reads)| {
+    let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, subject.catalog, subject.site));
+    let parquet = reads.into_iter().filter(|(view, _)| asset_behind(subject, view).is_none()).filter_map(|(view, reads)| {
         let required = (view == spine).then_some(period);
         Some(Ask::Parquet { source: source(view)?, reads, required }.request())
     });
@@ -163,6 +151,28 @@ fn requests(subject: &Subject, period: Period) -> Vec<Request> {
         Some(Ask::Lance { source: source(view)?, columns }.request())
     });
     parquet.chain(lance).collect()
+}
+
+/// The asset of this workspace that a view reads.
+fn asset_behind<'a>(subject: &Subject<'a>, view: &str) -> Option<&'a str> {
+    match &subject.catalog.views.get(view)?.place {
+        Place::Asset(asset) => Some(asset),
+        Place::Path(_) => None,
+    }
+}
+
+/// What the scans read of assets: their files need no looking at, for their digests are known.
+fn assets_read(subject: &Subject, period: Period) -> Vec<Reads> {
+    let scans = subject.dag.operators.iter().filter(|o| o.stage == Stage::Skeleton).filter_map(|operator| match &operator.does {
+        Does::Scan(scan) => Some(scan),
+        _ => None,
+    });
+    let reads = scans.filter_map(|scan| {
+        let (from, until) = SourceSpec::range(scan.reach, period);
+        let asset = asset_behind(subject, &scan.view)?.to_string();
+        Some(Reads { asset, range: (from, (until < i64::MAX).then_some(until)) })
+    });
+    reads.collect()
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 //! Invariant: the world that observes and the worker that reads find files through the same functions, so that what is read is what
 //! was observed.
 
+use super::Site;
+use super::place::Pattern;
 use crate::catalog::calendar::{Cadence, Period, fill, read_pattern};
 use crate::catalog::dag::Reach;
 use crate::catalog::declaration::Format;
-use crate::catalog::model::{Layout, Pin, Place, View};
-use crate::path::{Root, slashed};
+use crate::catalog::model::{Catalog, Layout, Pin, Place, View};
+use crate::path::slashed;
 use crate::table::lance;
 use crate::table::listing;
 use serde::{Deserialize, Serialize};
@@ -54,19 +56,19 @@ pub struct PeriodFiles {
 }
 
 impl SourceSpec {
-    pub fn of(view: &View, root: &Root) -> Self {
-        let shown = match &view.place {
-            Place::Path(path) => path.clone(),
-            Place::Asset(asset) => format!("asset {asset}"),
-        };
+    pub fn of(view: &View, catalog: &Catalog, site: &Site) -> Self {
         let layout = view.layout.as_ref().map(|Layout { pattern, cadence }| LayoutSpec { pattern: pattern.clone(), cadence: *cadence });
+        let (shown, layout) = match &view.place {
+            Place::Path(path) => (path.clone(), layout),
+            Place::Asset(asset) => behind(asset, catalog, site),
+        };
         let pin = match &view.pin {
             Pin::Latest => PinSpec::Latest,
             Pin::Tag(tag) => PinSpec::Tag(tag.clone()),
             Pin::Version(version) => PinSpec::Version(*version),
         };
         debug_assert!(view.format == Format::Lance || pin == PinSpec::Latest);
-        Self { name: view.asset_name(), path: root.join(&shown), shown, layout, first: view.first, pin }
+        Self { name: view.asset_name(), path: site.root.join(&shown), shown, layout, first: view.first, pin }
     }
 
     /// The range of instants that a reach covers around a target period; no start means from the first period on.
@@ -116,5 +118,16 @@ impl SourceSpec {
             PinSpec::Tag(tag) => lance::Pin::Tag(tag.clone()),
             PinSpec::Version(version) => lance::Pin::Version(*version),
         }
+    }
+}
+
+/// Where an asset's last op publishes, and how its partitions lie there.
+fn behind(asset: &str, catalog: &Catalog, site: &Site) -> (String, Option<LayoutSpec>) {
+    let found = catalog.assets.get(asset).and_then(|asset| Some((asset, asset.ops.last()?)));
+    let Some((asset, op)) = found else { return (asset.to_string(), None) };
+    let Pattern { root, pattern, cadence } = Pattern::of(catalog, site, asset, op);
+    match cadence {
+        Some(cadence) => (site.root.name(&root), Some(LayoutSpec { pattern, cadence })),
+        None => (site.root.name(&root.join(pattern)), None),
     }
 }

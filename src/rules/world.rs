@@ -3,6 +3,7 @@
 //! Invariants: what is not within reach is not looked at, and columns that nobody reads are not read; within one build a directory is
 //! listed once and a dataset's version resolved once, until somebody asks to look again.
 
+use super::command;
 use super::source::{PeriodFiles, PinSpec, SourceSpec};
 use crate::catalog::calendar::Period;
 use crate::engine::action::Request;
@@ -25,6 +26,10 @@ pub enum Ask {
     Parquet { source: SourceSpec, reads: Vec<Read>, required: Option<Period> },
     /// The fragments that hold the columns read.
     Lance { source: SourceSpec, columns: Vec<String> },
+    /// Whole files, each by its name and where it lies.
+    Files { files: Vec<(String, PathBuf)> },
+    /// Variables of the environment.
+    Environment { names: Vec<String> },
 }
 
 /// Columns, by their names in the files, of the periods that overlap a range.
@@ -38,6 +43,8 @@ impl Ask {
     pub fn request(self) -> Request {
         let name = match &self {
             Self::Parquet { source, .. } | Self::Lance { source, .. } => source.name.clone(),
+            Self::Files { .. } => "sources".into(),
+            Self::Environment { .. } => "environment".into(),
         };
         Request { name, ask: serde_json::to_value(&self).unwrap_or_default() }
     }
@@ -55,12 +62,13 @@ pub struct TableWorld {
     columns: ColumnCache,
     listed: Mutex<HashMap<PathBuf, Listed>>,
     fragments: Mutex<Fragments>,
+    files: Mutex<HashMap<PathBuf, Observation>>,
 }
 
 impl TableWorld {
     /// `cache` is where digests of unchanged files are kept between builds.
     pub fn new(cache: &Path) -> Self {
-        Self { columns: ColumnCache::open(cache), listed: Mutex::default(), fragments: Mutex::default() }
+        Self { columns: ColumnCache::open(cache), listed: Mutex::default(), fragments: Mutex::default(), files: Mutex::default() }
     }
 
     fn list(&self, directory: &Path, look: Look) -> io::Result<Listed> {
@@ -78,6 +86,8 @@ impl TableWorld {
         match ask {
             Ask::Parquet { source, reads, required } => self.parquet(&source, &reads, required, look),
             Ask::Lance { source, columns } => self.lance(&source, &columns, look).map(|o| vec![o]),
+            Ask::Files { files } => files.iter().map(|(name, path)| self.file(name, path, look)).collect(),
+            Ask::Environment { names } => Ok(names.iter().map(|name| command::environment(name)).collect()),
         }
     }
 
@@ -145,6 +155,16 @@ impl TableWorld {
             }
         }
         Ok(Some(Observation::parts(Kind::Columns, named(source, period.key.as_deref()), parts)))
+    }
+
+    fn file(&self, name: &str, path: &Path, look: Look) -> Result<Observation, Unobservable> {
+        let known = || self.files.lock().expect("no thread panics while it holds the files").get(path).cloned();
+        if let (Look::Once, Some(known)) = (look, known()) {
+            return Ok(known);
+        }
+        let seen = command::file(name, path)?;
+        self.files.lock().expect("no thread panics while it holds the files").insert(path.into(), seen.clone());
+        Ok(seen)
     }
 
     fn lance(&self, source: &SourceSpec, columns: &[String], look: Look) -> Result<Observation, Unobservable> {

@@ -2,7 +2,7 @@
 
 use super::Workspace;
 use super::target::Target;
-use crate::catalog::calendar::Period;
+use crate::catalog::calendar::{Partitions, Period};
 use crate::catalog::compile::compile;
 use crate::catalog::dag::Dag;
 use crate::catalog::declaration::{Backoff as DeclaredBackoff, Jitter};
@@ -10,8 +10,8 @@ use crate::catalog::model::{Asset, Op, Place as DataPlace, Retry, View};
 use crate::engine::action::{Action, ActionId, Common, Place, Resources};
 use crate::engine::graph::Graph;
 use crate::engine::retry::{Backoff, RetryPolicy};
-use crate::rules::{self, Draft, Site, Subject};
-use std::collections::BTreeMap;
+use crate::rules::{self, Draft, Reads, Site, Subject};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,9 +25,19 @@ pub enum PlanError {
 }
 
 /// The graph of everything that the targets need.
-pub fn graph(workspace: &Workspace, targets: &[Target]) -> Result<Graph, PlanError> {
-    let mut builder =
-        Builder { workspace, site: workspace.site(), graph: Graph::default(), places: BTreeMap::new(), common: BTreeMap::new() };
+///
+/// `now` decides what has ended, where an asset without partitions reads one that has them.
+pub fn graph(workspace: &Workspace, targets: &[Target], now: i64) -> Result<Graph, PlanError> {
+    let mut builder = Builder {
+        workspace,
+        now,
+        site: workspace.site(),
+        graph: Graph::default(),
+        places: BTreeMap::new(),
+        common: BTreeMap::new(),
+        dags: BTreeMap::new(),
+        planned: BTreeMap::new(),
+    };
     for target in targets {
         builder.target(target)?;
     }
@@ -42,30 +52,77 @@ struct Builder<'a> {
     places: BTreeMap<PathBuf, ActionId>,
     /// What the partitions of an op have alike, by asset and op.
     common: BTreeMap<(String, String), Arc<Common>>,
+    dags: BTreeMap<String, Arc<Dag>>,
+    /// Partitions of assets that others read: the last op's action of each.
+    planned: BTreeMap<(String, Option<String>), ActionId>,
+    now: i64,
 }
 
 /// What is known of an op of the partition at hand: rule, place, action.
 type Planned<'a> = BTreeMap<&'a str, (String, Place, ActionId)>;
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
     fn target(&mut self, target: &Target) -> Result<(), PlanError> {
         let asset = &target.asset;
-        let dag = asset.service.as_ref().map(|s| compile(&self.workspace.catalog, s));
-        let not_yet = || PlanError::NotYet(format!("asset `{}` has ops of rule `command`, which this version cannot build", asset.name));
-        let dag = dag.ok_or_else(not_yet)?;
         let ops = wanted_ops(asset, target.op.as_deref());
-        let partitions = asset.partitions.as_ref().and_then(|name| self.workspace.catalog.partitions.get(name));
-        let Some(partitions) = partitions else { return self.partition(asset, &ops, &dag, None) };
+        let Some(partitions) = self.partitions(asset) else { return self.wanted(asset, &ops, None) };
         for key in target.keys.list() {
             let period = partitions.cadence.period(key);
             let period = period.ok_or_else(|| PlanError::Invalid(format!("`{key}` is no key of asset `{}`", asset.name)))?;
-            self.partition(asset, &ops, &dag, Some((key, period)))?;
+            self.wanted(asset, &ops, Some((key, period)))?;
         }
         Ok(())
     }
 
+    fn partitions(&self, asset: &Asset) -> Option<&'a Partitions> {
+        asset.partitions.as_ref().and_then(|name| self.workspace.catalog.partitions.get(name))
+    }
+
+    /// A partition that was asked for.
+    fn wanted(&mut self, asset: &Asset, ops: &[&Op], partition: Option<(&str, Period)>) -> Result<(), PlanError> {
+        for id in self.partition(asset, ops, partition)? {
+            self.graph.targets.extend(self.graph.index_of(&id));
+        }
+        Ok(())
+    }
+
+    /// The actions that publish what is read of an asset, oldest period first; they come into the graph with all they need.
+    fn read(&mut self, reads: &Reads) -> Result<Vec<ActionId>, PlanError> {
+        let asset = self.workspace.catalog.assets.get(&reads.asset).cloned();
+        let asset = asset.ok_or_else(|| PlanError::Invalid(format!("there is no asset `{}`", reads.asset)))?;
+        let ops: Vec<&Op> = asset.ops.iter().collect();
+        let keys: Vec<Option<String>> = match self.partitions(&asset) {
+            None => vec![None],
+            Some(partitions) => partitions.keys_within(reads.range, self.now).into_iter().map(Some).collect(),
+        };
+        keys.into_iter().map(|key| self.last_of(&asset, &ops, key)).collect()
+    }
+
+    fn last_of(&mut self, asset: &Asset, ops: &[&Op], key: Option<String>) -> Result<ActionId, PlanError> {
+        let known = (asset.name.clone(), key);
+        if let Some(id) = self.planned.get(&known) {
+            return Ok(id.clone());
+        }
+        let period = known.1.as_deref().and_then(|key| Some((key, self.partitions(asset)?.cadence.period(key)?)));
+        let last = self.partition(asset, ops, period)?.pop();
+        let last = last.ok_or_else(|| PlanError::Invalid(format!("asset `{}` has no ops", asset.name)))?;
+        self.planned.insert(known, last.clone());
+        Ok(last)
+    }
+
+    fn dag(&mut self, asset: &Asset) -> Arc<Dag> {
+        if let Some(dag) = self.dags.get(&asset.name) {
+            return dag.clone();
+        }
+        let nothing = || Dag { service: String::new(), version: 0, operators: vec![] };
+        let dag = Arc::new(asset.service.as_ref().map_or_else(nothing, |s| compile(&self.workspace.catalog, s)));
+        self.dags.insert(asset.name.clone(), dag.clone());
+        dag
+    }
+
     /// The actions of one partition, each after what it needs.
-    fn partition(&mut self, asset: &Asset, ops: &[&Op], dag: &Dag, partition: Option<(&str, Period)>) -> Result<(), PlanError> {
+    fn partition(&mut self, asset: &Asset, ops: &[&Op], partition: Option<(&str, Period)>) -> Result<Vec<ActionId>, PlanError> {
+        let (dag, mut ids) = (self.dag(asset), Vec::new());
         let mut planned: Planned = BTreeMap::new();
         for op in ops {
             let rule = rules::by_name(&op.rule);
@@ -77,7 +134,8 @@ impl Builder<'_> {
             let needed =
                 op.needs.iter().filter_map(|n| planned.get(n.as_str()).map(|(rule, place, _)| (n.clone(), rule.clone(), place.clone())));
             let inputs: Vec<(String, String, Place)> = needed.collect();
-            let subject = Subject { catalog: &self.workspace.catalog, site: &self.site, asset, op, dag, partition: own, inputs: &inputs };
+            let subject =
+                Subject { catalog: &self.workspace.catalog, site: &self.site, asset, op, dag: &dag, partition: own, inputs: &inputs };
             let invalid = |why| PlanError::Invalid(format!("op `{}.{}`: {why}", asset.name, op.name));
             let common = match self.common.get(&(asset.name.clone(), op.name.clone())) {
                 Some(common) => common.clone(),
@@ -85,13 +143,34 @@ impl Builder<'_> {
             };
             self.common.insert((asset.name.clone(), op.name.clone()), common.clone());
             let draft = rule.draft(&subject).map_err(invalid)?;
-            let action = self.action(id, op, common, draft, &planned);
+            let mut inputs = Vec::new();
+            for reads in &draft.inputs {
+                inputs.extend(self.read(reads)?);
+            }
+            let mut action = self.action(id, op, common, draft, &planned);
+            let mut known: BTreeSet<ActionId> = action.upstreams.iter().cloned().collect();
+            action.upstreams.extend(inputs.into_iter().filter(|id| known.insert(id.clone())));
+            self.say_where_inputs_lie(&mut action);
             self.claim(&action)?;
             planned.insert(&op.name, (op.rule.clone(), action.place.clone(), action.id.clone()));
-            let index = self.graph.add(action);
-            self.graph.targets.insert(index);
+            ids.push(action.id.clone());
+            self.graph.add(action);
         }
-        Ok(())
+        Ok(ids)
+    }
+
+    /// By asset, or by op where it is one of the same asset.
+    fn say_where_inputs_lie(&self, action: &mut Action) {
+        let mut inputs: BTreeMap<&str, Vec<PathBuf>> = BTreeMap::new();
+        for id in &action.upstreams {
+            let place = self.graph.index_of(id).map(|index| self.graph.actions()[index].place.path());
+            let name = if id.asset == action.id.asset { &id.op } else { &id.asset };
+            inputs.entry(name).or_default().extend(place);
+        }
+        let inputs = serde_json::json!(inputs);
+        if let (serde_json::Value::Object(spec), "command") = (&mut action.spec, action.rule.as_str()) {
+            spec.insert("inputs".into(), inputs);
+        }
     }
 
     fn claim(&mut self, action: &Action) -> Result<(), PlanError> {
