@@ -1,6 +1,7 @@
 //! The suite: what the binary does, seen from outside, and what holds for the whole repository. One test binary, so that it links once.
 
 mod chance;
+mod command_mistakes;
 mod commands;
 mod conditions;
 mod documents;
