@@ -52,11 +52,13 @@ impl Drop for Group {
     }
 }
 
-/// Ends every group that is still running here.
+/// Ends every group that is still running here, and lets no other begin: this process is about to end.
 pub fn end_all() {
-    let groups = started().clone();
-    let threads: Vec<_> = groups.into_iter().map(|leader| std::thread::spawn(move || end(leader, || {}))).collect();
+    let groups = started();
+    let threads: Vec<_> = groups.iter().copied().map(|leader| std::thread::spawn(move || end(leader, || {}))).collect();
     threads.into_iter().for_each(|thread| drop(thread.join()));
+    // Whoever would start another one waits for the end of this process.
+    std::mem::forget(groups);
 }
 
 /// Asks a group to end, waits a moment, and kills what is left of it.

@@ -170,6 +170,8 @@ fn assets_read(subject: &Subject, period: Period) -> Vec<Reads> {
     let reads = scans.filter_map(|scan| {
         let (from, until) = SourceSpec::range(scan.reach, period);
         let asset = asset_behind(subject, &scan.view)?.to_string();
+        let first = subject.catalog.views.get(&scan.view).and_then(|view| view.first);
+        let from = from.max(first);
         Some(Reads { asset, range: (from, (until < i64::MAX).then_some(until)) })
     });
     reads.collect()

@@ -33,6 +33,9 @@ pub struct SourceSpec {
 pub struct LayoutSpec {
     pub pattern: String,
     pub cadence: Cadence,
+    /// The end of the last period that there can be, exclusive.
+    #[serde(default)]
+    pub end: Option<i64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,7 +60,8 @@ pub struct PeriodFiles {
 
 impl SourceSpec {
     pub fn of(view: &View, catalog: &Catalog, site: &Site) -> Self {
-        let layout = view.layout.as_ref().map(|Layout { pattern, cadence }| LayoutSpec { pattern: pattern.clone(), cadence: *cadence });
+        let layout =
+            view.layout.as_ref().map(|Layout { pattern, cadence }| LayoutSpec { pattern: pattern.clone(), cadence: *cadence, end: None });
         let (shown, layout) = match &view.place {
             Place::Path(path) => (path.clone(), layout),
             Place::Asset(asset) => behind(asset, catalog, site),
@@ -91,7 +95,7 @@ impl SourceSpec {
         };
         let Some(first) = self.first.or_else(|| self.earliest(layout)) else { return Ok(Vec::new()) };
         let start = range.0.unwrap_or(first).max(first);
-        let periods = layout.cadence.periods(Period { start, end: range.1 });
+        let periods = layout.cadence.periods(Period { start, end: range.1.min(layout.end.unwrap_or(i64::MAX)) });
         let of = |period: Period| {
             let directory = self.path.join(fill(&layout.pattern, &layout.cadence, period.start));
             let files = list(&directory)?;
@@ -126,8 +130,9 @@ fn behind(asset: &str, catalog: &Catalog, site: &Site) -> (String, Option<Layout
     let found = catalog.assets.get(asset).and_then(|asset| Some((asset, asset.ops.last()?)));
     let Some((asset, op)) = found else { return (asset.to_string(), None) };
     let Pattern { root, pattern, cadence } = Pattern::of(catalog, site, asset, op);
+    let end = asset.partitions.as_ref().and_then(|name| catalog.partitions.get(name)?.end);
     match cadence {
-        Some(cadence) => (site.root.name(&root), Some(LayoutSpec { pattern, cadence })),
+        Some(cadence) => (site.root.name(&root), Some(LayoutSpec { pattern, cadence, end })),
         None => (site.root.name(&root.join(pattern)), None),
     }
 }

@@ -115,7 +115,7 @@ impl Resolver<'_> {
         let hint = match (is_asset, known.is_empty()) {
             (true, _) => format!("add input \"{name}\" to the op"),
             (false, true) => "declare it with input \"…\"".to_string(),
-            (false, false) => suggestion(name, known.into_iter()),
+            (false, false) => suggestion(name, known),
         };
         let message = format!("`{name}` is no input of op `{}`", op.name);
         self.report(Diagnostic::error(PLACEHOLDER, message, span).hint(hint));

@@ -41,7 +41,10 @@ impl Resolver<'_> {
         let available_at = self.time_column(source.available_at.as_ref(), source.unit.as_ref(), &fields)?;
         self.known_field(source.created.as_ref(), &fields)?;
         let first = match (&source.first, &layout) {
-            (Some(first), Some(layout)) => Some(self.instant(&layout.cadence, first)?),
+            (Some(first), Some(layout)) => {
+                let earliest = behind.as_ref().and_then(|b| b.as_ref()).map(|partitions| partitions.start);
+                Some(self.instant(&layout.cadence, first)?.max(earliest.unwrap_or(i64::MIN)))
+            }
             (Some(first), None) => return self.meaningless(first, "`first` says when partitions begin, and this source has none"),
             (None, _) => behind.flatten().map(|partitions| partitions.start),
         };
