@@ -2,15 +2,16 @@
 //!
 //! Knows nothing of what lies there. Invariant: whoever reads an asset finds it by the pattern that it is published by.
 
-use super::{Site, Subject};
-use crate::catalog::calendar::{Cadence, fill};
+use super::{Partition, Site, Subject};
+use crate::catalog::calendar::{Cadence, fill, partition_directory};
 use crate::catalog::model::{Asset, Catalog, Op};
 use crate::engine::action::Place;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 /// A root, and the pattern of what an op publishes below it.
 pub struct Pattern {
-    pub root: PathBuf,
+    pub root: Arc<Path>,
     pub pattern: String,
     /// None where the asset has no partitions.
     pub cadence: Option<Cadence>,
@@ -25,17 +26,21 @@ impl Pattern {
             return Self { root: root.clone(), pattern: format!("{}{below}", asset.name), cadence };
         };
         let roots = [("{output-root}", &site.output_root), ("{enriched-output-root}", &site.enriched_output_root)];
-        let chosen = roots.iter().find_map(|(name, path)| Some((path.to_path_buf(), output.strip_prefix(name)?.trim_start_matches('/'))));
-        let (root, rest) = chosen.unwrap_or((site.root.path().to_path_buf(), output.as_str()));
+        let chosen = roots.iter().find_map(|(name, path)| Some(((*path).clone(), output.strip_prefix(name)?.trim_start_matches('/'))));
+        let (root, rest) = chosen.unwrap_or((site.root.path().into(), output));
         let key = cadence.map_or(String::new(), |cadence| format!("{{{}}}", cadence.every.key_format()));
         let pattern = rest.replace("{asset}", &asset.name).replace("{op}", &op.name).replace("{partition}", &key);
         Self { root, pattern, cadence }
     }
 }
 
-/// Where the action at hand publishes.
-pub fn place(subject: &Subject) -> Place {
+/// Where an action publishes: as its op's `output` says, or `<asset>/dt=<key>` below the root.
+pub fn place(subject: &Subject, root: &Arc<Path>, partition: Option<Partition>) -> Place {
+    if subject.op.output.is_none() {
+        let directory = |key: &str| format!("{}/{}", subject.asset.name, partition_directory(key));
+        return Place { root: root.clone(), directory: partition.map_or(subject.asset.name.clone(), |p| directory(p.key)) };
+    }
     let Pattern { root, pattern, cadence } = Pattern::of(subject.catalog, subject.site, subject.asset, subject.op);
-    let start = subject.partition.map_or(0, |(_, period)| period.start);
-    Place { root, directory: fill(&pattern, &cadence.unwrap_or(Cadence::DAILY), start) }
+    let Some(Partition { period, .. }) = partition else { return Place { root, directory: pattern } };
+    Place { root, directory: fill(&pattern, &cadence.unwrap_or(Cadence::DAILY), period.start) }
 }

@@ -7,12 +7,13 @@ use crate::catalog::compile::compile;
 use crate::catalog::dag::Dag;
 use crate::catalog::declaration::{Backoff as DeclaredBackoff, Jitter};
 use crate::catalog::model::{Asset, Op, Place as DataPlace, Retry, View};
-use crate::engine::action::{Action, ActionId, Common, Place, Resources};
+use crate::engine::action::{Action, ActionId, Common, Interval, Name, Resources};
 use crate::engine::graph::Graph;
 use crate::engine::retry::{Backoff, RetryPolicy};
-use crate::rules::{self, Draft, Reads, Site, Subject};
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use crate::rules::{self, Outline, Partition, Reads, RuleKind, Site, Subject};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Why an asset cannot be planned.
@@ -28,16 +29,8 @@ pub enum PlanError {
 ///
 /// `now` decides what has ended, where an asset without partitions reads one that has them.
 pub fn graph(workspace: &Workspace, targets: &[Target], now: i64) -> Result<Graph, PlanError> {
-    let mut builder = Builder {
-        workspace,
-        now,
-        site: workspace.site(),
-        graph: Graph::default(),
-        places: BTreeMap::new(),
-        common: BTreeMap::new(),
-        dags: BTreeMap::new(),
-        planned: BTreeMap::new(),
-    };
+    let (site, graph) = (workspace.site(), Graph::default());
+    let mut builder = Builder { workspace, site: &site, now, graph, places: HashMap::new(), read: HashMap::new() };
     for target in targets {
         builder.target(target)?;
     }
@@ -46,32 +39,52 @@ pub fn graph(workspace: &Workspace, targets: &[Target], now: i64) -> Result<Grap
 
 struct Builder<'a> {
     workspace: &'a Workspace,
-    site: Site,
-    graph: Graph,
-    /// Who publishes where.
-    places: BTreeMap<PathBuf, ActionId>,
-    /// What the partitions of an op have alike, by asset and op.
-    common: BTreeMap<(String, String), Arc<Common>>,
-    dags: BTreeMap<String, Arc<Dag>>,
-    /// Partitions of assets that others read: the last op's action of each.
-    planned: BTreeMap<(String, Option<String>), ActionId>,
+    site: &'a Site,
     now: i64,
+    graph: Graph,
+    /// Who publishes where: root, directory.
+    places: HashMap<(Arc<Path>, String), usize>,
+    /// Assets that others read.
+    read: HashMap<String, Arc<Read<'a>>>,
 }
 
-/// What is known of an op of the partition at hand: rule, place, action.
-type Planned<'a> = BTreeMap<&'a str, (String, Place, ActionId)>;
+/// An asset that others read, with all its ops.
+struct Read<'a> {
+    asset: &'a Asset,
+    dag: Dag,
+    ops: Vec<Planned<'a>>,
+}
+
+/// An op as all its partitions have it.
+struct Planned<'a> {
+    op: &'a Op,
+    rule: &'static dyn RuleKind,
+    name: Name,
+    common: Arc<Common>,
+    /// Positions of the ops whose output it reads, and of those that only come first.
+    reads: Vec<usize>,
+    after: Vec<usize>,
+    /// What it reads of other assets.
+    inputs: Vec<Reads>,
+}
 
 impl<'a> Builder<'a> {
     fn target(&mut self, target: &Target) -> Result<(), PlanError> {
         let asset = &target.asset;
-        let ops = wanted_ops(asset, target.op.as_deref());
-        let Some(partitions) = self.partitions(asset) else { return self.wanted(asset, &ops, None) };
+        let dag = self.dag(asset);
+        let ops = self.ops(asset, target.op.as_deref(), &dag)?;
+        let Some(partitions) = self.partitions(asset) else { return self.wanted(asset, &dag, &ops, None) };
         for key in target.keys.list() {
             let period = partitions.cadence.period(key);
             let period = period.ok_or_else(|| PlanError::Invalid(format!("`{key}` is no key of asset `{}`", asset.name)))?;
-            self.wanted(asset, &ops, Some((key, period)))?;
+            self.wanted(asset, &dag, &ops, Some(Partition { key, period }))?;
         }
         Ok(())
+    }
+
+    fn dag(&self, asset: &Asset) -> Dag {
+        let nothing = || Dag { service: String::new(), version: 0, operators: vec![] };
+        asset.service.as_ref().map_or_else(nothing, |service| compile(&self.workspace.catalog, service))
     }
 
     fn partitions(&self, asset: &Asset) -> Option<&'a Partitions> {
@@ -79,107 +92,132 @@ impl<'a> Builder<'a> {
     }
 
     /// A partition that was asked for.
-    fn wanted(&mut self, asset: &Asset, ops: &[&Op], partition: Option<(&str, Period)>) -> Result<(), PlanError> {
-        for id in self.partition(asset, ops, partition)? {
-            self.graph.targets.extend(self.graph.index_of(&id));
-        }
+    fn wanted(&mut self, asset: &Asset, dag: &Dag, ops: &[Planned], partition: Option<Partition>) -> Result<(), PlanError> {
+        let wanted = self.partition(asset, dag, ops, partition)?;
+        self.graph.targets.extend(wanted);
         Ok(())
     }
 
-    /// The actions that publish what is read of an asset, oldest period first; they come into the graph with all they need.
-    fn read(&mut self, reads: &Reads) -> Result<Vec<ActionId>, PlanError> {
-        let asset = self.workspace.catalog.assets.get(&reads.asset).cloned();
-        let asset = asset.ok_or_else(|| PlanError::Invalid(format!("there is no asset `{}`", reads.asset)))?;
-        let ops: Vec<&Op> = asset.ops.iter().collect();
-        let keys: Vec<Option<String>> = match self.partitions(&asset) {
-            None => vec![None],
-            Some(partitions) => partitions.keys_within(reads.range, self.now).into_iter().map(Some).collect(),
-        };
-        keys.into_iter().map(|key| self.last_of(&asset, &ops, key)).collect()
-    }
-
-    fn last_of(&mut self, asset: &Asset, ops: &[&Op], key: Option<String>) -> Result<ActionId, PlanError> {
-        let known = (asset.name.clone(), key);
-        if let Some(id) = self.planned.get(&known) {
-            return Ok(id.clone());
-        }
-        let period = known.1.as_deref().and_then(|key| Some((key, self.partitions(asset)?.cadence.period(key)?)));
-        let last = self.partition(asset, ops, period)?.pop();
-        let last = last.ok_or_else(|| PlanError::Invalid(format!("asset `{}` has no ops", asset.name)))?;
-        self.planned.insert(known, last.clone());
-        Ok(last)
-    }
-
-    fn dag(&mut self, asset: &Asset) -> Arc<Dag> {
-        if let Some(dag) = self.dags.get(&asset.name) {
-            return dag.clone();
-        }
-        let nothing = || Dag { service: String::new(), version: 0, operators: vec![] };
-        let dag = Arc::new(asset.service.as_ref().map_or_else(nothing, |s| compile(&self.workspace.catalog, s)));
-        self.dags.insert(asset.name.clone(), dag.clone());
-        dag
-    }
-
-    /// The actions of one partition, each after what it needs.
-    fn partition(&mut self, asset: &Asset, ops: &[&Op], partition: Option<(&str, Period)>) -> Result<Vec<ActionId>, PlanError> {
-        let (dag, mut ids) = (self.dag(asset), Vec::new());
-        let mut planned: Planned = BTreeMap::new();
-        for op in ops {
-            let rule = rules::by_name(&op.rule);
-            let not_yet =
-                || PlanError::NotYet(format!("op `{}.{}`: this version cannot build the rule kind `{}`", asset.name, op.name, op.rule));
-            let rule = rule.ok_or_else(not_yet)?;
-            let own = partition.filter(|_| !rule.is_unpartitioned());
-            let id = ActionId { asset: asset.name.clone(), op: op.name.clone(), key: own.map(|(key, _)| key.to_string()) };
-            let needed =
-                op.needs.iter().filter_map(|n| planned.get(n.as_str()).map(|(rule, place, _)| (n.clone(), rule.clone(), place.clone())));
-            let inputs: Vec<(String, String, Place)> = needed.collect();
-            let subject =
-                Subject { catalog: &self.workspace.catalog, site: &self.site, asset, op, dag: &dag, partition: own, inputs: &inputs };
-            let invalid = |why| PlanError::Invalid(format!("op `{}.{}`: {why}", asset.name, op.name));
-            let common = match self.common.get(&(asset.name.clone(), op.name.clone())) {
-                Some(common) => common.clone(),
-                None => Arc::new(rule.common(&subject).map_err(invalid)?),
-            };
-            self.common.insert((asset.name.clone(), op.name.clone()), common.clone());
-            let draft = rule.draft(&subject).map_err(invalid)?;
-            let mut inputs = Vec::new();
-            for reads in &draft.inputs {
-                inputs.extend(self.read(reads)?);
+    /// The actions that publish what is read of other assets, oldest period first; they come into the graph with all they need.
+    fn inputs(&mut self, inputs: &[Reads], period: Option<Period>) -> Result<Vec<ActionId>, PlanError> {
+        let mut ids: Vec<ActionId> = Vec::new();
+        let mut known = HashSet::new();
+        for reads in inputs {
+            for id in self.input(reads, period)? {
+                if known.insert(id.clone()) {
+                    ids.push(id);
+                }
             }
-            let mut action = self.action(id, op, common, draft, &planned);
-            let mut known: BTreeSet<ActionId> = action.upstreams.iter().cloned().collect();
-            action.upstreams.extend(inputs.into_iter().filter(|id| known.insert(id.clone())));
-            self.say_where_inputs_lie(&mut action);
-            self.claim(&action)?;
-            planned.insert(&op.name, (op.rule.clone(), action.place.clone(), action.id.clone()));
-            ids.push(action.id.clone());
-            self.graph.add(action);
         }
         Ok(ids)
     }
 
-    /// By asset, or by op where it is one of the same asset.
-    fn say_where_inputs_lie(&self, action: &mut Action) {
-        let mut inputs: BTreeMap<&str, Vec<PathBuf>> = BTreeMap::new();
-        for id in &action.upstreams {
-            let place = self.graph.index_of(id).map(|index| self.graph.actions()[index].place.path());
-            let name = if id.asset == action.id.asset { &id.op } else { &id.asset };
-            inputs.entry(name).or_default().extend(place);
-        }
-        let inputs = serde_json::json!(inputs);
-        if let (serde_json::Value::Object(spec), "command") = (&mut action.spec, action.rule.as_str()) {
-            spec.insert("inputs".into(), inputs);
-        }
+    fn input(&mut self, reads: &Reads, period: Option<Period>) -> Result<Vec<ActionId>, PlanError> {
+        let read = self.asset_read(&reads.asset)?;
+        let Some(partitions) = self.partitions(read.asset) else { return Ok(vec![self.last(&read, None)?]) };
+        let keys = partitions.keys_within(reads.periods.around(period), self.now);
+        let of = |key: String| self.last(&read, partitions.cadence.period(&key).map(|period| Partition { key: &key, period }));
+        keys.into_iter().map(of).collect()
     }
 
-    fn claim(&mut self, action: &Action) -> Result<(), PlanError> {
-        self.not_over_a_source(action)?;
-        let holder = self.places.entry(action.place.path()).or_insert_with(|| action.id.clone());
-        if *holder == action.id {
+    fn asset_read(&mut self, name: &str) -> Result<Arc<Read<'a>>, PlanError> {
+        if let Some(read) = self.read.get(name) {
+            return Ok(read.clone());
+        }
+        let asset: &'a Asset =
+            self.workspace.catalog.assets.get(name).ok_or_else(|| PlanError::Invalid(format!("there is no asset `{name}`")))?;
+        let dag = self.dag(asset);
+        let ops = self.ops(asset, None, &dag)?;
+        let read = Arc::new(Read { asset, dag, ops });
+        self.read.insert(name.into(), read.clone());
+        Ok(read)
+    }
+
+    /// The action whose output a partition of an asset is.
+    fn last(&mut self, read: &Read, partition: Option<Partition>) -> Result<ActionId, PlanError> {
+        let nothing = || PlanError::Invalid(format!("asset `{}` has no ops", read.asset.name));
+        let last = read.ops.last().ok_or_else(nothing)?;
+        let id = last.id(&read.asset.name.as_str().into(), partition);
+        if self.graph.index_of(&id).is_none() {
+            self.partition(read.asset, &read.dag, &read.ops, partition)?;
+        }
+        Ok(id)
+    }
+
+    /// The ops that are wanted, each after what it needs.
+    fn ops<'b>(&self, asset: &'b Asset, up_to: Option<&str>, dag: &Dag) -> Result<Vec<Planned<'b>>, PlanError> {
+        let mut planned: Vec<Planned> = Vec::new();
+        for op in wanted_ops(asset, up_to) {
+            let rule = rules::by_name(&op.rule);
+            let not_yet =
+                || PlanError::NotYet(format!("op `{}.{}`: this version cannot build the rule kind `{}`", asset.name, op.name, op.rule));
+            let rule = rule.ok_or_else(not_yet)?;
+            let invalid = |why| PlanError::Invalid(format!("op `{}.{}`: {why}", asset.name, op.name));
+            let outline = rule.outline(&self.subject(asset, op, dag)).map_err(invalid)?;
+            let position = |name: &&String| planned.iter().position(|p| p.op.name == **name);
+            let (reads, after): (Vec<&String>, Vec<&String>) = op.needs.iter().partition(|name| outline.reads.contains(name));
+            let (reads, after) = (reads.iter().filter_map(position).collect(), after.iter().filter_map(position).collect());
+            let (common, inputs) = self.common(op, outline);
+            planned.push(Planned { op, rule, name: op.name.as_str().into(), common: Arc::new(common), reads, after, inputs });
+        }
+        Ok(planned)
+    }
+
+    fn subject<'b>(&'b self, asset: &'b Asset, op: &'b Op, dag: &'b Dag) -> Subject<'b> {
+        Subject { catalog: &self.workspace.catalog, site: self.site, asset, op, dag }
+    }
+
+    fn common(&self, op: &Op, outline: Outline) -> (Common, Vec<Reads>) {
+        let Outline { definition, requests, spec, inputs, .. } = outline;
+        let common = Common {
+            rule: op.rule.clone(),
+            definition,
+            requests,
+            spec,
+            resources: self.resources(op),
+            retry: retry(&op.retry),
+            timeout: op.timeout.map(|t| t.millis as u64),
+            ..Common::default()
+        };
+        (common, inputs)
+    }
+
+    /// The actions of one partition, each after what it needs.
+    fn partition(&mut self, asset: &Asset, dag: &Dag, ops: &[Planned], partition: Option<Partition>) -> Result<Vec<usize>, PlanError> {
+        let name = Name::from(asset.name.as_str());
+        let mut indices = Vec::with_capacity(ops.len());
+        for op in ops {
+            let own = partition.filter(|_| !op.rule.is_unpartitioned());
+            let ids = |positions: &[usize]| positions.iter().map(|at| ops[*at].id(&name, partition)).collect::<Vec<_>>();
+            let inputs = self.inputs(&op.inputs, own.map(|p| p.period))?;
+            let action = Action {
+                id: op.id(&name, partition),
+                common: op.common.clone(),
+                period: own.map(|p| Interval { start: p.period.start, end: p.period.end }),
+                upstreams: ids(&op.reads).into_iter().chain(inputs).collect(),
+                after: ids(&op.after),
+                place: op.rule.place(&self.subject(asset, op.op, dag), own),
+            };
+            let index = self.graph.add(action);
+            self.claim(index)?;
+            indices.push(index);
+        }
+        Ok(indices)
+    }
+
+    fn claim(&mut self, index: usize) -> Result<(), PlanError> {
+        let action = &self.graph.actions()[index];
+        let holder = match self.places.entry((action.place.root.clone(), action.place.directory.clone())) {
+            Entry::Vacant(free) => {
+                free.insert(index);
+                return self.not_over_a_source(&self.graph.actions()[index]);
+            }
+            Entry::Occupied(taken) => *taken.get(),
+        };
+        if holder == index {
             return Ok(());
         }
-        let place = self.site.root.name(&action.place.path());
+        let (holder, place) = (&self.graph.actions()[holder].id, self.site.root.name(&action.place.path()));
         Err(PlanError::Invalid(format!("`{holder}` and `{}` would both publish to {place}; give one of them output=\"…\"", action.id)))
     }
 
@@ -196,24 +234,6 @@ impl<'a> Builder<'a> {
         Err(PlanError::Invalid(format!("`{}` would publish to {name}, over the source of view `{}`; {hint}", action.id, view.name)))
     }
 
-    fn action(&self, id: ActionId, op: &Op, common: Arc<Common>, draft: Draft, planned: &Planned) -> Action {
-        let (reads, after): (Vec<&String>, Vec<&String>) = op.needs.iter().partition(|name| draft.reads.contains(name));
-        let ids = |names: Vec<&String>| names.into_iter().filter_map(|n| Some(planned.get(n.as_str())?.2.clone())).collect();
-        Action {
-            id,
-            rule: op.rule.clone(),
-            common,
-            requests: draft.requests,
-            upstreams: ids(reads),
-            after: ids(after),
-            place: draft.place,
-            spec: draft.spec,
-            resources: self.resources(op),
-            retry: retry(&op.retry),
-            timeout: op.timeout.map(|t| t.millis as u64),
-        }
-    }
-
     /// Without its own, a `compile` or `command` takes 1 cpu and 1 GiB, other ops the envelope.
     fn resources(&self, op: &Op) -> Resources {
         let settings = &self.workspace.settings;
@@ -222,6 +242,14 @@ impl<'a> Builder<'a> {
         let cpus = op.cpus.unwrap_or(cpus).min(settings.cpus.value);
         let memory = op.memory.map_or(memory, |m| m.bytes).min(settings.memory.value.bytes);
         Resources { cpus, memory }
+    }
+}
+
+impl Planned<'_> {
+    /// Its action of a partition of an asset.
+    fn id(&self, asset: &Name, partition: Option<Partition>) -> ActionId {
+        let key = partition.filter(|_| !self.rule.is_unpartitioned()).map(|p| Name::from(p.key));
+        ActionId { asset: asset.clone(), op: self.name.clone(), key }
     }
 }
 

@@ -15,11 +15,12 @@ pub use observe::{environment, file};
 
 use super::checks::{self, CheckSpec};
 use super::place::place;
+use super::reads::{Periods, Reads};
 use super::world::Ask;
-use super::{Draft, Reads, RuleKind, Subject, Tell};
-use crate::catalog::calendar::{Cadence, Period};
-use crate::catalog::command::{Command, Input, Word};
-use crate::engine::action::{Action, Common, Request};
+use super::{Outline, Partition, RuleKind, Subject, Tell, spec_of};
+use crate::catalog::calendar::Cadence;
+use crate::catalog::command::{Command, Word};
+use crate::engine::action::{Job, Place, Request};
 use crate::engine::execute::Made;
 use crate::engine::failure::Failure;
 use crate::engine::observation::{Kind, Observation};
@@ -27,7 +28,6 @@ use crate::path::Root;
 use fill::Filled;
 use log::Log;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -95,8 +95,8 @@ fn spec(subject: &Subject, command: &Command) -> CommandSpec {
         exit_codes: subject.op.retry.exit_codes.clone(),
         cadence: partitions.map_or(Cadence::DAILY, |p| p.cadence),
         workspace: subject.site.root.path().into(),
-        output_root: subject.site.output_root.clone(),
-        enriched_output_root: subject.site.enriched_output_root.clone(),
+        output_root: subject.site.output_root.to_path_buf(),
+        enriched_output_root: subject.site.enriched_output_root.to_path_buf(),
         checks: checks::of(subject),
     }
 }
@@ -108,59 +108,53 @@ impl RuleKind for CommandRule {
         "command"
     }
 
-    fn common(&self, subject: &Subject) -> Result<Common, String> {
+    fn outline(&self, subject: &Subject) -> Result<Outline, String> {
         let command = command(subject)?;
+        let inputs = command.inputs.iter().map(|input| Reads { asset: input.asset.clone(), periods: Periods::Window(input.window) });
         let spec = serde_json::to_value(spec(subject, command)).map_err(|e| e.to_string())?;
-        Ok(Common { definition: definition(command), spec })
-    }
-
-    fn draft(&self, subject: &Subject) -> Result<Draft, String> {
-        let command = command(subject)?;
-        let period = subject.partition.map(|(_, period)| period);
-        let inputs = command.inputs.iter().map(|input| reads(input, period)).collect();
-        let spec = json!({"period": period});
         // What it reads of the ops before it cannot be seen, so all of it counts.
-        Ok(Draft { requests: requests(subject, command), reads: subject.op.needs.clone(), inputs, spec, place: place(subject) })
+        let reads = subject.op.needs.clone();
+        Ok(Outline { definition: definition(command), requests: requests(subject, command), reads, inputs: inputs.collect(), spec })
     }
 
-    fn run(&self, action: &Action, staging: &Path, tell: Tell) -> Result<Made, Failure> {
-        let spec: CommandSpec = serde_json::from_value(action.whole_spec()).map_err(|e| Failure::permanent(e.to_string()))?;
-        let own: Own = serde_json::from_value(action.spec.clone()).map_err(|e| Failure::permanent(e.to_string()))?;
+    fn place(&self, subject: &Subject, partition: Option<Partition>) -> Place {
+        place(subject, &subject.site.output_root, partition)
+    }
+
+    fn run(&self, job: &Job, tell: Tell) -> Result<Made, Failure> {
+        let action = &job.action;
+        let spec: CommandSpec = spec_of(action)?;
         let occasion = Occasion {
             asset: &action.id.asset,
             op: &action.id.op,
             key: action.id.key.as_deref(),
-            start: own.period.map(|period| period.start),
-            staging,
+            start: action.period.map(|period| period.start),
+            staging: &job.staging,
             published: action.place.path(),
-            inputs: own.inputs,
+            inputs: inputs(job),
             log: log_name(&action.id.file_name()),
         };
         execute(&spec, &occasion, tell)
     }
 }
 
-/// What one action has of its own.
-#[derive(Debug, Deserialize)]
-struct Own {
-    period: Option<Period>,
-    /// The paths of each input, in the order of their periods.
-    inputs: BTreeMap<String, Vec<PathBuf>>,
+/// The paths of each input: by asset, or by op where it is one of the same asset.
+fn inputs(job: &Job) -> BTreeMap<String, Vec<PathBuf>> {
+    let mut inputs: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for input in &job.inputs {
+        let name = if input.id.asset == job.action.id.asset { &input.id.op } else { &input.id.asset };
+        inputs.entry(name.to_string()).or_default().push(input.path.clone());
+    }
+    inputs
 }
 
 fn command<'a>(subject: &Subject<'a>) -> Result<&'a Command, String> {
     subject.op.command.as_ref().ok_or_else(|| "nothing says what it runs".to_string())
 }
 
-/// The periods of an input: a window ends with the period, and always holds what overlaps it.
-fn reads(input: &Input, period: Option<Period>) -> Reads {
-    let from = |period: Period| input.window.map_or(period.start, |window| period.start.min(period.end.saturating_sub(window.millis)));
-    Reads { asset: input.asset.clone(), range: (period.map(from), period.map(|period| period.end)) }
-}
-
 fn requests(subject: &Subject, command: &Command) -> Vec<Request> {
     let files = command.sources.iter().map(|name| (name.clone(), subject.site.root.join(name))).collect();
-    vec![Ask::Files { files }.request(), Ask::Environment { names: command.environment.clone() }.request()]
+    vec![Ask::Whole { files }.request(), Ask::Environment { names: command.environment.clone() }.request()]
 }
 
 /// Runs a command to its end and takes stock of what it has left.

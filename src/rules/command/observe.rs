@@ -11,7 +11,7 @@ pub fn file(name: &str, path: &Path) -> Result<Observation, Unobservable> {
         return Err(Unobservable::Broken(format!("source {name} is a directory; name the files in it")));
     }
     let digest = file_digest(path).map_err(|error| Unobservable::Broken(format!("source {name} cannot be read: {error}")))?;
-    Ok(Observation { kind: Kind::Bytes, name: name.into(), digest, value: Shown::Text(digest.short()) })
+    Ok(Observation::shown(Kind::Bytes, name, digest, Shown::Text(digest.short())))
 }
 
 /// A variable of the environment: its value in quotes, so that none is mistaken for an absent one.

@@ -22,6 +22,7 @@ const RESERVED: &str = "_daeda";
 /// The files of an output, and what its checks say of them.
 pub fn collect(staging: &Path, checks: &[CheckSpec]) -> Result<Made, Failure> {
     let mut files = Vec::new();
+    remove_empty(staging);
     for entry in WalkDir::new(staging).min_depth(1).sort_by_file_name() {
         let entry = entry.map_err(|e| Failure::io("cannot read what the command wrote", &e.into()))?;
         files.extend(output_file(staging, &entry)?);
@@ -41,6 +42,13 @@ pub fn collect(staging: &Path, checks: &[CheckSpec]) -> Result<Made, Failure> {
     made.metadata.insert("bytes".into(), json!(files.iter().map(|f| f.size).sum::<u64>()));
     made.files = files;
     Ok(made)
+}
+
+/// A directory without files is no part of an output.
+fn remove_empty(staging: &Path) {
+    let directories = WalkDir::new(staging).min_depth(1).contents_first(true).into_iter().flatten().filter(|e| e.file_type().is_dir());
+    // The others cannot be removed.
+    directories.for_each(|directory| drop(fs::remove_dir(directory.path())));
 }
 
 /// Parquet that readers of the directory see.
