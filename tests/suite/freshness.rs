@@ -91,7 +91,7 @@ fn caches_and_history_can_be_deleted() {
     workspace.assert_fresh();
     fs::create_dir_all(workspace.path(".daeda/cache")).unwrap();
     for garbage in ["", "{", "{\"format\":99,\"scheme\":1,\"files\":{}}"] {
-        workspace.write(".daeda/cache/columns.json", garbage);
+        workspace.write(".daeda/cache/columns", garbage);
         workspace.assert_fresh();
     }
     fs::remove_dir_all(workspace.path(".daeda")).unwrap();
