@@ -93,6 +93,20 @@ const SLIPS: &[Slip] = &[
     ("Daedalus.kdl", "start=\"2026-02-01\"", "start=\"2026-02-01T13\"", "bad-date", "2026-02-01T13"),
     ("feature_services/ranking.kdl", "        liked_2d \"list<int64>\" default=\"[]\"\n", "", "unused", "liked"),
     ("config/training/runtime.kdl", "runtime {", "runtime {\n    compute engine=\"polars\"", "not-yet", "polars"),
+    (
+        "Daedalus.kdl",
+        "job \"everything\"",
+        "asset \"a\" { op \"b\" rule=\"command\" { run \"cat\" \"{outptu}\"; }; }\njob \"everything\"",
+        "placeholder",
+        "{outptu}",
+    ),
+    (
+        "Daedalus.kdl",
+        "job \"everything\"",
+        "asset \"a\" { op \"b\" rule=\"command\" { run \"./a.sh\"; }; }\njob \"everything\"",
+        "undeclared-source",
+        "./a.sh",
+    ),
 ];
 
 #[test]
