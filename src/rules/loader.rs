@@ -57,7 +57,7 @@ impl<'a> Loader<'a> {
         let (absent, late) = (BTreeMap::new(), BTreeMap::new());
         let mut loader = Self { spec, period, columns: HashMap::new(), rows: HashMap::new(), absent, late };
         let reads = loader.reads()?;
-        tell(Progress { message: format!("reading {} files", reads.len()), done: 0, total: spec.operators.len() as u64 });
+        tell(Progress::Step { message: format!("reading {} files", reads.len()), done: 0, total: spec.operators.len() as u64 });
         let read: Result<Vec<_>, Failure> =
             reads.par_iter().map(|read| Ok(((read.view.clone(), read.path.clone()), load(read, spec)?))).collect();
         for (file, (batch, late)) in read? {

@@ -2,6 +2,8 @@
 
 mod brakes;
 mod chance;
+mod command_mistakes;
+mod commands;
 mod conditions;
 mod documents;
 mod enrich_agrees;

@@ -10,6 +10,7 @@ mod tree;
 
 pub use ask::{Ask, Read, merged};
 
+use super::command;
 use super::readiness::{Lacking, gap, require};
 use super::source::{PinSpec, SourceSpec};
 use crate::catalog::calendar::Period;
@@ -54,6 +55,8 @@ enum Prepare {
         source: SourceSpec,
         columns: Vec<String>,
     },
+    Whole(Vec<(String, PathBuf)>),
+    Environment(Vec<String>),
 }
 
 pub struct TableWorld {
@@ -62,12 +65,20 @@ pub struct TableWorld {
     /// By name and place: ops that read one view share what was seen of it.
     sources: Mutex<Vec<(SourceSpec, Arc<Periods>)>>,
     fragments: Mutex<Fragments>,
+    /// Files that are read whole, such as scripts.
+    whole: Mutex<HashMap<PathBuf, Observation>>,
 }
 
 impl TableWorld {
     /// `cache` is where digests of unchanged files are kept between builds.
     pub fn new(cache: &Path) -> Self {
-        Self { columns: ColumnCache::open(cache), prepared: RwLock::default(), sources: Mutex::default(), fragments: Mutex::default() }
+        Self {
+            columns: ColumnCache::open(cache),
+            prepared: RwLock::default(),
+            sources: Mutex::default(),
+            fragments: Mutex::default(),
+            whole: Mutex::default(),
+        }
     }
 
     fn prepared(&self, common: &Arc<Common>) -> Result<Arc<Prepared>, Unobservable> {
@@ -92,6 +103,8 @@ impl TableWorld {
                 }
             },
             Ask::Lance { source, columns } => Prepare::Lance { source, columns },
+            Ask::Whole { files } => Prepare::Whole(files),
+            Ask::Environment { names } => Prepare::Environment(names),
         };
         Ok((request.name.as_str().into(), prepare))
     }
@@ -140,7 +153,19 @@ impl TableWorld {
             }
             Prepare::Files { source, columns } => files::observe(name, source, columns, &self.columns),
             Prepare::Lance { source, columns } => self.lance(source, columns, look).map(|o| vec![o]),
+            Prepare::Whole(files) => files.iter().map(|(name, path)| self.whole(name, path, look)).collect(),
+            Prepare::Environment(names) => Ok(names.iter().map(|name| command::environment(name)).collect()),
         }
+    }
+
+    fn whole(&self, name: &str, path: &Path, look: Look) -> Result<Observation, Unobservable> {
+        let known = || self.whole.lock().expect("no thread panics while it holds the files").get(path).cloned();
+        if let (Look::Once, Some(known)) = (look, known()) {
+            return Ok(known);
+        }
+        let seen = command::file(name, path)?;
+        self.whole.lock().expect("no thread panics while it holds the files").insert(path.into(), seen.clone());
+        Ok(seen)
     }
 
     fn lance(&self, source: &SourceSpec, columns: &[String], look: Look) -> Result<Observation, Unobservable> {
