@@ -16,6 +16,7 @@ mod processes;
 mod random_workspace;
 mod regressions;
 mod rows;
+mod scenarios;
 mod skeleton_agrees;
 mod skeleton_reference;
 mod skeleton_rules;

@@ -1,0 +1,257 @@
+//! What daeda says, as a scenario expects it: the events of a build and the JSON of a status as a few lines, other output as it is.
+//!
+//! Invariants: what is the same in two runs reads the same: no digests, no durations, no place of the workspace, no order that
+//! chance decides; and nothing that happened is left out.
+
+use super::periods::compress;
+use crate::fixture::Said;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Lines of a group of partitions that have them in common.
+type Grouped = Vec<((String, Vec<String>), Vec<String>)>;
+
+/// What became of one action.
+#[derive(Default)]
+struct Fate {
+    op: String,
+    key: String,
+    published: usize,
+    started: usize,
+    /// Failures, waits and skips, as words.
+    end: Option<String>,
+    because: Vec<String>,
+}
+
+/// The events of one or more builds that ran at once.
+pub fn builds(said: &[Said], root: &Path) -> Vec<String> {
+    let events: Vec<Value> = said.iter().flat_map(|said| said.stdout.lines().filter_map(|line| serde_json::from_str(line).ok())).collect();
+    let mut lines = actions(&events);
+    lines.extend(summary(&events));
+    lines.extend(said.iter().flat_map(|said| said.stderr.lines().map(|line| format!("! {line}"))));
+    lines.extend(exit_codes(said));
+    lines.into_iter().map(|line| plain(&line, root)).collect()
+}
+
+/// The JSON of a status.
+pub fn status(said: &Said, root: &Path) -> Vec<String> {
+    let document: Value = serde_json::from_str(&said.stdout).unwrap_or_default();
+    let mut lines: Vec<String> = list(&document["assets"]).iter().flat_map(asset).collect();
+    lines.extend(said.stderr.lines().map(|line| format!("! {line}")));
+    lines.extend(exit_codes(std::slice::from_ref(said)));
+    lines.into_iter().map(|line| plain(&line, root)).collect()
+}
+
+/// Anything else, word for word.
+pub fn verbatim(said: &Said, root: &Path) -> Vec<String> {
+    let mut lines: Vec<String> = said.stdout.lines().map(str::to_string).collect();
+    lines.extend(said.stderr.lines().map(|line| format!("! {line}")));
+    lines.extend(exit_codes(std::slice::from_ref(said)));
+    lines.into_iter().map(|line| plain(&line, root)).collect()
+}
+
+fn exit_codes(said: &[Said]) -> Option<String> {
+    let codes: Vec<String> = said.iter().map(|said| said.code.to_string()).collect();
+    said.iter().any(|said| said.code != 0).then(|| format!("exit {}", codes.join(" and ")))
+}
+
+fn actions(events: &[Value]) -> Vec<String> {
+    let mut fates: Vec<Fate> = Vec::new();
+    for event in events.iter().filter(|event| event["action"].is_object()) {
+        let op = format!("{}.{}", text(&event["action"]["asset"]), text(&event["action"]["op"]));
+        let key = text(&event["action"]["key"]);
+        let at = fates.iter().position(|fate| fate.op == op && fate.key == key).unwrap_or_else(|| {
+            fates.push(Fate { op, key, ..Fate::default() });
+            fates.len() - 1
+        });
+        fates[at].hears(event);
+    }
+    let order: Vec<String> = fates.iter().map(|fate| fate.op.clone()).collect();
+    let asset = |op: &str| op.split('.').next().unwrap_or_default().to_string();
+    fates.sort_by_key(|fate| (asset(&fate.op), order.iter().position(|op| *op == fate.op), fate.key.clone()));
+    let mut grouped: Grouped = Vec::new();
+    for fate in fates.iter().filter(|fate| fate.is_worth_telling()) {
+        group(&mut grouped, (format!("{} {}", fate.word(), fate.op), fate.because.clone()), &fate.key);
+    }
+    indented(grouped, "")
+}
+
+impl Fate {
+    fn hears(&mut self, event: &Value) {
+        match text(&event["event"]).as_str() {
+            "judged" if self.because.is_empty() => self.because = reasons(&event["reasons"], &self.key),
+            "started" => self.started += 1,
+            "published" => self.published += 1,
+            "retrying" => self.because.push(format!("retried: {}", text(&event["error"]))),
+            "warned" => self.because.push(format!("warning: {}", text(&event["message"]))),
+            "failed" => {
+                self.end = Some(if self.started == 0 { "failed before" } else { "failed" }.into());
+                self.because.push(text(&event["error"]));
+            }
+            "blocked" => {
+                self.end = Some("blocked".into());
+                self.because.push(text(&event["message"]));
+            }
+            "skipped" => {
+                self.end = Some("skipped".into());
+                let why = &event["because"];
+                let id = || format!("because of {}.{}{}", text(&why["asset"]), text(&why["op"]), at(&text(&why["key"])));
+                self.because = if why.is_object() { vec![own_key(&id(), &self.key)] } else { vec![] };
+            }
+            _ => {}
+        }
+    }
+
+    fn is_worth_telling(&self) -> bool {
+        self.published > 0 || self.started > 0 || self.end.is_some() || !self.because.is_empty()
+    }
+
+    fn word(&self) -> String {
+        match (&self.end, self.published) {
+            (Some(end), _) => end.clone(),
+            (None, 0) if self.started > 0 => "began".into(),
+            (None, 0) => "left".into(),
+            (None, 1) => "built".into(),
+            (None, times) => format!("built {times} times"),
+        }
+    }
+}
+
+/// Counts that are not 0, of all builds together.
+fn summary(events: &[Value]) -> Option<String> {
+    let finished: Vec<&Value> = events.iter().filter(|event| event["event"] == "finished").collect();
+    let count = |name: &str| finished.iter().map(|event| event[name].as_u64().unwrap_or(0)).sum::<u64>();
+    let names = ["built", "fresh", "failed", "skipped", "blocked", "retried"];
+    let counted = names.iter().filter(|name| count(name) > 0).map(|name| format!("{} {name}", count(name)));
+    let interrupted = events.iter().any(|event| event["event"] == "interrupted").then_some("interrupted: ").unwrap_or_default();
+    (!finished.is_empty()).then(|| format!("{interrupted}{}", counted.collect::<Vec<_>>().join(", ")))
+}
+
+/// `ranker: 4 fresh, 1 stale 2026-02-03`, and below it the ops that are not fresh, with their reasons.
+fn asset(asset: &Value) -> Vec<String> {
+    let (mut keys, mut grouped) = (BTreeMap::<String, Vec<String>>::new(), Grouped::new());
+    for entry in list(&asset["entries"]) {
+        let key = text(&entry["partition"]);
+        keys.entry(text(&entry["state"])).or_default().push(key.clone());
+        for op in list(&entry["ops"]).iter().filter(|op| op["state"] != "fresh") {
+            let what = format!("{} {}", text(&op["state"]), text(&op["op"]));
+            group(&mut grouped, (what, reasons(&op["reasons"], &key)), &key);
+        }
+    }
+    let states = asset["counts"].as_object().into_iter().flatten().filter(|(_, count)| count.as_u64() != Some(0));
+    let mut states: Vec<String> = states.map(|(state, count)| counted(state, count, keys.get(state))).collect();
+    states.sort_by_key(|text| !text.contains("fresh"));
+    let mut lines = vec![format!("{}: {}", text(&asset["asset"]), if states.is_empty() { "nothing".into() } else { states.join(", ") })];
+    grouped.sort_by_key(|((what, _), keys)| (what.split(' ').nth(1).map(str::to_string), keys.clone()));
+    lines.extend(indented(grouped, "  "));
+    lines
+}
+
+fn counted(state: &str, count: &Value, keys: Option<&Vec<String>>) -> String {
+    let keys: Vec<String> = keys.into_iter().flatten().filter(|key| !key.is_empty()).cloned().collect();
+    format!("{count} {state} {}", if state == "fresh" { String::new() } else { compress(&keys) }).trim().to_string()
+}
+
+fn group(grouped: &mut Grouped, what: (String, Vec<String>), key: &str) {
+    match grouped.iter_mut().find(|(known, _)| *known == what) {
+        Some((_, keys)) => keys.push(key.to_string()),
+        None => grouped.push((what, vec![key.to_string()])),
+    }
+}
+
+fn indented(grouped: Grouped, indent: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for ((what, why), keys) in grouped {
+        lines.push(format!("{indent}{what} {}", compress(&keys)).trim_end().to_string());
+        lines.extend(why.into_iter().map(|reason| format!("{indent}  {reason}")));
+    }
+    lines
+}
+
+/// What is missing needs no reason.
+const NOTHING: &str = "nothing is published in";
+
+/// Reasons as lines, sorted. Columns of one file share a line.
+fn reasons(reasons: &Value, key: &str) -> Vec<String> {
+    let mut columns: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut lines = Vec::new();
+    for reason in list(reasons).iter().filter(|reason| reason["name"] != NOTHING) {
+        if reason["kind"] == "columns" && reason["old"].is_string() && reason["new"].is_string() {
+            columns.entry(text(&reason["name"])).or_default().push(format!("`{}`", text(&reason["detail"])));
+        } else {
+            lines.push(one_reason(reason, key));
+        }
+    }
+    lines.extend(columns.into_iter().map(|(file, names)| format!("columns {file} {}", names.join(", "))));
+    lines.sort();
+    lines
+}
+
+fn one_reason(reason: &Value, key: &str) -> String {
+    let (kind, name, detail) = (text(&reason["kind"]), text(&reason["name"]), text(&reason["detail"]));
+    let line = match kind.as_str() {
+        "output" => format!("{name} {detail}"),
+        "blocked" | "failed" => detail,
+        "upstream" => format!("{kind} {name} {detail}"),
+        _ if detail.is_empty() => format!("{kind} {name}"),
+        _ => format!("{kind} {name} `{detail}`"),
+    };
+    let line = if matches!(kind.as_str(), "output" | "blocked" | "failed" | "upstream") { own_key(&line, key) } else { line };
+    format!("{}{}", line.trim_end(), values(&reason["old"], &reason["new"]))
+}
+
+fn values(old: &Value, new: &Value) -> String {
+    let shown = |value: &Value| value.as_str().map(|text| plain(text, Path::new("/nowhere")));
+    match (shown(old), shown(new)) {
+        (None, None) => String::new(),
+        (Some(old), Some(new)) if old == new || is_digest(&text(&serde_json::json!(old))) => ": changed".into(),
+        (Some(old), Some(new)) => format!(": {old} → {new}"),
+        (None, Some(new)) => format!(": new, {new}"),
+        (Some(old), None) => format!(": was {old}, now gone or unknown"),
+    }
+}
+
+/// A partition's own key, so that partitions that say the same share their lines.
+fn own_key(line: &str, key: &str) -> String {
+    if key.is_empty() { line.into() } else { line.replace(&at(key), "").replace(key, "{key}") }
+}
+
+fn at(key: &str) -> String {
+    if key.is_empty() { String::new() } else { format!("@{key}") }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_string()
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn is_digest(text: &str) -> bool {
+    text == "…" || (text.len() >= 8 && text.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
+/// A line without what differs between two runs.
+fn plain(line: &str, root: &Path) -> String {
+    let line = line.replace(&root.display().to_string(), "<workspace>");
+    let mut told = String::new();
+    let mut rest = line.as_str();
+    while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
+        told += &rest[..start];
+        let end = rest[start..].find(|c: char| !c.is_ascii_alphanumeric()).map_or(rest.len(), |length| start + length);
+        let token = &rest[start..end];
+        told += if is_of_this_run(token, &told) { "…" } else { token };
+        rest = &rest[end..];
+    }
+    (told + rest).trim_end().to_string()
+}
+
+/// Digests, and names that daeda and Lance make up.
+fn is_of_this_run(token: &str, before: &str) -> bool {
+    let has = |test: fn(char) -> bool| token.contains(test);
+    let hexadecimal = token.chars().all(|c| c.is_ascii_hexdigit());
+    let mixed = has(|c| c.is_ascii_digit()) && has(|c| c.is_ascii_alphabetic());
+    (mixed && token.len() >= 20) || (hexadecimal && token.len() >= 8 && (mixed || before.ends_with("part-00000-")))
+}
