@@ -87,11 +87,11 @@ impl Fate {
             "warned" => self.because.push(format!("warning: {}", text(&event["message"]))),
             "failed" => {
                 self.end = Some(if self.started == 0 { "failed before" } else { "failed" }.into());
-                self.because.push(text(&event["error"]));
+                self.because.push(own_key(&text(&event["error"]), &self.key));
             }
             "blocked" => {
                 self.end = Some("blocked".into());
-                self.because.push(text(&event["message"]));
+                self.because.push(own_key(&text(&event["message"]), &self.key));
             }
             "skipped" => {
                 self.end = Some("skipped".into());
@@ -172,43 +172,72 @@ fn indented(grouped: Grouped, indent: &str) -> Vec<String> {
 /// What is missing needs no reason.
 const NOTHING: &str = "nothing is published in";
 
-/// Reasons as lines, sorted. Columns of one file share a line.
+/// Reasons as lines, sorted. What is said of several columns of a file, or of all parameters of an operator, shares a line.
 fn reasons(reasons: &Value, key: &str) -> Vec<String> {
-    let mut columns: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut together: BTreeMap<(String, &str), Vec<String>> = BTreeMap::new();
     let mut lines = Vec::new();
     for reason in list(reasons).iter().filter(|reason| reason["name"] != NOTHING) {
-        if reason["kind"] == "columns" && reason["old"].is_string() && reason["new"].is_string() {
-            columns.entry(text(&reason["name"])).or_default().push(format!("`{}`", text(&reason["detail"])));
-        } else {
-            lines.push(one_reason(reason, key));
+        match (together_with(reason), side(reason)) {
+            (Some((whose, which)), side) => together.entry((whose, side)).or_default().push(which),
+            (None, side) => lines.push(one_reason(reason, side, key)),
         }
     }
-    lines.extend(columns.into_iter().map(|(file, names)| format!("columns {file} {}", names.join(", "))));
+    lines.extend(together.into_iter().map(|((whose, side), which)| format!("{whose} {}: {side}", shortened(&which))));
     lines.sort();
     lines
 }
 
-fn one_reason(reason: &Value, key: &str) -> String {
+/// Whether there was, is, or was and is something of the name.
+fn side(reason: &Value) -> &'static str {
+    match (reason["old"].is_string(), reason["new"].is_string()) {
+        (true, true) => "changed",
+        (false, true) => "new",
+        (true, false) => "gone",
+        (false, false) => "",
+    }
+}
+
+/// Columns of one file: their values are digests. Parameters of an operator that is new or gone: one says as much as all.
+fn together_with(reason: &Value) -> Option<(String, String)> {
+    let (name, detail) = (text(&reason["name"]), text(&reason["detail"]));
+    match reason["kind"].as_str()? {
+        "columns" if !detail.is_empty() => Some((format!("columns {name}"), format!("`{detail}`"))),
+        "parameter" if side(reason) != "changed" => {
+            let (operator, parameter) = name.split_once('.')?;
+            Some((format!("parameter {operator}"), format!("`{parameter}`")))
+        }
+        _ => None,
+    }
+}
+
+/// The first few of many.
+fn shortened(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let more = names.len().saturating_sub(SHOWN);
+    let shown = names[..names.len() - more].join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
+}
+
+fn one_reason(reason: &Value, side: &str, key: &str) -> String {
     let (kind, name, detail) = (text(&reason["kind"]), text(&reason["name"]), text(&reason["detail"]));
     let line = match kind.as_str() {
-        "output" => format!("{name} {detail}"),
-        "blocked" | "failed" => detail,
-        "upstream" => format!("{kind} {name} {detail}"),
+        "output" => own_key(&format!("{name} {detail}"), key),
+        "blocked" | "failed" => own_key(&detail, key),
+        "upstream" => own_key(&format!("{kind} {name} {detail}"), key),
         _ if detail.is_empty() => format!("{kind} {name}"),
         _ => format!("{kind} {name} `{detail}`"),
     };
-    let line = if matches!(kind.as_str(), "output" | "blocked" | "failed" | "upstream") { own_key(&line, key) } else { line };
-    format!("{}{}", line.trim_end(), values(&reason["old"], &reason["new"]))
+    format!("{}{}", line.trim_end(), values(&reason["old"], &reason["new"], side))
 }
 
-fn values(old: &Value, new: &Value) -> String {
-    let shown = |value: &Value| value.as_str().map(|text| plain(text, Path::new("/nowhere")));
+fn values(old: &Value, new: &Value, side: &str) -> String {
+    let shown = |value: &Value| value.as_str().map(|text| plain(text, Path::new("/nowhere"))).filter(|text| !is_digest(text));
     match (shown(old), shown(new)) {
-        (None, None) => String::new(),
-        (Some(old), Some(new)) if old == new || is_digest(&text(&serde_json::json!(old))) => ": changed".into(),
-        (Some(old), Some(new)) => format!(": {old} → {new}"),
-        (None, Some(new)) => format!(": new, {new}"),
-        (Some(old), None) => format!(": was {old}, now gone or unknown"),
+        (Some(old), Some(new)) if old != new => format!(": {old} → {new}"),
+        (None, Some(new)) if side == "new" => format!(": new, {new}"),
+        (Some(old), None) if side == "gone" => format!(": was {old}, gone"),
+        _ if side.is_empty() => String::new(),
+        _ => format!(": {side}"),
     }
 }
 
@@ -235,7 +264,7 @@ fn is_digest(text: &str) -> bool {
 
 /// A line without what differs between two runs.
 fn plain(line: &str, root: &Path) -> String {
-    let line = line.replace(&root.display().to_string(), "<workspace>");
+    let line = without_seconds(&line.replace(&root.display().to_string(), "<workspace>"));
     let mut told = String::new();
     let mut rest = line.as_str();
     while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
@@ -246,6 +275,14 @@ fn plain(line: &str, root: &Path) -> String {
         rest = &rest[end..];
     }
     (told + rest).trim_end().to_string()
+}
+
+/// `(0.10 s)` at a line's end.
+fn without_seconds(line: &str) -> String {
+    match line.rsplit_once(" (") {
+        Some((before, seconds)) if seconds.strip_suffix(" s)").is_some_and(|n| n.parse::<f64>().is_ok()) => format!("{before} (… s)"),
+        _ => line.to_string(),
+    }
 }
 
 /// Digests, and names that daeda and Lance make up.
