@@ -1,6 +1,7 @@
 //! The lines of a `check` block: what holds of the files.
 
-use crate::fixture::{Workspace, tree};
+use super::parquet_rows::count_rows;
+use crate::fixture::{Workspace, data_files, tree};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,11 @@ pub enum Claim {
     Same(Which),
     Exists(String),
     Absent(String),
+    /// So many rows are in the data files of a directory.
+    Rows {
+        directory: String,
+        rows: usize,
+    },
     /// Nothing is left of work in flight.
     NothingStaged,
 }
@@ -26,7 +32,7 @@ pub enum Which {
 pub type Remembered = BTreeMap<Which, BTreeMap<PathBuf, String>>;
 
 const KNOWN: &str = "remember every file · every file is as remembered · remember the data files · the data files are as remembered · \
-    PATH is there · PATH is not there · nothing is staged";
+    PATH is there · PATH is not there · PATH holds N rows · nothing is staged";
 
 impl Claim {
     pub fn parse(line: &str) -> Result<Self, String> {
@@ -36,12 +42,17 @@ impl Claim {
             "remember the data files" => Self::Remember(Which::Data),
             "the data files are as remembered" => Self::Same(Which::Data),
             "nothing is staged" => Self::NothingStaged,
-            _ => match (line.strip_suffix(" is there"), line.strip_suffix(" is not there")) {
-                (Some(path), _) if !path.contains(' ') => Self::Exists(path.into()),
-                (_, Some(path)) if !path.contains(' ') => Self::Absent(path.into()),
-                _ => return Err(format!("`{line}` is no check; they are: {KNOWN}")),
-            },
+            _ => Self::of_a_path(line).ok_or_else(|| format!("`{line}` is no check; they are: {KNOWN}"))?,
         })
+    }
+
+    fn of_a_path(line: &str) -> Option<Self> {
+        match line.split(' ').collect::<Vec<_>>().as_slice() {
+            [path, "is", "there"] => Some(Self::Exists(path.to_string())),
+            [path, "is", "not", "there"] => Some(Self::Absent(path.to_string())),
+            [path, "holds", rows, "rows"] => Some(Self::Rows { directory: path.to_string(), rows: rows.parse().ok()? }),
+            _ => None,
+        }
     }
 
     pub fn hold(&self, workspace: &Workspace, remembered: &mut Remembered) -> Result<(), String> {
@@ -53,6 +64,10 @@ impl Claim {
             Self::Same(which) => same(remembered.get(which).ok_or("nothing was remembered")?, &which.files(workspace)),
             Self::Exists(path) => workspace.path(path).exists().then_some(()).ok_or(format!("{path} is not there")),
             Self::Absent(path) => (!workspace.path(path).exists()).then_some(()).ok_or(format!("{path} is there")),
+            Self::Rows { directory, rows } => {
+                let found = data_files(&workspace.path(directory)).iter().map(|file| count_rows(file)).sum::<Result<usize, String>>()?;
+                (found == *rows).then_some(()).ok_or(format!("{directory} holds {found} rows"))
+            }
             Self::NothingStaged => staged(workspace).map_or(Ok(()), |path| Err(format!("{} is there", path.display()))),
         }
     }

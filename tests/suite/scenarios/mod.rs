@@ -15,6 +15,7 @@ mod lance_rows;
 mod parquet_rows;
 mod periods;
 mod run;
+mod spec;
 mod step;
 mod story;
 mod told;
@@ -61,8 +62,10 @@ const LINES: &[(&str, &str)] = &[
     ("30-older-scheme", "Record of an older scheme"),
     ("31-gaps", "Gaps"),
     ("32-ranges", "Range selections"),
+    ("31-gaps", "a gap neither warns nor blocks"),
     ("33-settled", "Settled partition drifts"),
     ("34-brake", "Brake refuses, then permits"),
+    ("34-brake", "the brake counts the compiled service as a partition"),
     ("35-not-ready", "Not ready, then ready"),
     ("36-long-and-short-days", "23- and 25-hour days"),
     ("37-unhashed-field", "A new spec field that nobody hashed fails the suite"),
@@ -76,7 +79,9 @@ const NOT_YET: &[(&str, &str)] = &[
     ("23-absent-embedding", "rows are not observed"),
     ("24-static-view", "rows are not observed"),
     ("30-older-scheme", "a record of another scheme is not trusted"),
+    ("31-gaps", "a gap neither warns nor blocks"),
     ("33-settled", "`settle` is not there"),
+    ("34-brake", "the brake counts the compiled service as a partition"),
     ("35-not-ready", "`ready` is not there"),
 ];
 

@@ -76,6 +76,10 @@ fn read(path: &Path) -> Result<Columns, String> {
     Ok((0..batch.num_columns()).map(|i| (name(i), batch.column(i).clone())).collect())
 }
 
+pub fn count_rows(path: &Path) -> Result<usize, String> {
+    Ok(read(path)?.first().map_or(0, |(_, column)| column.len()))
+}
+
 fn write(path: &Path, columns: Columns) {
     write_parquet(path, columns.iter().map(|(name, column)| (name.as_str(), column.clone())).collect());
 }

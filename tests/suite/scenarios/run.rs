@@ -54,6 +54,7 @@ impl Run<'_> {
             Does::Table { path, rows } => write_table(&self.workspace.path(path), rows),
             Does::Change(change) => change.apply(self.workspace.directory.path()),
             Does::Claim(claim) => claim.hold(&self.workspace, &mut self.remembered),
+            Does::Fields(fields) => fields.hold(&self.workspace),
             Does::Command { order, expected } => {
                 let found = self.console.obey(order, &self.workspace)?;
                 self.compare(expected, found)

@@ -4,6 +4,7 @@
 
 use super::change::Change;
 use super::claim::Claim;
+use super::spec::Fields;
 use super::story::{Block, Story};
 
 /// A step and the line it stands on.
@@ -31,6 +32,8 @@ pub enum Does {
     },
     Change(Change),
     Claim(Claim),
+    /// What an action is told.
+    Fields(Fields),
     Command {
         order: Order,
         expected: Expected,
@@ -100,7 +103,7 @@ pub fn steps(story: &Story) -> Result<(Start, Vec<Step>), String> {
     for block in rest {
         steps.extend(of_block(block).map_err(at)?);
     }
-    if !steps.iter().any(|step| matches!(step.does, Does::Command { .. } | Does::Claim(_))) {
+    if !steps.iter().any(|step| matches!(step.does, Does::Command { .. } | Does::Claim(_) | Does::Fields(_))) {
         return Err(at((1, "it expects nothing".into())));
     }
     Ok((start, steps))
@@ -120,14 +123,19 @@ fn of_block(block: &Block) -> Parsed<Vec<Step>> {
         "check" => lines(block, |line| Claim::parse(line).map(Does::Claim)),
         _ if block.argument.is_empty() => Err((block.line, format!("a block of `{}` needs the path of its file", block.language))),
         "diff" => Ok(vec![edit(block)]),
+        "fields" => {
+            let fields = Fields::parse(&block.argument, &block.lines).map_err(|what| (block.line, what))?;
+            Ok(vec![of_file(block, Does::Fields(fields))])
+        }
         "parquet" => Ok(vec![of_file(block, Does::Table { path: block.argument.clone(), rows: block.lines.clone() })]),
         language if FILES.contains(&language) => {
             let text = block.lines.iter().map(|line| format!("{line}\n")).collect();
             Ok(vec![of_file(block, Does::Write { path: block.argument.clone(), text })])
         }
-        other => {
-            Err((block.line, format!("no block is called `{other}`; there are console, data, check, diff, parquet, {}", FILES.join(", "))))
-        }
+        other => Err((
+            block.line,
+            format!("no block is called `{other}`; there are console, data, check, fields, diff, parquet, {}", FILES.join(", ")),
+        )),
     }
 }
 

@@ -81,6 +81,10 @@ impl Fate {
     fn hears(&mut self, event: &Value) {
         match text(&event["event"]).as_str() {
             "judged" if self.because.is_empty() => self.because = reasons(&event["reasons"], &self.key),
+            "held" => {
+                self.end = Some(text(&event["state"]));
+                self.because = reasons(&event["reasons"], &self.key);
+            }
             "started" => self.started += 1,
             "published" => self.published += 1,
             "retrying" => self.because.push(format!("retried: {}", text(&event["error"]))),
@@ -122,7 +126,7 @@ impl Fate {
 fn summary(events: &[Value]) -> Option<String> {
     let finished: Vec<&Value> = events.iter().filter(|event| event["event"] == "finished").collect();
     let count = |name: &str| finished.iter().map(|event| event[name].as_u64().unwrap_or(0)).sum::<u64>();
-    let names = ["built", "fresh", "failed", "skipped", "blocked", "retried"];
+    let names = ["built", "fresh", "orphaned", "drifted", "failed", "skipped", "blocked", "retried"];
     let counted = names.iter().filter(|name| count(name) > 0).map(|name| format!("{} {name}", count(name)));
     let interrupted = events.iter().any(|event| event["event"] == "interrupted").then_some("interrupted: ").unwrap_or_default();
     (!finished.is_empty()).then(|| format!("{interrupted}{}", counted.collect::<Vec<_>>().join(", ")))
@@ -212,7 +216,7 @@ fn together_with(reason: &Value) -> Option<(String, String)> {
 
 /// The first few of many.
 fn shortened(names: &[String]) -> String {
-    const SHOWN: usize = 5;
+    const SHOWN: usize = 4;
     let more = names.len().saturating_sub(SHOWN);
     let shown = names[..names.len() - more].join(", ");
     if more == 0 { shown } else { format!("{shown} and {more} more") }
