@@ -4,7 +4,7 @@
 //! Invariants: the same rows give the same bytes, so that what a test changes is all that changes; the clock stands at the end of the
 //! fifth day; one workspace is built once and copied for the tests that start from a built one.
 
-use arrow::array::{ArrayRef, FixedSizeListArray, Float16Array, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, FixedSizeListArray, Float16Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field};
 use daeda::table::lance::{self, WriteMode};
 use half::f16;
@@ -351,13 +351,6 @@ impl Workspace {
 
     pub fn append(&self, day: usize, event: Event) {
         self.write_feed(day, &[events(day), vec![event]].concat());
-    }
-
-    /// The same rows with a column that no view declares.
-    pub fn add_column(&self, day: usize) {
-        let mut columns = feed_columns(&events(day));
-        columns.push(("device", Arc::new(Float64Array::from(vec![0.5; columns[0].1.len()]))));
-        write_parquet(&self.feed(day), columns);
     }
 
     /// The published directory of a partition.

@@ -54,8 +54,12 @@ impl LanceChange {
         match self {
             Self::Append(_) => {}
             Self::Update(values) => update(dataset, &values[0], &values[1]).await?,
-            Self::Delete(values) => drop(dataset.delete(&condition(&values[0])).await?),
-            Self::Compact => drop(optimize::compact_files(&mut dataset, Default::default(), None).await?),
+            Self::Delete(values) => {
+                dataset.delete(&condition(&values[0])).await?;
+            }
+            Self::Compact => {
+                optimize::compact_files(&mut dataset, Default::default(), None).await?;
+            }
             Self::Index(column) => index(&mut dataset, column).await?,
             Self::Column(values) => {
                 let columns = values.iter().map(|(name, text)| (name.clone(), text.clone())).collect();

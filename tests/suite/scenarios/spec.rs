@@ -32,11 +32,11 @@ impl Fields {
         let action = in_process::plan(&opened, &self.action).map_err(|e| format!("{e:?}"))?;
         let written = serde_json::to_value(&action).map_err(|e| e.to_string())?;
         let fields = fields(&written);
-        let named: BTreeSet<&String> = self.said.keys().collect();
-        if let Some(field) = fields.keys().find(|field| !named.contains(field)) {
-            return Err(format!("{} is told `{field}`: observe it, or say here why it is exempt", self.action));
+        let undecided: Vec<&str> = fields.keys().filter(|field| !self.said.contains_key(*field)).map(String::as_str).collect();
+        if !undecided.is_empty() {
+            return Err(format!("{} is told {}: observe it, or say here why it is exempt", self.action, undecided.join(", ")));
         }
-        if let Some(field) = named.into_iter().find(|field| !fields.contains_key(*field)) {
+        if let Some(field) = self.said.keys().find(|field| !fields.contains_key(*field)) {
             return Err(format!("{} is not told `{field}`", self.action));
         }
         let parameters = parameters(&written);

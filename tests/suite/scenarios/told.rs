@@ -128,7 +128,7 @@ fn summary(events: &[Value]) -> Option<String> {
     let count = |name: &str| finished.iter().map(|event| event[name].as_u64().unwrap_or(0)).sum::<u64>();
     let names = ["built", "fresh", "orphaned", "drifted", "failed", "skipped", "blocked", "retried"];
     let counted = names.iter().filter(|name| count(name) > 0).map(|name| format!("{} {name}", count(name)));
-    let interrupted = events.iter().any(|event| event["event"] == "interrupted").then_some("interrupted: ").unwrap_or_default();
+    let interrupted = if events.iter().any(|event| event["event"] == "interrupted") { "interrupted: " } else { "" };
     (!finished.is_empty()).then(|| format!("{interrupted}{}", counted.collect::<Vec<_>>().join(", ")))
 }
 
