@@ -67,14 +67,19 @@ fn actions(events: &[Value]) -> Vec<String> {
         });
         fates[at].hears(event);
     }
-    let order: Vec<String> = fates.iter().map(|fate| fate.op.clone()).collect();
-    let asset = |op: &str| op.split('.').next().unwrap_or_default().to_string();
-    fates.sort_by_key(|fate| (asset(&fate.op), order.iter().position(|op| *op == fate.op), fate.key.clone()));
+    fates.sort_by_key(|fate| (in_order(&fate.op), fate.key.clone()));
     let mut grouped: Grouped = Vec::new();
     for fate in fates.iter().filter(|fate| fate.is_worth_telling()) {
         group(&mut grouped, (format!("{} {}", fate.word(), fate.op), fate.because.clone()), &fate.key);
     }
     indented(grouped, "")
+}
+
+/// By asset, and then as the ops of an asset follow each other.
+fn in_order(op: &str) -> (String, usize, String) {
+    const FIRST: [&str; 3] = ["compile", "skeleton", "enrich"];
+    let (asset, op) = op.split_once('.').unwrap_or(("", op));
+    (asset.into(), FIRST.iter().position(|first| *first == op).unwrap_or(FIRST.len()), op.into())
 }
 
 impl Fate {
@@ -147,7 +152,7 @@ fn asset(asset: &Value) -> Vec<String> {
     let mut states: Vec<String> = states.map(|(state, count)| counted(state, count, keys.get(state))).collect();
     states.sort_by_key(|text| !text.contains("fresh"));
     let mut lines = vec![format!("{}: {}", text(&asset["asset"]), if states.is_empty() { "nothing".into() } else { states.join(", ") })];
-    grouped.sort_by_key(|((what, _), keys)| (what.split(' ').nth(1).map(str::to_string), keys.clone()));
+    grouped.sort_by_key(|((what, _), keys)| (in_order(what.split(' ').nth(1).unwrap_or_default()), keys.clone()));
     lines.extend(indented(grouped, "  "));
     lines
 }
