@@ -32,6 +32,23 @@ impl Digest {
         blake3::Hash::from_hex(hex).ok().map(|h| Self(*h.as_bytes()))
     }
 
+    /// The first 32 bits: enough to say that two values differ, not that they are the same.
+    pub fn print(&self) -> u32 {
+        let [a, b, c, d, ..] = self.0;
+        u32::from_be_bytes([a, b, c, d])
+    }
+
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The first 128 bits, for keys of tables in memory.
+    pub fn wide(&self) -> u128 {
+        let mut half = [0; 16];
+        half.copy_from_slice(&self.0[..16]);
+        u128::from_le_bytes(half)
+    }
+
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
@@ -80,6 +97,16 @@ impl Hasher {
 
     pub fn number(&mut self, name: &str, value: u64) -> &mut Self {
         self.part(name, &value.to_le_bytes())
+    }
+
+    /// Many digests in a row as one part.
+    pub fn digests<'a>(&mut self, name: &str, values: impl ExactSizeIterator<Item = &'a Digest>) -> &mut Self {
+        self.raw(name.as_bytes());
+        self.0.update(&(values.len() as u64 * 32).to_le_bytes());
+        for value in values {
+            self.0.update(&value.0);
+        }
+        self
     }
 
     pub fn digest(&mut self, name: &str, value: &Digest) -> &mut Self {

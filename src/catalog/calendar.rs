@@ -99,6 +99,33 @@ impl Cadence {
         std::iter::successors(first, next)
     }
 
+    /// The number of the period that holds an instant: those of consecutive periods are consecutive.
+    pub fn ordinal(&self, instant: i64) -> i64 {
+        let start = self.floor(self.local(instant));
+        let days = i64::from(start.date().num_days_from_ce());
+        match self.every {
+            Every::Hour => instant.div_euclid(HOUR),
+            Every::Day => days,
+            // The first day of the common era was a Monday.
+            Every::Week => (days - 1).div_euclid(7),
+            Every::Month => i64::from(start.year()) * 12 + i64::from(start.month0()),
+        }
+    }
+
+    /// The period of a number.
+    pub fn at_ordinal(&self, ordinal: i64) -> Period {
+        let day = |days: i64| i32::try_from(days).ok().and_then(NaiveDate::from_num_days_from_ce_opt).unwrap_or_default();
+        let month = || NaiveDate::from_ymd_opt(ordinal.div_euclid(12) as i32, ordinal.rem_euclid(12) as u32 + 1, 1).unwrap_or_default();
+        let date = match self.every {
+            Every::Hour => return Period { start: ordinal * HOUR, end: (ordinal + 1) * HOUR },
+            Every::Day => day(ordinal),
+            Every::Week => day(ordinal * 7 + 1),
+            Every::Month => month(),
+        };
+        let start = date.and_time(NaiveTime::MIN);
+        Period { start: self.instant(start), end: self.instant(self.step(start)) }
+    }
+
     /// The start of what a user wrote as a key or as the day in which a period starts.
     pub fn start_of(&self, text: &str) -> Option<i64> {
         let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(|d| d.and_time(NaiveTime::MIN));
@@ -269,6 +296,24 @@ mod tests {
             assert_eq!(cadence.key_at(period.start), key);
             assert_eq!(cadence.key_at(period.end - 1), key);
             assert_ne!(cadence.key_at(period.end), key);
+        }
+    }
+
+    #[test]
+    fn periods_are_numbered_one_after_the_other() {
+        let zones = [Tz::UTC, Tz::Europe__Berlin];
+        for (every, zone) in
+            [Every::Day, Every::Week, Every::Month].into_iter().flat_map(|e| zones.map(|z| (e, z))).chain([(Every::Hour, Tz::UTC)])
+        {
+            let cadence = Cadence { every, zone };
+            let mut period = cadence.period_at(1_760_000_000_000);
+            for _ in 0..200 {
+                let number = cadence.ordinal(period.start);
+                assert_eq!(cadence.at_ordinal(number), period);
+                assert_eq!(cadence.ordinal(period.end - 1), number);
+                assert_eq!(cadence.ordinal(period.end), number + 1);
+                period = cadence.period_at(period.end);
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use super::args::{Build, BuildOptions, Format};
 use super::context::Context;
 use super::error::{CliError, code};
 use super::output::{print, print_json, say};
+use crate::engine::check::Eyes;
 use crate::engine::check::{OutputCheck, Verdict};
 use crate::engine::disk::SystemDisk;
 use crate::engine::driver::{self, Ended, Options, Tools};
@@ -58,12 +59,13 @@ fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
     let cancel = Cancel::default();
     stop_on_signal(&cancel);
     let world = context.world(workspace);
-    let memory = context.memory(workspace);
+    let (memory, index) = (context.memory(workspace), context.index(workspace));
     let program = std::env::current_exe().unwrap_or_else(|_| "daeda".into());
     let workers = WorkerPool::new(program, workspace.state_directory().join("logs"));
     let tools = Tools {
         world: &world,
         records: &TableRecords,
+        index: &index,
         executor: &workers,
         disk: &SystemDisk,
         clock: &context.clock,
@@ -107,14 +109,15 @@ fn brake(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
     if graph.len() as u64 <= max {
         return Ok(());
     }
-    let (world, memory) = (context.world(workspace), context.memory(workspace));
-    let verdicts = survey(graph, &world, &TableRecords, &memory, output_check(options.verify));
+    let (world, memory, index) = (context.world(workspace), context.memory(workspace), context.index(workspace));
+    let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(options.verify) };
+    let verdicts = survey(graph, &eyes, &memory);
     let replaced = |(index, verdict): &(usize, &Verdict)| match verdict.state {
         State::Stale => true,
         State::Orphaned => options.allow_missing,
         _ => options.force && graph.targets.contains(index),
     };
-    let published = verdicts.iter().enumerate().filter(|(_, verdict)| verdict.record.is_some());
+    let published = verdicts.iter().enumerate().filter(|(_, verdict)| verdict.output.is_some());
     let count = published.filter(replaced).count() as u64;
     if count <= max {
         return Ok(());
@@ -128,8 +131,9 @@ fn brake(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
 
 fn dry_run(context: &Context, workspace: &Workspace, targets: &[Target], command: &Build) -> Result<u8, CliError> {
     let graph = context.graph(workspace, targets)?;
-    let (world, memory) = (context.world(workspace), context.memory(workspace));
-    let verdicts = survey(&graph, &world, &TableRecords, &memory, output_check(command.options.verify));
+    let (world, memory, index) = (context.world(workspace), context.memory(workspace), context.index(workspace));
+    let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(command.options.verify) };
+    let verdicts = survey(&graph, &eyes, &memory);
     match command.format {
         Format::Json => print_json(&query::plan::json(&graph, &verdicts))?,
         Format::Text => print(&query::plan::text(&graph, &verdicts, command.options.explain || context.args.verbose))?,

@@ -6,6 +6,7 @@ use super::output::{say, wants_color};
 use crate::engine::clock::{Clock, SystemClock};
 use crate::engine::failure::FailureMemory;
 use crate::engine::graph::Graph;
+use crate::engine::index::TraceIndex;
 use crate::report::diagnostics::{self, Style};
 use crate::rules::TableWorld;
 use crate::workspace::{self, Loaded, Overrides, Target, Workspace, parse_target};
@@ -71,6 +72,10 @@ impl<'a> Context<'a> {
 
     pub fn world(&self, workspace: &Workspace) -> TableWorld {
         TableWorld::new(&workspace.state_directory().join("cache/columns.json"))
+    }
+
+    pub fn index(&self, workspace: &Workspace) -> TraceIndex {
+        TraceIndex::open(&workspace.state_directory().join("cache/traces"))
     }
 
     pub fn memory(&self, workspace: &Workspace) -> FailureMemory {

@@ -13,7 +13,7 @@ pub fn run(context: &Context, command: &Show) -> Result<u8, CliError> {
     let graph = context.graph(&workspace, &targets)?;
     let action = graph.actions().last().ok_or_else(|| CliError::Usage(format!("`{}` names no partition", command.target)))?;
     // An op that runs once for all partitions has no key to choose.
-    let keys: BTreeSet<&String> = graph.actions().iter().filter(|a| a.id.op == action.id.op).filter_map(|a| a.id.key.as_ref()).collect();
+    let keys: BTreeSet<&str> = graph.actions().iter().filter(|a| a.id.op == action.id.op).filter_map(|a| a.id.key.as_deref()).collect();
     if let (Some(last), true) = (keys.last(), keys.len() > 1) {
         return Err(CliError::Usage(format!("show one partition at a time, such as {}@{last}", action.id.asset)));
     }

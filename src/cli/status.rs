@@ -5,6 +5,7 @@ use super::build::output_check;
 use super::context::Context;
 use super::error::{CliError, code};
 use super::output::{print, print_json};
+use crate::engine::check::Eyes;
 use crate::engine::survey::survey;
 use crate::engine::world::World;
 use crate::query::status::{Report, report};
@@ -28,8 +29,10 @@ pub fn status(context: &Context, workspace: &Workspace, texts: &[String], verify
     let all: Vec<String> = workspace.catalog.assets.keys().filter(buildable).cloned().collect();
     let targets: Vec<Target> = context.targets(workspace, if texts.is_empty() { &all } else { texts })?;
     let graph = context.graph(workspace, &targets)?;
-    let (world, memory) = (context.world(workspace), context.memory(workspace));
-    let verdicts = survey(&graph, &world, &TableRecords, &memory, output_check(verify));
+    let (world, memory, index) = (context.world(workspace), context.memory(workspace), context.index(workspace));
+    let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(verify) };
+    let verdicts = survey(&graph, &eyes, &memory);
     world.remember();
+    index.save();
     Ok(report(&targets, &graph, &verdicts))
 }

@@ -5,6 +5,6 @@ use crate::engine::worker::serve;
 use crate::rules;
 
 pub fn run() -> Result<u8, CliError> {
-    serve(|action, staging, tell| rules::run(action, staging, tell)).map_err(|e| CliError::io("the parent", &e))?;
+    serve(|job, tell| rules::run(job, tell)).map_err(|e| CliError::io("the parent", &e))?;
     Ok(code::DONE)
 }

@@ -1,23 +1,87 @@
 //! An action: one op for one partition key, as plain data that can be planned here and run by another process.
 //!
-//! Knows nothing of what the rule kind does with its specs. Invariants: whatever they hold that can change the output is also in
-//! `definition`, or comes from what `requests` and `upstreams` observe; what all partitions of an op have alike exists once.
+//! Knows nothing of what the rule kind does with its spec. Invariants: whatever the spec holds that can change the output is also in
+//! `definition`, or comes from what `requests` and `upstreams` observe; what all partitions of an op have alike exists once, so that an
+//! action of one partition is small: there may be hundreds of thousands.
 
 use super::observation::Observation;
 use super::retry::RetryPolicy;
-use serde::{Deserialize, Serialize};
+use super::trace;
+use crate::digest::Digest;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use std::fmt;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// A text that many actions share.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Arc<str>);
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl From<String> for Name {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl PartialEq<str> for Name {
+    fn eq(&self, other: &str) -> bool {
+        *self.0 == *other
+    }
+}
+
+impl PartialEq<&str> for Name {
+    fn eq(&self, other: &&str) -> bool {
+        *self.0 == **other
+    }
+}
+
+impl PartialEq<String> for Name {
+    fn eq(&self, other: &String) -> bool {
+        *self.0 == **other
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d).map(Self::from)
+    }
+}
 
 /// `asset.op@key`; an unpartitioned action has no key.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ActionId {
-    pub asset: String,
-    pub op: String,
+    pub asset: Name,
+    pub op: Name,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
+    pub key: Option<Name>,
 }
 
 impl ActionId {
@@ -37,7 +101,8 @@ impl fmt::Display for ActionId {
 /// Where an action publishes: a directory below an output root.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    pub root: PathBuf,
+    #[serde(with = "shared_path")]
+    pub root: Arc<Path>,
     /// Relative to `root`.
     pub directory: String,
 }
@@ -48,7 +113,14 @@ impl Place {
     }
 }
 
-/// A question to the world, opaque to the engine; `name` is for people.
+/// A half-open range of instants, in milliseconds since the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    pub start: i64,
+    pub end: i64,
+}
+
+/// A question to the world about an action's period, opaque to the engine; `name` is for people.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     pub name: String,
@@ -62,12 +134,34 @@ pub struct Resources {
     pub memory: u64,
 }
 
+impl Default for Resources {
+    fn default() -> Self {
+        Self { cpus: 1, memory: 1 << 30 }
+    }
+}
+
 /// What all actions of one op have alike.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Common {
+    pub rule: String,
     /// Rule versions and parameters: known without looking at the world.
     pub definition: Vec<Observation>,
+    pub requests: Vec<Request>,
+    /// What the rule runs by, beside an action's key, period and place.
     pub spec: Value,
+    pub resources: Resources,
+    pub retry: RetryPolicy,
+    /// Milliseconds.
+    pub timeout: Option<u64>,
+    #[serde(skip)]
+    pub digest: OnceLock<Digest>,
+}
+
+impl Common {
+    /// The digest of the definition, made once.
+    pub fn definition_digest(&self) -> Digest {
+        *self.digest.get_or_init(|| trace::digest_of(&self.definition))
+    }
 }
 
 /// One value behind several actions, written out with each.
@@ -84,35 +178,51 @@ mod shared {
     }
 }
 
+mod shared_path {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::path::{Path, PathBuf};
+    use std::sync::Arc;
+
+    pub fn serialize<S: Serializer>(path: &Arc<Path>, s: S) -> Result<S::Ok, S::Error> {
+        path.as_ref().serialize(s)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Arc<Path>, D::Error> {
+        PathBuf::deserialize(d).map(Into::into)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Action {
     pub id: ActionId,
-    pub rule: String,
     #[serde(with = "shared")]
     pub common: Arc<Common>,
-    pub requests: Vec<Request>,
+    /// The partition's period.
+    pub period: Option<Interval>,
     /// Actions whose output this one reads.
     pub upstreams: Vec<ActionId>,
     /// Actions that only come first.
     pub after: Vec<ActionId>,
     pub place: Place,
-    /// What the action runs by of its own, beside what is common.
-    pub spec: Value,
-    pub resources: Resources,
-    pub retry: RetryPolicy,
-    /// Milliseconds.
-    pub timeout: Option<u64>,
 }
 
-impl Action {
-    /// All that the action runs by: what is common and what is its own, in one object.
-    pub fn whole_spec(&self) -> Value {
-        let mut whole = self.common.spec.clone();
-        if let (Value::Object(whole), Value::Object(own)) = (&mut whole, &self.spec) {
-            whole.extend(own.clone());
-        }
-        whole
-    }
+/// An action as it is given to whoever runs it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    pub action: Action,
+    /// An empty directory to write into.
+    pub staging: PathBuf,
+    /// What its upstreams have published, in the order of `action.upstreams`.
+    pub inputs: Vec<Input>,
+}
+
+/// A published output that a job reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Input {
+    pub id: ActionId,
+    /// The kind of rule that made it.
+    pub rule: String,
+    pub path: PathBuf,
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! Knows nothing of the plan. Invariants: an action runs under its output's lock and only after the verdict has been made again there;
 //! inputs are observed before it runs and compared after; nothing is published unless both agree.
 
-use super::action::{Action, ActionId};
-use super::check::{Verdict, check, output_differs};
+use super::action::{Action, ActionId, Input, Job};
+use super::check::{Eyes, Verdict, output_differs};
 use super::clock::rfc3339;
 use super::driver::{Options, Tools};
 use super::event::Event;
@@ -18,7 +18,7 @@ use super::record::{Output, Record};
 use super::state::State;
 use super::survey::recall;
 use super::trace;
-use super::world::Look;
+use super::world::{Detail, Look, Unobservable};
 use crate::digest::{Digest, SCHEME};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -53,9 +53,17 @@ impl<'a> Shared<'a> {
 
     pub(super) fn judge(&self, index: usize, look: Look) -> Verdict {
         let action = &self.graph.actions()[index];
-        let upstreams = |id: &ActionId| self.outputs().get(id).copied();
-        let verdict = check(action, self.tools.world, self.tools.records, &upstreams, self.options.output, look);
+        let verdict = self.eyes().check(action, &|id| self.output_of(id), look);
         if self.options.retry_failed { verdict } else { recall(action, verdict, self.tools.memory) }
+    }
+
+    fn eyes(&self) -> Eyes<'a> {
+        let Tools { world, records, index, .. } = self.tools;
+        Eyes { world, records, index, output: self.options.output }
+    }
+
+    fn output_of(&self, id: &ActionId) -> Option<Digest> {
+        self.outputs().get(id).copied()
     }
 
     pub(super) fn keep_output(&self, action: &Action, output: Option<Digest>) {
@@ -93,10 +101,10 @@ impl<'a> Shared<'a> {
             State::Fresh => !forced,
             state => state == State::Orphaned && !self.options.allow_missing,
         };
-        if let (true, Some(digest)) = (stands, verdict.output()) {
+        if let (true, Some(digest)) = (stands, verdict.output) {
             return (Ok(Ran::Found(digest)), 1);
         }
-        let result = self.attempts(index, verdict.trace);
+        let result = self.attempts(index, verdict);
         drop(lock);
         result
     }
@@ -107,43 +115,52 @@ impl<'a> Shared<'a> {
         let why = || verdict.reasons.first().map(|r| r.detail.clone()).unwrap_or_default();
         match verdict.state {
             State::Blocked => Err(Failure::transient(why())),
-            State::Failed if verdict.trace.is_empty() => Err(Failure::permanent(why())),
+            State::Failed if verdict.trace.is_none() => Err(Failure::permanent(why())),
             _ => Ok(verdict),
         }
     }
 
-    fn attempts(&self, index: usize, mut trace: Vec<Observation>) -> (Result<Ran, Failure>, u64) {
+    fn attempts(&self, index: usize, mut verdict: Verdict) -> (Result<Ran, Failure>, u64) {
         let action = &self.graph.actions()[index];
         let mut attempt = 1;
         loop {
+            let trace = match self.eyes().whole_trace(action, &|id| self.output_of(id), Look::Once) {
+                Ok(trace) => trace,
+                Err(why) => return (Err(unobservable(why)), attempt),
+            };
             self.tools.sink.event(&Event::Started { action: action.id.clone(), attempt });
-            let failure = match self.attempt(action, &trace, attempt) {
+            let failure = match self.attempt(action, trace.clone(), attempt) {
                 Ok(record) => {
                     self.tools.memory.forget(&action.id);
                     return (Ok(Ran::Published(Box::new(record))), attempt);
                 }
                 Err(failure) => failure,
             };
-            if failure.kind != FailureKind::Transient || attempt > action.retry.times {
-                // What failed on inputs that have changed meanwhile says nothing about those that were judged.
-                let lasts = matches!(failure.kind, FailureKind::Permanent | FailureKind::Transient);
-                if lasts && self.unchanged(action, &trace).is_ok() {
-                    self.tools.memory.remember(&action.id, trace::digest(&trace), &failure.message);
-                }
+            if failure.kind != FailureKind::Transient || attempt > action.common.retry.times {
+                self.remember(action, &verdict, &trace, &failure);
                 return (Err(failure), attempt);
             }
-            let delay = action.retry.delay(attempt, rand::random());
+            let delay = action.common.retry.delay(attempt, rand::random());
             let error = failure.message;
             self.tools.sink.event(&Event::Retrying { action: action.id.clone(), attempt, error, delay: delay as f64 / 1e3 });
             if !self.sleep(delay) {
                 return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), attempt);
             }
             // An input that has changed meanwhile is what the next attempt is about.
-            trace = match self.judge_again(index, Look::Again) {
-                Ok(verdict) => verdict.trace,
+            verdict = match self.judge_again(index, Look::Again) {
+                Ok(verdict) => verdict,
                 Err(failure) => return (Err(failure), attempt),
             };
             attempt += 1;
+        }
+    }
+
+    /// What failed on inputs that have changed meanwhile says nothing about those that were judged.
+    fn remember(&self, action: &Action, verdict: &Verdict, made_of: &[Observation], failure: &Failure) {
+        let lasts = matches!(failure.kind, FailureKind::Permanent | FailureKind::Transient);
+        let Some(trace) = verdict.trace.filter(|_| lasts) else { return };
+        if self.unchanged(action, made_of).is_ok() {
+            self.tools.memory.remember(&action.id, trace.whole(), &failure.message);
         }
     }
 
@@ -158,12 +175,13 @@ impl<'a> Shared<'a> {
         !self.tools.cancel.is_requested()
     }
 
-    fn attempt(&self, action: &Action, trace: &[Observation], attempt: u64) -> Result<Record, Failure> {
+    fn attempt(&self, action: &Action, mut trace: Vec<Observation>, attempt: u64) -> Result<Record, Failure> {
         let start = Instant::now();
         let staging = self.staging(&action.place.root).map_err(|e| Failure::io("cannot stage the output", &e))?;
         let staged = staging.create(self.tools.disk).map_err(|e| Failure::io("cannot stage the output", &e))?;
         let result = self.make(action, &staged).and_then(|made| {
-            self.unchanged(action, trace)?;
+            self.unchanged(action, &trace)?;
+            self.tools.world.discover(action, &staged, &mut trace).map_err(unobservable)?;
             let seconds = start.elapsed().as_secs_f64();
             self.publish(action, &staged, trace, made, (attempt, seconds))
         });
@@ -178,7 +196,10 @@ impl<'a> Shared<'a> {
             let action = action.id.clone();
             self.tools.sink.event(&Event::Progress { action, message: p.message, done: p.done, total: p.total });
         };
-        let made = self.tools.executor.run(action, staged, self.tools.cancel, &progress)?;
+        let input = |up: &Action| Input { id: up.id.clone(), rule: up.common.rule.clone(), path: up.place.path() };
+        let inputs = action.upstreams.iter().filter_map(|id| self.graph.get(id)).map(input).collect();
+        let job = Job { action: action.clone(), staging: staged.into(), inputs };
+        let made = self.tools.executor.run(&job, self.tools.cancel, &progress)?;
         for message in &made.warnings {
             self.tools.sink.event(&Event::Warned { action: action.id.clone(), message: message.clone() });
         }
@@ -187,9 +208,9 @@ impl<'a> Shared<'a> {
 
     /// An input that changed while the op ran makes the attempt void: nothing false is recorded.
     fn unchanged(&self, action: &Action, before: &[Observation]) -> Result<(), Failure> {
-        let observed = self.tools.world.observe(&action.requests, Look::Again);
+        let observed = self.tools.world.observe(action, Look::Again, Detail::Values);
         let now = observed.map_err(|_| Failure::transient("an input vanished while the op ran"))?;
-        let data: Vec<Observation> = before.iter().filter(|o| is_of_world(action, o)).cloned().collect();
+        let data: Vec<Observation> = before.iter().filter(|o| !o.kind.is_declared() && o.kind != Kind::Upstream).cloned().collect();
         if let Some(reason) = trace::compare(&data, &now).first() {
             return Err(Failure::transient(format!("input changed while the op ran: {reason}")));
         }
@@ -198,19 +219,19 @@ impl<'a> Shared<'a> {
 
     /// The output that an upstream had when it was judged is still the one that lies there.
     fn upstream_unchanged(&self, id: &ActionId) -> Result<(), Failure> {
-        let Some(upstream) = self.graph.index_of(id).map(|index| &self.graph.actions()[index]) else { return Ok(()) };
-        let known = self.outputs().get(id).copied();
+        let Some(upstream) = self.graph.get(id) else { return Ok(()) };
+        let known = self.output_of(id);
         let place = upstream.place.path();
         let record = self.tools.records.read(&place).filter(|r| r.is_of(upstream) && Some(r.output.digest) == known);
         let same = record.is_some_and(|r| output_differs(&place, &r, self.options.output).is_none());
         if same { Ok(()) } else { Err(Failure::transient(format!("input changed while the op ran: the output of {id}"))) }
     }
 
-    fn publish(&self, action: &Action, staged: &Path, trace: &[Observation], made: Made, run: (u64, f64)) -> Result<Record, Failure> {
+    fn publish(&self, action: &Action, staged: &Path, trace: Vec<Observation>, made: Made, run: (u64, f64)) -> Result<Record, Failure> {
         let record = Record {
             scheme: SCHEME,
             action: action.id.clone(),
-            trace: trace.to_vec(),
+            trace,
             output: Output::new(made.files),
             metadata: made.metadata,
             finished: rfc3339(self.tools.clock.now()),
@@ -240,7 +261,10 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// Whether an observation came from a request, rather than from the definition or an upstream.
-fn is_of_world(action: &Action, observation: &Observation) -> bool {
-    observation.kind != Kind::Upstream && !action.common.definition.contains(observation)
+/// What could be observed a moment ago and cannot be now may come back.
+fn unobservable(why: Unobservable) -> Failure {
+    match why {
+        Unobservable::Blocked(text) => Failure::transient(text),
+        Unobservable::Broken(text) => Failure::permanent(text),
+    }
 }

@@ -3,11 +3,12 @@
 //! Invariant: verdict and reasons come from the same comparison. Nothing here runs or changes anything.
 
 use super::action::{Action, ActionId};
+use super::index::{TraceDigest, TraceIndex};
 use super::observation::{ABSENT, Kind, Observation};
 use super::record::{Record, Records};
 use super::state::{Reason, ReasonKind, State};
 use super::trace;
-use super::world::{Look, Unobservable, World};
+use super::world::{Detail, Look, Unobservable, World};
 use crate::digest::Digest;
 use std::fs;
 use std::path::Path;
@@ -26,44 +27,128 @@ pub enum OutputCheck {
     Hash,
 }
 
+/// What a verdict is made with.
+#[derive(Clone, Copy)]
+pub struct Eyes<'a> {
+    pub world: &'a dyn World,
+    pub records: &'a dyn Records,
+    pub index: &'a TraceIndex,
+    pub output: OutputCheck,
+}
+
 #[derive(Debug, Clone)]
 pub struct Verdict {
     pub state: State,
     pub reasons: Vec<Reason>,
-    /// What is observed now; empty where that was not possible.
-    pub trace: Vec<Observation>,
-    pub record: Option<Record>,
+    /// Of what is observed now; none where that was not possible.
+    pub trace: Option<TraceDigest>,
+    /// Of what is published under a record that is trusted.
+    pub output: Option<Digest>,
 }
 
-impl Verdict {
-    pub fn output(&self) -> Option<Digest> {
-        self.record.as_ref().map(|r| r.output.digest)
-    }
+/// What an action would be made of now.
+struct Seen {
+    observations: Vec<Observation>,
+    /// Upstreams that will be rebuilt, so that nobody knows their outputs yet.
+    unknown: Vec<String>,
 }
 
-/// Judges one action whose upstreams are settled.
-pub fn check(action: &Action, world: &dyn World, records: &dyn Records, upstreams: Upstreams, output: OutputCheck, look: Look) -> Verdict {
-    let record = records.read(&action.place.path()).filter(|r| r.is_of(action));
-    let observed = world.observe(&action.requests, look);
-    let mut trace = action.common.definition.clone();
-    match observed {
-        Ok(observations) => trace.extend(observations),
-        Err(unobservable) => return cannot_observe(unobservable, action, record),
+impl Eyes<'_> {
+    /// Judges one action whose upstreams are settled.
+    pub fn check(&self, action: &Action, upstreams: Upstreams, look: Look) -> Verdict {
+        let directory = action.place.path();
+        let seen = match self.see(action, upstreams, look, Detail::Digests) {
+            Ok(seen) => seen,
+            Err(why) => return self.cannot_observe(why, action, &directory),
+        };
+        let now = TraceDigest { definition: action.common.definition_digest(), data: trace::digest_of(&seen.observations) };
+        if let (true, OutputCheck::Stat, Some(entry)) = (seen.unknown.is_empty(), self.output, self.index.entry(action, &directory))
+            && entry.recorded.definition == now.definition
+            && entry.has_data(now.data)
+        {
+            return Verdict { state: State::Fresh, reasons: vec![], trace: Some(now), output: Some(entry.output) };
+        }
+        self.check_record(action, &directory, upstreams, look, now)
     }
-    let unknown = add_upstreams(action, upstreams, &mut trace);
-    let Some(record) = record else { return missing(action, trace) };
-    let mut reasons = trace::compare(&record.trace, &trace);
-    // An upstream that will be rebuilt has no value to compare: it is named as such and not as gone.
-    reasons.retain(|r| !(r.kind == ReasonKind::UPSTREAM && unknown.contains(&r.name)));
-    reasons.extend(unknown.iter().map(|name| Reason::new(ReasonKind::UPSTREAM, name.clone(), "will be rebuilt")));
-    reasons.extend(output_differs(&action.place.path(), &record, output));
-    let state = match &reasons[..] {
-        [] => State::Fresh,
-        // What is published was made from more than there is now: it stands.
-        reasons if reasons.iter().any(has_vanished) => State::Orphaned,
-        _ => State::Stale,
-    };
-    Verdict { state, reasons, trace, record: Some(record) }
+
+    /// Everything an action is made of, with values: what its record will say.
+    pub fn whole_trace(&self, action: &Action, upstreams: Upstreams, look: Look) -> Result<Vec<Observation>, Unobservable> {
+        let seen = self.see(action, upstreams, look, Detail::Values)?;
+        Ok([action.common.definition.clone(), seen.observations].concat())
+    }
+
+    fn see(&self, action: &Action, upstreams: Upstreams, look: Look, detail: Detail) -> Result<Seen, Unobservable> {
+        let mut observations = self.world.observe(action, look, detail)?;
+        let mut unknown = Vec::new();
+        for id in &action.upstreams {
+            match upstreams(id) {
+                Some(digest) => observations.push(Observation::upstream(id.to_string(), digest)),
+                None => unknown.push(id.to_string()),
+            }
+        }
+        Ok(Seen { observations, unknown })
+    }
+
+    fn record(&self, action: &Action, directory: &Path) -> Option<Record> {
+        self.records.read(directory).filter(|r| r.is_of(action))
+    }
+
+    /// The verdict by the record itself, with its reasons.
+    fn check_record(&self, action: &Action, directory: &Path, upstreams: Upstreams, look: Look, now: TraceDigest) -> Verdict {
+        let Some(record) = self.record(action, directory) else { return missing(action, directory, now) };
+        let seen = match self.see(action, upstreams, look, Detail::Values) {
+            Ok(seen) => seen,
+            Err(why) => return self.cannot_observe(why, action, directory),
+        };
+        let mut reasons = match self.differences(action, &record, &seen) {
+            Ok(reasons) => reasons,
+            Err(why) => return self.cannot_observe(why, action, directory),
+        };
+        let differs = output_differs(directory, &record, self.output);
+        if reasons.is_empty() && differs.is_none() {
+            self.index.keep(action, directory, self.records.file_name(directory), &record, now.data);
+        }
+        reasons.extend(differs);
+        let state = match &reasons[..] {
+            [] => State::Fresh,
+            // What is published was made from more than there is now: it stands.
+            reasons if reasons.iter().any(has_vanished) => State::Orphaned,
+            _ => State::Stale,
+        };
+        Verdict { state, reasons, trace: Some(now), output: Some(record.output.digest) }
+    }
+
+    /// What differs from a record, contents compared where tokens differ.
+    fn differences(&self, action: &Action, record: &Record, seen: &Seen) -> Result<Vec<Reason>, Unobservable> {
+        let now = [action.common.definition.clone(), seen.observations.clone()].concat();
+        let mut broken = None;
+        let mut refine = |then: &Observation, now: &Observation| match self.world.refine(action, then, now) {
+            Ok(Some(reasons)) => Some(reasons),
+            Ok(None) => Some(trace::differences(then, now)),
+            Err(why) => {
+                broken = Some(why);
+                None
+            }
+        };
+        let mut reasons = trace::compare_refining(&record.trace, &now, &mut refine);
+        if let Some(why) = broken {
+            return Err(why);
+        }
+        // An upstream that will be rebuilt has no value to compare: it is named as such and not as gone.
+        reasons.retain(|r| !(r.kind == ReasonKind::UPSTREAM && seen.unknown.contains(&r.name)));
+        reasons.extend(seen.unknown.iter().map(|name| Reason::new(ReasonKind::UPSTREAM, name.clone(), "will be rebuilt")));
+        Ok(reasons)
+    }
+
+    fn cannot_observe(&self, why: Unobservable, action: &Action, directory: &Path) -> Verdict {
+        let (state, kind, text) = match why {
+            Unobservable::Blocked(text) => (State::Blocked, ReasonKind::Blocked, text),
+            Unobservable::Broken(text) => (State::Failed, ReasonKind::Failed, text),
+        };
+        let reason = Reason::new(kind, action.id.to_string(), text);
+        let output = self.record(action, directory).map(|r| r.output.digest);
+        Verdict { state, reasons: vec![reason], trace: None, output }
+    }
 }
 
 /// Whether a reason is that a whole period of an input, once read, is not there any more.
@@ -72,30 +157,10 @@ fn has_vanished(reason: &Reason) -> bool {
     reason.kind == ReasonKind::Observed(Kind::Listing) && is_there(&reason.old) && reason.new.as_deref() == Some(ABSENT)
 }
 
-fn add_upstreams(action: &Action, upstreams: Upstreams, trace: &mut Vec<Observation>) -> Vec<String> {
-    let mut unknown = Vec::new();
-    for id in &action.upstreams {
-        match upstreams(id) {
-            Some(digest) => trace.push(Observation::upstream(id.to_string(), digest)),
-            None => unknown.push(id.to_string()),
-        }
-    }
-    unknown
-}
-
-fn missing(action: &Action, trace: Vec<Observation>) -> Verdict {
-    let word = if action.place.path().exists() { "there is no record of this action in" } else { "nothing is published in" };
+fn missing(action: &Action, directory: &Path, now: TraceDigest) -> Verdict {
+    let word = if directory.exists() { "there is no record of this action in" } else { "nothing is published in" };
     let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
-    Verdict { state: State::Missing, reasons: vec![reason], trace, record: None }
-}
-
-fn cannot_observe(why: Unobservable, action: &Action, record: Option<Record>) -> Verdict {
-    let (state, kind, text) = match why {
-        Unobservable::Blocked(text) => (State::Blocked, ReasonKind::Blocked, text),
-        Unobservable::Broken(text) => (State::Failed, ReasonKind::Failed, text),
-    };
-    let reason = Reason::new(kind, action.id.to_string(), text);
-    Verdict { state, reasons: vec![reason], trace: vec![], record }
+    Verdict { state: State::Missing, reasons: vec![reason], trace: Some(now), output: None }
 }
 
 /// The first file that is gone, or is not what was written.

@@ -11,6 +11,7 @@ use super::event::{Event, Sink, Summary};
 use super::execute::{Cancel, Executor};
 use super::failure::{Failure, FailureKind, FailureMemory};
 use super::graph::Graph;
+use super::index::TraceIndex;
 use super::observation::Kind;
 use super::plan::{Checked, Outcome, Plan, Step};
 use super::record::Records;
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 pub struct Tools<'a> {
     pub world: &'a dyn World,
     pub records: &'a dyn Records,
+    pub index: &'a TraceIndex,
     pub executor: &'a dyn Executor,
     pub disk: &'a dyn Disk,
     pub clock: &'a dyn Clock,
@@ -70,6 +72,7 @@ pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
     let mut ended = std::thread::scope(|scope| Run::new(&shared, scope).finish());
     ended.summary.seconds = start.elapsed().as_secs_f64();
     tools.world.remember();
+    tools.index.save();
     if ended.interrupted {
         tools.sink.event(&Event::Interrupted);
     }
@@ -150,7 +153,7 @@ where
     }
 
     fn clamped(&self, index: usize) -> (u64, u64) {
-        let wanted = self.shared.graph.actions()[index].resources;
+        let wanted = self.shared.graph.actions()[index].common.resources;
         (wanted.cpus.min(self.shared.options.cpus), wanted.memory.min(self.shared.options.memory))
     }
 
@@ -181,12 +184,12 @@ where
         let first = verdict.reasons.first().map(|r| r.detail.clone()).unwrap_or_default();
         match verdict.state {
             State::Fresh if !forced => {
-                self.shared.keep_output(action, verdict.output());
+                self.shared.keep_output(action, verdict.output);
                 return Checked::Fresh;
             }
             State::Orphaned if !self.shared.options.allow_missing => {
                 sink.event(&Event::Warned { action: action.id.clone(), message: orphaned(&verdict) });
-                self.shared.keep_output(action, verdict.output());
+                self.shared.keep_output(action, verdict.output);
                 return Checked::Fresh;
             }
             State::Blocked => {
@@ -194,7 +197,7 @@ where
                 sink.event(&Event::Blocked { action: action.id.clone(), message: first });
                 return Checked::Blocked;
             }
-            State::Failed if verdict.trace.is_empty() || !self.shared.options.retry_failed => {
+            State::Failed if verdict.trace.is_none() || !self.shared.options.retry_failed => {
                 self.fail(action, Failure::permanent(first), 0);
                 return Checked::Failed;
             }
@@ -240,7 +243,7 @@ where
     fn failed_below(&self, index: usize) -> Option<usize> {
         let dependencies = self.shared.graph.dependencies(index);
         let failed = dependencies.iter().copied().find(|d| self.plan.outcome(*d) == Some(Outcome::Failed));
-        failed.or_else(|| dependencies.into_iter().find_map(|d| self.failed_below(d)))
+        failed.or_else(|| dependencies.iter().find_map(|d| self.failed_below(*d)))
     }
 
     fn count(&mut self) {

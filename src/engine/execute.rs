@@ -1,11 +1,10 @@
 //! Running an action somewhere: in a worker process, or (in tests) right here.
 
-use super::action::Action;
+use super::action::{Action, Job};
 use super::failure::Failure;
 use super::record::OutputFile;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -45,7 +44,7 @@ impl Cancel {
 
 pub trait Executor: Sync {
     /// Runs an action that writes into an empty staging directory.
-    fn run(&self, action: &Action, staging: &Path, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure>;
+    fn run(&self, job: &Job, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure>;
 
     /// Where what it printed can be read, for messages.
     fn log(&self, _action: &Action) -> Option<String> {

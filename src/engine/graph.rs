@@ -3,12 +3,13 @@
 //! Pure. Invariant: actions stand after everything they depend on, so an index is always greater than those of its dependencies.
 
 use super::action::{Action, ActionId};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 #[derive(Debug, Default)]
 pub struct Graph {
     actions: Vec<Action>,
-    index: BTreeMap<ActionId, usize>,
+    index: HashMap<ActionId, usize>,
+    dependencies: Vec<Box<[usize]>>,
     /// What was asked for, as opposed to what that needs.
     pub targets: BTreeSet<usize>,
 }
@@ -20,7 +21,9 @@ impl Graph {
             return *index;
         }
         let index = self.actions.len();
+        let dependencies = action.upstreams.iter().chain(&action.after).filter_map(|id| self.index_of(id)).collect();
         self.index.insert(action.id.clone(), index);
+        self.dependencies.push(dependencies);
         self.actions.push(action);
         index
     }
@@ -41,9 +44,12 @@ impl Graph {
         self.index.get(id).copied()
     }
 
+    pub fn get(&self, id: &ActionId) -> Option<&Action> {
+        self.index_of(id).map(|index| &self.actions[index])
+    }
+
     /// Everything that must be settled before an action is looked at.
-    pub fn dependencies(&self, index: usize) -> Vec<usize> {
-        let action = &self.actions[index];
-        action.upstreams.iter().chain(&action.after).filter_map(|id| self.index_of(id)).collect()
+    pub fn dependencies(&self, index: usize) -> &[usize] {
+        &self.dependencies[index]
     }
 }

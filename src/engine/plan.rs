@@ -172,23 +172,19 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use super::super::action::{Action, ActionId, Place, Resources};
+    use super::super::action::{Action, ActionId, Place};
     use super::*;
+    use std::path::Path;
 
     fn action(name: &str, needs: &[&str]) -> Action {
         let id = |op: &str| ActionId { asset: "a".into(), op: op.into(), key: None };
         Action {
             id: id(name),
-            rule: "test".into(),
             common: Default::default(),
-            requests: vec![],
+            period: None,
             upstreams: needs.iter().map(|n| id(n)).collect(),
             after: vec![],
-            place: Place { root: "/".into(), directory: name.into() },
-            spec: serde_json::Value::Null,
-            resources: Resources { cpus: 1, memory: 1 },
-            retry: Default::default(),
-            timeout: None,
+            place: Place { root: Path::new("/").into(), directory: name.into() },
         }
     }
 

@@ -4,7 +4,9 @@
 //! written by an unknown scheme is not trusted.
 
 use super::action::{Action, ActionId};
+use super::index::TraceDigest;
 use super::observation::Observation;
+use super::trace;
 use crate::digest::{Digest, Hasher, SCHEME};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -58,10 +60,19 @@ impl Record {
     pub fn is_of(&self, action: &Action) -> bool {
         self.scheme == SCHEME && self.action == action.id
     }
+
+    /// Of what was recorded.
+    pub fn trace_digest(&self) -> TraceDigest {
+        let (declared, data): (Vec<Observation>, Vec<Observation>) = self.trace.iter().cloned().partition(|o| o.kind.is_declared());
+        TraceDigest { definition: trace::digest_of(&declared), data: trace::digest_of(&data) }
+    }
 }
 
 /// Keeps records inside outputs.
 pub trait Records: Sync {
+    /// The name of the record's file in a published directory.
+    fn file_name(&self, directory: &Path) -> &'static str;
+
     /// The record in a published directory; `None` where there is none that can be read.
     fn read(&self, directory: &Path) -> Option<Record>;
 

@@ -99,6 +99,11 @@ impl Reason {
         Self { kind, name: name.into(), detail: detail.into(), old: None, new: None, root: kind != ReasonKind::UPSTREAM }
     }
 
+    pub fn about(mut self, name: &str, detail: &str) -> Self {
+        (self.name, self.detail) = (name.into(), detail.into());
+        self
+    }
+
     pub fn values(mut self, old: Option<String>, new: Option<String>) -> Self {
         (self.old, self.new) = (old, new);
         self

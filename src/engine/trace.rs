@@ -3,6 +3,7 @@
 //! Pure. Invariant: `compare` returns no reason if and only if both traces have the same names with the same digests.
 
 use super::observation::{Kind, Observation, Shown};
+use super::series;
 use super::state::{Reason, ReasonKind};
 use crate::digest::{Digest, Hasher};
 use std::collections::BTreeMap;
@@ -10,17 +11,26 @@ use std::collections::BTreeMap;
 type Named<'a> = BTreeMap<(Kind, &'a str), &'a Observation>;
 
 fn named(trace: &[Observation]) -> Named<'_> {
-    trace.iter().map(|o| ((o.kind, o.name.as_str()), o)).collect()
+    trace.iter().map(|o| ((o.kind, &*o.name), o)).collect()
 }
 
 /// Every difference between what was recorded and what is there now.
 pub fn compare(recorded: &[Observation], current: &[Observation]) -> Vec<Reason> {
+    compare_refining(recorded, current, &mut |then, now| Some(differences(then, now)))
+}
+
+/// The same, where `refine` says what of an observation that differs matters: nothing of it (`None`), or these reasons.
+pub fn compare_refining(
+    recorded: &[Observation],
+    current: &[Observation],
+    refine: &mut dyn FnMut(&Observation, &Observation) -> Option<Vec<Reason>>,
+) -> Vec<Reason> {
     let (old, new) = (named(recorded), named(current));
     let mut reasons = Vec::new();
     for (key, now) in &new {
         match old.get(key) {
             Some(then) if then.digest == now.digest => {}
-            Some(then) => reasons.extend(differences(then, now)),
+            Some(then) => reasons.extend(refine(then, now).unwrap_or_default()),
             None => reasons.push(reason(now).values(None, Some(brief(&now.value)))),
         }
     }
@@ -29,36 +39,54 @@ pub fn compare(recorded: &[Observation], current: &[Observation]) -> Vec<Reason>
     reasons
 }
 
-/// One digest of a whole trace: it changes when anything observed does.
-pub fn digest(trace: &[Observation]) -> Digest {
+/// One digest of observations, whatever their order: it changes when anything observed does.
+pub fn digest_of(observations: &[Observation]) -> Digest {
+    let mut sorted: Vec<&Observation> = observations.iter().collect();
+    sorted.sort_unstable_by_key(|o| (o.kind, &*o.name));
     let mut hasher = Hasher::new("trace");
-    for ((kind, name), observation) in named(trace) {
-        hasher.text(kind.name(), name).digest("is", &observation.digest);
+    for observation in sorted {
+        hasher.text(observation.kind.name(), &observation.name).digest("is", &observation.digest);
     }
     hasher.finish()
 }
 
 fn reason(observation: &Observation) -> Reason {
-    Reason::new(ReasonKind::Observed(observation.kind), observation.name.clone(), "")
+    Reason::new(ReasonKind::Observed(observation.kind), &*observation.name, "")
 }
 
-fn differences(old: &Observation, new: &Observation) -> Vec<Reason> {
-    let (Shown::Parts(was), Shown::Parts(is)) = (&old.value, &new.value) else {
-        return vec![reason(new).values(Some(brief(&old.value)), Some(brief(&new.value)))];
+/// What of one observation differs, at least the observation itself.
+pub fn differences(old: &Observation, new: &Observation) -> Vec<Reason> {
+    let found = match (&old.value, &new.value) {
+        (Shown::Parts(was), Shown::Parts(is)) => parts_that_differ(old, was, is),
+        (Shown::Series(was), Shown::Series(is)) => series::differences(was, is).into_iter().map(|d| of_period(new, d)).collect(),
+        _ => vec![reason(new).values(Some(brief(&old.value)), Some(brief(&new.value)))],
     };
+    if found.is_empty() { vec![reason(new)] } else { found }
+}
+
+fn parts_that_differ(of: &Observation, was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Vec<Reason> {
     let names: std::collections::BTreeSet<&String> = was.keys().chain(is.keys()).collect();
     let differing = names.into_iter().filter(|name| was.get(*name) != is.get(*name));
-    let reasons = differing.map(|name| {
-        let shown = |value: Option<&String>| value.map(|v| shorten(v));
-        Reason::new(ReasonKind::Observed(new.kind), new.name.clone(), name.clone()).values(shown(was.get(name)), shown(is.get(name)))
-    });
-    reasons.collect()
+    let shown = |value: Option<&String>| value.map(|v| shorten(v));
+    differing.map(|name| reason(of).about(&of.name, name).values(shown(was.get(name)), shown(is.get(name)))).collect()
+}
+
+/// A listing differs by period; columns differ by column within a period.
+fn of_period(of: &Observation, difference: series::Difference) -> Reason {
+    let series::Difference { key, part, old, new } = difference;
+    let reason = match part.is_empty() {
+        true => reason(of).about(&of.name, &key),
+        false => reason(of).about(&format!("{}@{key}", of.name), &part),
+    };
+    reason.values(old.map(|t| shorten(&t)), new.map(|t| shorten(&t)))
 }
 
 fn brief(value: &Shown) -> String {
     match value {
         Shown::Text(text) => shorten(text),
         Shown::Parts(parts) => shorten(&parts.keys().cloned().collect::<Vec<_>>().join(", ")),
+        Shown::Series(series) => shorten(&series.iter().map(|s| format!("{}..{}", s.from, s.to)).collect::<Vec<_>>().join(", ")),
+        Shown::Unsaid => String::new(),
     }
 }
 
@@ -87,7 +115,7 @@ mod tests {
     fn order_does_not_matter() {
         let (a, b) = (parameter("a", "1"), parameter("b", "2"));
         assert_eq!(compare(&[a.clone(), b.clone()], &[b.clone(), a.clone()]), []);
-        assert_eq!(digest(&[a.clone(), b.clone()]), digest(&[b, a]));
+        assert_eq!(digest_of(&[a.clone(), b.clone()]), digest_of(&[b, a]));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Why processes: thread pools of the libraries inside are process-wide and sized at start, a hung call can only be ended by killing it,
 //! and an action that another process can run can be run by another machine. Invariant: a worker ends with its parent.
 
-use super::action::Action;
+use super::action::{Action, Job};
 use super::execute::{Cancel, Executor, Made, Progress};
 use super::failure::{Failure, FailureKind};
 use serde::{Deserialize, Serialize};
@@ -14,13 +14,6 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
-
-/// What a worker is told: one line of JSON.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Order {
-    pub action: Action,
-    pub staging: PathBuf,
-}
 
 /// What a worker answers: lines of JSON, of which the last is `Made` or `Failed`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -110,10 +103,10 @@ fn read_lines(stdout: impl io::Read + Send + 'static) -> mpsc::Receiver<io::Resu
 }
 
 impl Executor for WorkerPool {
-    fn run(&self, action: &Action, staging: &Path, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure> {
-        let mut worker = self.worker(action.resources.cpus)?;
-        worker.give(action, staging)?;
-        let result = worker.follow(action, cancel, progress);
+    fn run(&self, job: &Job, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure> {
+        let mut worker = self.worker(job.action.common.resources.cpus)?;
+        worker.give(job)?;
+        let result = worker.follow(&job.action, cancel, progress);
         let is_usable =
             !matches!(&result, Err(f) if matches!(f.kind, FailureKind::Transient | FailureKind::Interrupted | FailureKind::Bug));
         if is_usable {
@@ -128,21 +121,20 @@ impl Executor for WorkerPool {
 }
 
 impl Worker {
-    fn give(&mut self, action: &Action, staging: &Path) -> Result<(), Failure> {
-        let order = Order { action: action.clone(), staging: staging.into() };
-        let line = serde_json::to_string(&order).map_err(|e| Failure::new(FailureKind::Bug, e.to_string()))?;
+    fn give(&mut self, job: &Job) -> Result<(), Failure> {
+        let line = serde_json::to_string(job).map_err(|e| Failure::new(FailureKind::Bug, e.to_string()))?;
         writeln!(self.orders, "{line}").map_err(|e| Failure::io("cannot reach the worker", &e))
     }
 
     /// Listens until the action ends, the time is up, or the build is cancelled.
     fn follow(&mut self, action: &Action, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure> {
-        let deadline = action.timeout.map(|millis| Instant::now() + Duration::from_millis(millis));
+        let deadline = action.common.timeout.map(|millis| Instant::now() + Duration::from_millis(millis));
         loop {
             if cancel.is_requested() {
                 return Err(Failure::new(FailureKind::Interrupted, "interrupted"));
             }
             if deadline.is_some_and(|d| Instant::now() >= d) {
-                let seconds = action.timeout.unwrap_or_default() as f64 / 1e3;
+                let seconds = action.common.timeout.unwrap_or_default() as f64 / 1e3;
                 return Err(Failure::transient(format!("timed out after {seconds} s")));
             }
             match self.answers.recv_timeout(Duration::from_millis(50)) {
@@ -170,7 +162,7 @@ impl Worker {
 }
 
 /// The worker's side: runs every order from stdin, answers on stdout, ends with its input or its parent.
-pub fn serve(run: impl Fn(&Action, &Path, &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure>) -> io::Result<()> {
+pub fn serve(run: impl Fn(&Job, &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure>) -> io::Result<()> {
     let orders = orders_until_parent_ends();
     let answer = |answer: &Answer| {
         let line = serde_json::to_string(answer).unwrap_or_default();
@@ -178,9 +170,9 @@ pub fn serve(run: impl Fn(&Action, &Path, &(dyn Fn(Progress) + Sync)) -> Result<
         let _ = writeln!(out, "{line}").and_then(|()| out.flush());
     };
     for line in orders {
-        let order: Order = serde_json::from_str(&line?).map_err(io::Error::other)?;
+        let job: Job = serde_json::from_str(&line?).map_err(io::Error::other)?;
         reset_peak_memory();
-        match run(&order.action, &order.staging, &|p| answer(&Answer::Progress(p))) {
+        match run(&job, &|p| answer(&Answer::Progress(p))) {
             Ok(made) => answer(&Answer::Made(Made { peak_memory: peak_memory(), ..made })),
             Err(failure) => answer(&Answer::Failed(failure)),
         }

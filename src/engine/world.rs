@@ -1,7 +1,9 @@
-//! The world as the engine sees it: something that answers requests with observations.
+//! The world as the engine sees it: something that answers an action's requests with observations.
 
-use super::action::Request;
+use super::action::Action;
 use super::observation::Observation;
+use super::state::Reason;
+use std::path::Path;
 
 /// Why an observation cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,10 +23,28 @@ pub enum Look {
     Again,
 }
 
+/// Whether the values of observations are wanted beside their digests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    Digests,
+    Values,
+}
+
 /// Makes observations. Implementations are shared between threads.
 pub trait World: Sync {
-    /// All observations that answer the requests of one action.
-    fn observe(&self, requests: &[Request], look: Look) -> Result<Vec<Observation>, Unobservable>;
+    /// All observations that answer an action's requests.
+    fn observe(&self, action: &Action, look: Look, detail: Detail) -> Result<Vec<Observation>, Unobservable>;
+
+    /// Compares the content behind a recorded observation whose token is not what it was: no reasons if it is the same.
+    /// `None`: this kind has no more to it than its digest.
+    fn refine(&self, _action: &Action, _recorded: &Observation, _now: &Observation) -> Result<Option<Vec<Reason>>, Unobservable> {
+        Ok(None)
+    }
+
+    /// Completes the observations of a run with what it has discovered, such as the keys used: sets `fine`.
+    fn discover(&self, _action: &Action, _staged: &Path, _trace: &mut [Observation]) -> Result<(), Unobservable> {
+        Ok(())
+    }
 
     /// Keeps what was learned for the next build; called once at the end.
     fn remember(&self) {}

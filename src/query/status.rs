@@ -1,6 +1,7 @@
 //! Status: the state of every partition, counted per asset, with reasons grouped by what they have in common.
 
 use super::ranges::compress;
+use crate::engine::action::Name;
 use crate::engine::check::Verdict;
 use crate::engine::graph::Graph;
 use crate::engine::state::{Reason, ReasonKind, State, lines};
@@ -28,7 +29,7 @@ pub struct AssetStatus {
 
 #[derive(Debug, Clone)]
 pub struct Entry {
-    pub partition: Option<String>,
+    pub partition: Option<Name>,
     /// The worst of its ops'.
     pub state: State,
     pub ops: Vec<OpStatus>,
@@ -36,14 +37,14 @@ pub struct Entry {
 
 #[derive(Debug, Clone, Serialize)]
 pub struct OpStatus {
-    pub op: String,
+    pub op: Name,
     pub state: State,
     pub reasons: Vec<Reason>,
 }
 
 /// Puts the verdicts of a graph in order by asset and partition.
 pub fn report(targets: &[Target], graph: &Graph, verdicts: &[Verdict]) -> Report {
-    let mut by_asset: BTreeMap<&str, BTreeMap<Option<&String>, Vec<OpStatus>>> = BTreeMap::new();
+    let mut by_asset: BTreeMap<&str, BTreeMap<Option<&Name>, Vec<OpStatus>>> = BTreeMap::new();
     for (action, verdict) in graph.actions().iter().zip(verdicts) {
         let op = OpStatus { op: action.id.op.clone(), state: verdict.state, reasons: verdict.reasons.clone() };
         by_asset.entry(&action.id.asset).or_default().entry(action.id.key.as_ref()).or_default().push(op);
@@ -64,7 +65,7 @@ pub fn report(targets: &[Target], graph: &Graph, verdicts: &[Verdict]) -> Report
     Report { assets }
 }
 
-fn entry(partition: Option<String>, ops: Vec<OpStatus>) -> Entry {
+fn entry(partition: Option<Name>, ops: Vec<OpStatus>) -> Entry {
     let state = ops.iter().map(|o| o.state).min().unwrap_or(State::Fresh);
     Entry { partition, state, ops }
 }
@@ -122,7 +123,7 @@ impl AssetStatus {
 
     /// Partitions that share state and causes, as ranges, with the causes below.
     fn groups_text(&self, all: bool, verbose: bool) -> String {
-        let keys: Vec<String> = self.entries.iter().filter_map(|e| e.partition.clone()).collect();
+        let keys: Vec<String> = self.entries.iter().filter_map(|e| e.partition.as_ref().map(Name::to_string)).collect();
         let mut groups: Vec<(State, String, Vec<&Entry>)> = Vec::new();
         for entry in self.entries.iter().filter(|e| all || e.state != State::Fresh) {
             let cause = cause(entry);
@@ -134,7 +135,7 @@ impl AssetStatus {
         groups.sort_by_key(|(state, _, _)| std::cmp::Reverse(*state));
         let mut text = String::new();
         for (state, _, members) in &groups {
-            let named: Vec<String> = members.iter().filter_map(|e| e.partition.clone()).collect();
+            let named: Vec<String> = members.iter().filter_map(|e| e.partition.as_ref().map(Name::to_string)).collect();
             let range = if named.is_empty() { "the whole asset".to_string() } else { compress(&named, &keys) };
             text += &format!("  {:<8} {range}\n", state.name());
             let first = members[0];

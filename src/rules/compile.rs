@@ -1,9 +1,9 @@
 //! `compile`: publishes a service's operator DAG as JSON, for people and tools. Nothing downstream reads it.
 
-use super::{Draft, RuleKind, Subject, Tell, versions};
+use super::{Outline, Partition, RuleKind, Subject, Tell, spec_of, versions};
 use crate::catalog::dag::{Dag, parameters};
 use crate::digest::Digest;
-use crate::engine::action::{Action, Common, Place};
+use crate::engine::action::{Job, Place};
 use crate::engine::check::modified;
 use crate::engine::execute::Made;
 use crate::engine::failure::Failure;
@@ -11,7 +11,6 @@ use crate::engine::observation::{Kind, Observation};
 use crate::engine::record::OutputFile;
 use serde_json::json;
 use std::fs;
-use std::path::Path;
 
 pub struct Compile;
 
@@ -24,33 +23,32 @@ impl RuleKind for Compile {
         true
     }
 
-    fn common(&self, subject: &Subject) -> Result<Common, String> {
+    fn outline(&self, subject: &Subject) -> Result<Outline, String> {
         let mut definition = versions::rules(&subject.dag.operators);
         definition.extend(parameters(&subject.dag.operators).into_iter().map(|(n, v)| Observation::text(Kind::Parameter, n, v)));
         definition.push(Observation::text(Kind::Parameter, "service", &subject.dag.service));
         definition.push(Observation::text(Kind::Parameter, "version", subject.dag.version.to_string()));
         let order = subject.dag.operators.iter().map(|o| o.id.as_str()).collect::<Vec<_>>().join(", ");
         definition.push(Observation::text(Kind::Parameter, "operators", order));
-        Ok(Common { definition, spec: serde_json::to_value(subject.dag).map_err(|e| e.to_string())? })
+        let spec = serde_json::to_value(subject.dag).map_err(|e| e.to_string())?;
+        Ok(Outline { definition, requests: vec![], reads: vec![], spec })
     }
 
-    fn draft(&self, subject: &Subject) -> Result<Draft, String> {
-        let directory = format!("_daeda/compile/{}", subject.asset.name);
-        let place = Place { root: subject.site.output_root.clone(), directory };
-        Ok(Draft { requests: vec![], reads: vec![], spec: json!({}), place })
+    fn place(&self, subject: &Subject, _: Option<Partition>) -> Place {
+        Place { root: subject.site.output_root.clone(), directory: format!("_daeda/compile/{}", subject.asset.name) }
     }
 
-    fn run(&self, action: &Action, staging: &Path, _tell: Tell) -> Result<Made, Failure> {
-        let dag: Dag = serde_json::from_value(action.whole_spec()).map_err(|e| Failure::permanent(e.to_string()))?;
+    fn run(&self, job: &Job, _tell: Tell) -> Result<Made, Failure> {
+        let dag: Dag = spec_of(&job.action)?;
         let text = serde_json::to_string_pretty(&dag).map_err(|e| Failure::permanent(e.to_string()))?;
-        let path = staging.join("dag.json");
+        let path = job.staging.join("dag.json");
         fs::write(&path, &text).map_err(|e| Failure::io("cannot write dag.json", &e))?;
         let written = fs::metadata(&path).map_err(|e| Failure::io("cannot write dag.json", &e))?;
         let file =
             OutputFile { name: "dag.json".into(), size: written.len(), digest: Digest::of(text.as_bytes()), modified: modified(&written) };
         let mut made = Made { files: vec![file], ..Made::default() };
         made.metadata.insert("operators".into(), json!(dag.operators.len()));
-        made.metadata.insert("dag".into(), action.whole_spec());
+        made.metadata.insert("dag".into(), job.action.common.spec.clone());
         Ok(made)
     }
 }

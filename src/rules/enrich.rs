@@ -6,13 +6,13 @@
 use super::checks::{self, CheckSpec};
 use super::failures::{of_lance, of_table};
 use super::operators::{contract_schema, sink};
-use super::skeleton::{common, output_files, place};
+use super::skeleton::{needs_partitions, outline, output_files, output_path, place};
 use super::source::SourceSpec;
 use super::world::Ask;
-use super::{Draft, RuleKind, Subject, Tell};
+use super::{Outline, Partition, RuleKind, Subject, Tell, spec_of};
 use crate::catalog::dag::{Embed, Kind as Does, Operator, Sink, Stage};
 use crate::catalog::types::DataType;
-use crate::engine::action::{Action, Common, Request};
+use crate::engine::action::{Job, Place, Request};
 use crate::engine::execute::{Made, Progress};
 use crate::engine::failure::{Failure, FailureKind};
 use crate::features::arrow_type::arrow_type;
@@ -37,15 +37,12 @@ const BATCH_ROWS: usize = 4096;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct EnrichSpec {
-    /// The skeleton's partition; its digest is observed.
-    input: PathBuf,
     operators: Vec<Operator>,
     sources: BTreeMap<String, SourceSpec>,
     write: WriteOptions,
     checks: Vec<CheckSpec>,
-    /// For people.
-    output_path: String,
-    partition: String,
+    /// The workspace's directory, from which paths are named.
+    workspace: PathBuf,
 }
 
 impl RuleKind for Enrich {
@@ -53,27 +50,23 @@ impl RuleKind for Enrich {
         "enrich"
     }
 
-    fn common(&self, subject: &Subject) -> Result<Common, String> {
+    fn outline(&self, subject: &Subject) -> Result<Outline, String> {
+        needs_partitions(subject)?;
         let operators = subject.dag.stage(Stage::Enrich);
         if operators.is_empty() {
             return Err(format!("service `{}` embeds nothing, so there is nothing to enrich: remove the op", subject.dag.service));
         }
-        Ok(common(subject, &operators))
+        let skeleton = subject.needed("skeleton").ok_or("rule `enrich` works on a skeleton: say needs=\"skeleton\"")?;
+        Ok(Outline { requests: requests(subject), reads: vec![skeleton.name.clone()], ..outline(subject, &operators) })
     }
 
-    fn draft(&self, subject: &Subject) -> Result<Draft, String> {
-        let (key, period) = subject.partition.ok_or("rule `enrich` needs an asset with partitions")?;
-        let skeleton = subject.inputs.iter().find(|(_, rule, _)| rule == "skeleton");
-        let (input_op, _, input) = skeleton.ok_or("rule `enrich` works on a skeleton: say needs=\"skeleton\"")?;
-        let place = place(subject, &subject.site.enriched_output_root, key, period);
-        let output_path = subject.site.root.name(&place.path());
-        let spec = json!({"input": input.path(), "output_path": output_path, "partition": key});
-        Ok(Draft { requests: requests(subject), reads: vec![input_op.clone()], spec, place })
+    fn place(&self, subject: &Subject, partition: Option<Partition>) -> Place {
+        place(subject, &subject.site.enriched_output_root, partition)
     }
 
-    fn run(&self, action: &Action, staging: &Path, tell: Tell) -> Result<Made, Failure> {
-        let spec: EnrichSpec = serde_json::from_value(action.whole_spec()).map_err(|e| Failure::permanent(e.to_string()))?;
-        Enrichment::open(&spec, staging, tell)?.run()
+    fn run(&self, job: &Job, tell: Tell) -> Result<Made, Failure> {
+        let spec: EnrichSpec = spec_of(&job.action)?;
+        Enrichment::open(job, &spec, tell)?.run()
     }
 }
 
@@ -101,8 +94,8 @@ fn embeds(operators: &[Operator]) -> impl Iterator<Item = &Embed> {
 
 /// One run of the rule.
 struct Enrichment<'a> {
+    job: &'a Job,
     spec: &'a EnrichSpec,
-    staging: &'a Path,
     tell: Tell<'a>,
     inputs: Vec<PathBuf>,
     rows: u64,
@@ -132,9 +125,11 @@ impl Matrix for Vectors {
 }
 
 impl<'a> Enrichment<'a> {
-    fn open(spec: &'a EnrichSpec, staging: &'a Path, tell: Tell<'a>) -> Result<Self, Failure> {
-        let listed = parquet_files(&spec.input).map_err(|e| Failure::io(&spec.input.display().to_string(), &e))?;
-        let inputs = listed.ok_or_else(|| Failure::transient(format!("{} is gone", spec.input.display())))?;
+    fn open(job: &'a Job, spec: &'a EnrichSpec, tell: Tell<'a>) -> Result<Self, Failure> {
+        let skeleton = job.inputs.iter().find(|input| input.rule == "skeleton").map(|input| input.path.as_path());
+        let skeleton = skeleton.ok_or_else(|| Failure::new(FailureKind::Bug, "an enrichment without a skeleton"))?;
+        let listed = parquet_files(skeleton).map_err(|e| Failure::io(&skeleton.display().to_string(), &e))?;
+        let inputs = listed.ok_or_else(|| Failure::transient(format!("{} is gone", skeleton.display())))?;
         let mut rows = 0;
         for input in &inputs {
             rows += footer(input).map_err(of_table)?.rows;
@@ -144,7 +139,7 @@ impl<'a> Enrichment<'a> {
             _ => None,
         });
         let contract = contract.ok_or_else(|| Failure::permanent("the service has no contract"))?;
-        let mut run = Self { spec, staging, tell, inputs, rows, contract, stores: HashMap::new(), asked: Asked::default() };
+        let mut run = Self { job, spec, tell, inputs, rows, contract, stores: HashMap::new(), asked: Asked::default() };
         for embed in embeds(&spec.operators) {
             run.open_store(embed)?;
         }
@@ -167,7 +162,7 @@ impl<'a> Enrichment<'a> {
             other => return Err(Failure::permanent(format!("an embedding is a vector, and `{}` is {other}", embed.name))),
         };
         let tell = |done, total| (self.tell)(Progress { message: format!("reading vectors of {}", source.shown), done, total });
-        let directory = self.staging.parent().unwrap_or(self.staging);
+        let directory = self.job.staging.parent().unwrap_or(&self.job.staging);
         let file = VectorFile::read(&dataset, &addresses, &embed.store.vector, width, &wanted, directory, &tell).map_err(of_vectors)?;
         let rows = file.keys().iter().enumerate().map(|(row, key)| (*key, row as u32)).collect();
         self.stores.insert(name, Vectors { file, rows });
@@ -194,7 +189,7 @@ impl<'a> Enrichment<'a> {
     fn run(mut self) -> Result<Made, Failure> {
         let schema = Arc::new(contract_schema(&self.contract));
         let names: Vec<String> = embeds(&self.spec.operators).map(|e| e.name.clone()).collect();
-        let mut writer = ShardWriter::new(self.staging, schema, self.spec.write.clone(), names.clone());
+        let mut writer = ShardWriter::new(&self.job.staging, schema, self.spec.write.clone(), names.clone());
         let mut done = 0;
         for input in self.inputs.clone() {
             let columns = self.columns_of(&input)?;
@@ -242,7 +237,7 @@ impl<'a> Enrichment<'a> {
     fn describe(&self, made: &mut Made, embedding_columns: Vec<String>) -> Result<(), Failure> {
         let (mut rows, mut columns) = (0, Vec::new());
         for file in &made.files {
-            let footer = footer(&self.staging.join(&file.name)).map_err(of_table)?;
+            let footer = footer(&self.job.staging.join(&file.name)).map_err(of_table)?;
             rows += footer.rows;
             columns = footer.columns;
         }
@@ -251,8 +246,8 @@ impl<'a> Enrichment<'a> {
         say("columns", json!(columns.len()));
         say("schema", json!(columns));
         say("embedding_columns", json!(embedding_columns));
-        say("output_path", json!(self.spec.output_path));
-        say("partition", json!(self.spec.partition));
+        say("output_path", json!(output_path(&self.spec.workspace, &self.job.action)));
+        say("partition", json!(self.job.action.id.key));
         say("ids", json!(self.asked.keys));
         say("ids_not_found", json!(self.asked.not_found));
         Ok(())
@@ -297,22 +292,18 @@ mod tests {
     #[test]
     fn every_field_of_the_spec_is_hashed_or_exempt() {
         let spec = EnrichSpec {
-            input: PathBuf::new(),
             operators: vec![],
             sources: BTreeMap::new(),
             write: WriteOptions { compression: Compression::None, row_group_rows: 1, shard_rows: 1 },
             checks: vec![],
-            output_path: String::new(),
-            partition: String::new(),
+            workspace: PathBuf::new(),
         };
         let fields = SpecFields {
             hashed: &["operators", "write"],
             exempt: &[
-                ("input", "the skeleton's output, whose digest is observed"),
                 ("sources", "where data lies; what lies there is observed"),
                 ("checks", "judge the output and do not change it"),
-                ("output_path", "for people"),
-                ("partition", "the key, which is in the action's name"),
+                ("workspace", "for people: paths are named from it"),
             ],
         };
         fields.check(&serde_json::to_value(&spec).unwrap());

@@ -27,6 +27,7 @@ use std::sync::Arc;
 /// The columns in memory, by file and name in the file.
 pub struct Loader<'a> {
     spec: &'a SkeletonSpec,
+    period: Period,
     columns: HashMap<FileOfView, HashMap<String, ArrayRef>>,
     rows: HashMap<FileOfView, usize>,
     /// How many periods within reach have no file, by view.
@@ -47,8 +48,8 @@ struct FileRead {
 
 impl<'a> Loader<'a> {
     /// Reads everything that the scans of an action take.
-    pub fn open(spec: &'a SkeletonSpec, tell: Tell) -> Result<Self, Failure> {
-        let mut loader = Self { spec, columns: HashMap::new(), rows: HashMap::new(), absent: BTreeMap::new() };
+    pub fn open(spec: &'a SkeletonSpec, period: Period, tell: Tell) -> Result<Self, Failure> {
+        let mut loader = Self { spec, period, columns: HashMap::new(), rows: HashMap::new(), absent: BTreeMap::new() };
         let reads = loader.reads()?;
         tell(Progress { message: format!("reading {} files", reads.len()), done: 0, total: spec.operators.len() as u64 });
         let read: Result<Vec<_>, Failure> =
@@ -67,7 +68,7 @@ impl<'a> Loader<'a> {
 
     fn files(&self, scan: &Scan) -> Result<Vec<PeriodFiles>, Failure> {
         let source = self.source(&scan.view)?;
-        let range = SourceSpec::range(scan.reach, self.spec.period);
+        let range = SourceSpec::range(scan.reach, self.period);
         source.periods(range, &|directory: &Path| parquet_files(directory)).map_err(|e| Failure::io(&source.shown, &e))
     }
 
@@ -120,7 +121,7 @@ impl<'a> Loader<'a> {
         let (Reach::Around { back: 0, ahead: 0 }, Some(time)) = (scan.reach, &scan.time) else { return Ok(batch) };
         let Some(column) = batch.column_by_name(&time.name) else { return Ok(batch) };
         let times = instants(column, time.unit, time.unit).map_err(Failure::permanent)?;
-        let inside = is_within(self.spec.period, time.unit);
+        let inside = is_within(self.period, time.unit);
         if times.iter().all(&inside) {
             return Ok(batch);
         }

@@ -23,12 +23,15 @@ use crate::catalog::aggregate::Signature;
 use crate::catalog::calendar::Period;
 use crate::catalog::dag::Dag;
 use crate::catalog::model::{Asset, Catalog, Op};
-use crate::engine::action::{Action, Common, Place, Request};
+use crate::engine::action::{Action, Interval, Job, Place, Request};
 use crate::engine::execute::{Made, Progress};
 use crate::engine::failure::{Failure, FailureKind};
+use crate::engine::observation::Observation;
 use crate::path::Root;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 /// Tells how far a running action is.
 pub type Tell<'a> = &'a (dyn Fn(Progress) + Sync);
@@ -43,14 +46,14 @@ pub trait RuleKind: Sync {
         false
     }
 
-    /// What the actions of an op have alike, whatever their partition: its definition, and most of what it runs by.
-    fn common(&self, subject: &Subject) -> Result<Common, String>;
+    /// What the actions of an op have alike, whatever their partition.
+    fn outline(&self, subject: &Subject) -> Result<Outline, String>;
 
-    /// What one action has of its own: what it asks the world, where it publishes.
-    fn draft(&self, subject: &Subject) -> Result<Draft, String>;
+    /// Where an action publishes.
+    fn place(&self, subject: &Subject, partition: Option<Partition>) -> Place;
 
     /// Runs an action into an empty directory.
-    fn run(&self, action: &Action, staging: &Path, tell: Tell) -> Result<Made, Failure>;
+    fn run(&self, job: &Job, tell: Tell) -> Result<Made, Failure>;
 }
 
 /// The kinds there are.
@@ -72,30 +75,51 @@ pub fn aggregates() -> Vec<&'static dyn Signature> {
 #[derive(Debug, Clone)]
 pub struct Site {
     pub root: Root,
-    pub output_root: PathBuf,
-    pub enriched_output_root: PathBuf,
+    pub output_root: Arc<Path>,
+    pub enriched_output_root: Arc<Path>,
 }
 
-/// What a draft is made from.
+/// What an op's actions are made from.
 pub struct Subject<'a> {
     pub catalog: &'a Catalog,
     pub site: &'a Site,
     pub asset: &'a Asset,
     pub op: &'a Op,
     pub dag: &'a Dag,
-    /// The partition's key and period; none where the action is for the whole asset.
-    pub partition: Option<(&'a str, Period)>,
-    /// Where the ops that this one needs publish, by op.
-    pub inputs: &'a [(String, String, Place)],
 }
 
-/// An action without what every kind has alike.
-pub struct Draft {
+impl Subject<'_> {
+    /// The op of a kind that this one needs.
+    fn needed(&self, rule: &str) -> Option<&Op> {
+        self.asset.ops.iter().find(|op| op.rule == rule && self.op.needs.contains(&op.name))
+    }
+}
+
+/// A key and the period it names.
+#[derive(Debug, Clone, Copy)]
+pub struct Partition<'a> {
+    pub key: &'a str,
+    pub period: Period,
+}
+
+/// What the actions of an op have alike, beside how they run.
+pub struct Outline {
+    pub definition: Vec<Observation>,
     pub requests: Vec<Request>,
     /// Names of sibling ops whose output is read, as opposed to those that only come first.
     pub reads: Vec<String>,
     pub spec: Value,
-    pub place: Place,
+}
+
+/// An action's spec, as its kind reads it.
+fn spec_of<T: DeserializeOwned>(action: &Action) -> Result<T, Failure> {
+    serde_json::from_value(action.common.spec.clone()).map_err(|e| Failure::new(FailureKind::Bug, format!("{}: {e}", action.id)))
+}
+
+/// The period of an action of a partitioned op.
+fn period_of(action: &Action) -> Result<Period, Failure> {
+    let period = action.period.map(|Interval { start, end }| Period { start, end });
+    period.ok_or_else(|| Failure::new(FailureKind::Bug, format!("{} has no period", action.id)))
 }
 
 /// Fields of an action's `spec` whose values are in its definition, and those that need not be, with the reason.
@@ -117,10 +141,11 @@ impl SpecFields {
 }
 
 /// Runs an action here. Unknown kinds cannot be planned, so one here is a bug.
-pub fn run(action: &Action, staging: &Path, tell: Tell) -> Result<Made, Failure> {
-    match by_name(&action.rule) {
-        Some(rule) => rule.run(action, staging, tell),
-        None => Err(Failure::new(FailureKind::Bug, format!("no rule kind `{}`", action.rule))),
+pub fn run(job: &Job, tell: Tell) -> Result<Made, Failure> {
+    let name = &job.action.common.rule;
+    match by_name(name) {
+        Some(rule) => rule.run(job, tell),
+        None => Err(Failure::new(FailureKind::Bug, format!("no rule kind `{name}`"))),
     }
 }
 

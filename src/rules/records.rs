@@ -15,11 +15,15 @@ const KEY: &str = "daeda.record";
 pub struct TableRecords;
 
 impl Records for TableRecords {
+    fn file_name(&self, directory: &Path) -> &'static str {
+        if directory.join(PARQUET).exists() { PARQUET } else { JSON }
+    }
+
     fn read(&self, directory: &Path) -> Option<Record> {
-        let parquet = directory.join(PARQUET);
-        let text = match parquet.exists() {
-            true => read_note(&parquet, KEY).ok()??,
-            false => fs::read_to_string(directory.join(JSON)).ok()?,
+        let file = self.file_name(directory);
+        let text = match file {
+            PARQUET => read_note(&directory.join(file), KEY).ok()??,
+            _ => fs::read_to_string(directory.join(file)).ok()?,
         };
         serde_json::from_str(&text).ok()
     }

@@ -5,36 +5,36 @@ use super::failures::of_table;
 use super::loader::Loader;
 use super::operators::Machine;
 use super::source::SourceSpec;
-use super::world::{Ask, Read};
-use super::{Draft, RuleKind, Subject, Tell, versions};
-use crate::catalog::calendar::{Period, partition_directory};
+use super::world::{Ask, Read, merged};
+use super::{Outline, Partition, RuleKind, Subject, Tell, period_of, spec_of, versions};
+use crate::catalog::calendar::{Cadence, fill, partition_directory};
 use crate::catalog::dag::{ArrowUdf, Kind as Does, Operator, Stage, flatten, parameters};
 use crate::catalog::model::Runtime;
-use crate::engine::action::{Action, Common, Place, Request};
+use crate::engine::action::{Action, Job, Place, Request};
 use crate::engine::execute::{Made, Progress};
 use crate::engine::failure::Failure;
 use crate::engine::observation::{Kind, Observation};
 use crate::engine::record::OutputFile;
+use crate::path::Root;
 use crate::table::parquet::{Compression, ShardWriter, WriteOptions, WrittenFile};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub struct Skeleton;
 
 /// What a skeleton action runs by.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SkeletonSpec {
-    /// From the partition's key, which is in the action's name.
-    pub period: Period,
     pub operators: Vec<Operator>,
     /// By view. Where data lies is no parameter: what lies there is observed.
     pub sources: BTreeMap<String, SourceSpec>,
     pub write: WriteOptions,
     pub checks: Vec<CheckSpec>,
-    /// For people.
-    pub output_path: String,
+    /// The workspace's directory, from which paths are named.
+    pub workspace: PathBuf,
 }
 
 impl RuleKind for Skeleton {
@@ -42,28 +42,25 @@ impl RuleKind for Skeleton {
         "skeleton"
     }
 
-    fn common(&self, subject: &Subject) -> Result<Common, String> {
-        Ok(common(subject, &subject.dag.stage(Stage::Skeleton)))
+    fn outline(&self, subject: &Subject) -> Result<Outline, String> {
+        needs_partitions(subject)?;
+        Ok(Outline { requests: requests(subject), ..outline(subject, &subject.dag.stage(Stage::Skeleton)) })
     }
 
-    fn draft(&self, subject: &Subject) -> Result<Draft, String> {
-        let (key, period) = subject.partition.ok_or("rule `skeleton` needs an asset with partitions")?;
-        let place = place(subject, &subject.site.output_root, key, period);
-        let requests = requests(subject, period);
-        let output_path = subject.site.root.name(&place.path());
-        Ok(Draft { requests, reads: vec![], spec: json!({"period": period, "output_path": output_path}), place })
+    fn place(&self, subject: &Subject, partition: Option<Partition>) -> Place {
+        place(subject, &subject.site.output_root, partition)
     }
 
-    fn run(&self, action: &Action, staging: &Path, tell: Tell) -> Result<Made, Failure> {
-        let spec: SkeletonSpec = serde_json::from_value(action.whole_spec()).map_err(|e| Failure::permanent(e.to_string()))?;
-        let loader = Loader::open(&spec, tell)?;
+    fn run(&self, job: &Job, tell: Tell) -> Result<Made, Failure> {
+        let spec: SkeletonSpec = spec_of(&job.action)?;
+        let loader = Loader::open(&spec, period_of(&job.action)?, tell)?;
         let mut machine = Machine::new(&spec, &loader);
         for (number, operator) in spec.operators.iter().enumerate() {
             tell(Progress { message: operator.id.clone(), done: number as u64, total: spec.operators.len() as u64 });
             machine.step(operator)?;
         }
         let batch = machine.result()?;
-        let mut writer = ShardWriter::new(staging, batch.schema(), spec.write.clone(), vec![]);
+        let mut writer = ShardWriter::new(&job.staging, batch.schema(), spec.write.clone(), vec![]);
         let columns = batch.num_columns();
         writer.write(batch).map_err(of_table)?;
         let written = writer.finish().map_err(of_table)?;
@@ -71,7 +68,7 @@ impl RuleKind for Skeleton {
         checks::judge(&spec.checks, &written, &mut made)?;
         made.metadata.insert("rows".into(), json!(written.rows));
         made.metadata.insert("columns".into(), json!(columns));
-        made.metadata.insert("output_path".into(), json!(spec.output_path));
+        made.metadata.insert("output_path".into(), json!(output_path(&spec.workspace, &job.action)));
         made.metadata.insert("steps".into(), json!(machine.steps));
         made.metadata.insert("absent_periods".into(), json!(loader.absent));
         Ok(made)
@@ -83,12 +80,23 @@ pub fn output_files(files: &[WrittenFile]) -> Vec<OutputFile> {
     files.iter().map(of).collect()
 }
 
-/// What the partitions of an op that runs operators and writes Parquet have alike.
-pub fn common(subject: &Subject, operators: &[Operator]) -> Common {
+/// What the partitions of an op that runs operators and writes Parquet have alike; what it asks the world is its kind's to say.
+pub fn outline(subject: &Subject, operators: &[Operator]) -> Outline {
     let write = write_options(&subject.catalog.runtime);
     let definition = definition(operators, &write);
-    let (sources, checks) = (sources(subject, operators), checks::of(subject));
-    Common { definition, spec: json!({"operators": operators, "sources": sources, "write": write, "checks": checks}) }
+    let (sources, checks, workspace) = (sources(subject, operators), checks::of(subject), subject.site.root.path());
+    let spec = json!({"operators": operators, "sources": sources, "write": write, "checks": checks, "workspace": workspace});
+    Outline { definition, requests: vec![], reads: vec![], spec }
+}
+
+pub fn needs_partitions(subject: &Subject) -> Result<(), String> {
+    let none = || format!("rule `{}` needs an asset with partitions", subject.op.rule);
+    subject.asset.partitions.as_ref().map(drop).ok_or_else(none)
+}
+
+/// Where an action publishes, for people.
+pub fn output_path(workspace: &Path, action: &Action) -> String {
+    Root::new(workspace).name(&action.place.path())
 }
 
 /// Everything that operators and the writer are told, as observations.
@@ -111,16 +119,21 @@ fn write_options(runtime: &Runtime) -> WriteOptions {
 }
 
 /// Where an op publishes a partition: as its `output` says, or `<asset>/dt=<key>` below the root.
-pub fn place(subject: &Subject, root: &Path, key: &str, period: Period) -> Place {
-    let Some(pattern) = &subject.op.output else {
-        return Place { root: root.into(), directory: format!("{}/{}", subject.asset.name, partition_directory(key)) };
-    };
+pub fn place(subject: &Subject, root: &Arc<Path>, partition: Option<Partition>) -> Place {
+    let directory = |key: &str| format!("{}/{}", subject.asset.name, partition_directory(key));
+    let default = || Place { root: root.clone(), directory: partition.map_or(subject.asset.name.clone(), |p| directory(p.key)) };
+    subject.op.output.as_ref().map_or_else(default, |pattern| elsewhere(subject, pattern, partition))
+}
+
+/// A pattern filled in, below the root that it starts from.
+fn elsewhere(subject: &Subject, pattern: &str, partition: Option<Partition>) -> Place {
     let roots = [("{output-root}", &subject.site.output_root), ("{enriched-output-root}", &subject.site.enriched_output_root)];
-    let chosen = roots.iter().find_map(|(name, path)| Some((path.to_path_buf(), pattern.strip_prefix(name)?.trim_start_matches('/'))));
-    let (root, rest) = chosen.unwrap_or((subject.site.root.path().to_path_buf(), pattern.as_str()));
-    let named = rest.replace("{asset}", &subject.asset.name).replace("{op}", &subject.op.name).replace("{partition}", key);
+    let chosen = roots.iter().find_map(|(name, path)| Some(((*path).clone(), pattern.strip_prefix(name)?.trim_start_matches('/'))));
+    let (root, rest) = chosen.unwrap_or((subject.site.root.path().into(), pattern));
+    let named = rest.replace("{asset}", &subject.asset.name).replace("{op}", &subject.op.name);
+    let Some(Partition { key, period }) = partition else { return Place { root, directory: named } };
     let cadence = subject.asset.partitions.as_ref().and_then(|name| subject.catalog.partitions.get(name)).map(|p| p.cadence);
-    let directory = crate::catalog::calendar::fill(&named, &cadence.unwrap_or(crate::catalog::calendar::Cadence::DAILY), period.start);
+    let directory = fill(&named.replace("{partition}", key), &cadence.unwrap_or(Cadence::DAILY), period.start);
     Place { root, directory }
 }
 
@@ -137,7 +150,7 @@ fn sources(subject: &Subject, operators: &[Operator]) -> BTreeMap<String, Source
 }
 
 /// One question per view: the files and columns of every scan's reach, and the stores' keys. Only the spine's own period is required.
-fn requests(subject: &Subject, period: Period) -> Vec<Request> {
+fn requests(subject: &Subject) -> Vec<Request> {
     let spine = subject.asset.service.as_ref().map(|s| s.spine.name.clone()).unwrap_or_default();
     let mut reads: BTreeMap<&str, Vec<Read>> = BTreeMap::new();
     let mut stores: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
@@ -145,7 +158,7 @@ fn requests(subject: &Subject, period: Period) -> Vec<Request> {
         match &operator.does {
             Does::Scan(scan) => {
                 let columns = scan.columns.iter().map(|c| c.physical.clone()).collect();
-                reads.entry(&scan.view).or_default().push(Read { range: SourceSpec::range(scan.reach, period), columns });
+                reads.entry(&scan.view).or_default().push(Read { reach: scan.reach, columns });
             }
             Does::ArrowUdf(ArrowUdf::Coverage { store, .. }) => {
                 stores.entry(&store.view).or_default().insert(store.key.clone());
@@ -155,8 +168,8 @@ fn requests(subject: &Subject, period: Period) -> Vec<Request> {
     }
     let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, &subject.site.root));
     let parquet = reads.into_iter().filter_map(|(view, reads)| {
-        let required = (view == spine).then_some(period);
-        Some(Ask::Parquet { source: source(view)?, reads, required }.request())
+        let required = view == spine;
+        Some(Ask::Parquet { source: source(view)?, reads: merged(reads), required }.request())
     });
     let lance = stores.into_iter().filter_map(|(view, keys)| {
         let columns = keys.into_iter().collect();
@@ -173,20 +186,18 @@ mod tests {
     #[test]
     fn every_field_of_the_spec_is_hashed_or_exempt() {
         let spec = SkeletonSpec {
-            period: Period { start: 0, end: 1 },
             operators: vec![],
             sources: BTreeMap::new(),
             write: WriteOptions { compression: Compression::None, row_group_rows: 1, shard_rows: 1 },
             checks: vec![],
-            output_path: String::new(),
+            workspace: PathBuf::new(),
         };
         let fields = SpecFields {
             hashed: &["operators", "write"],
             exempt: &[
-                ("period", "follows from the key, which is in the action's name"),
                 ("sources", "where data lies; what lies there is observed"),
                 ("checks", "judge the output and do not change it"),
-                ("output_path", "for people"),
+                ("workspace", "for people: paths are named from it"),
             ],
         };
         fields.check(&serde_json::to_value(&spec).unwrap());

@@ -53,6 +53,13 @@ pub struct PeriodFiles {
     pub files: Option<Vec<PathBuf>>,
 }
 
+impl PeriodFiles {
+    /// A file's name within its period.
+    pub fn name_of(&self, file: &Path) -> String {
+        slashed(file.strip_prefix(&self.directory).unwrap_or(file))
+    }
+}
+
 impl SourceSpec {
     pub fn of(view: &View, root: &Root) -> Self {
         let shown = match &view.place {
@@ -87,15 +94,23 @@ impl SourceSpec {
         let Some(layout) = &self.layout else {
             return Ok(vec![PeriodFiles { key: None, period: None, directory: self.path.clone(), files: list(&self.path)? }]);
         };
-        let Some(first) = self.first.or_else(|| self.earliest(layout)) else { return Ok(Vec::new()) };
+        let Some(first) = self.first_instant() else { return Ok(Vec::new()) };
         let start = range.0.unwrap_or(first).max(first);
         let periods = layout.cadence.periods(Period { start, end: range.1 });
-        let of = |period: Period| {
-            let directory = self.path.join(fill(&layout.pattern, &layout.cadence, period.start));
-            let files = list(&directory)?;
-            Ok(PeriodFiles { key: Some(layout.cadence.key_at(period.start)), period: Some(period), directory, files })
-        };
-        periods.map(of).collect()
+        periods.map(|period| self.period_files(period, list)).collect()
+    }
+
+    /// The files of one period.
+    pub fn period_files(&self, period: Period, list: &dyn Fn(&Path) -> io::Result<Option<Vec<PathBuf>>>) -> io::Result<PeriodFiles> {
+        let Some(layout) = &self.layout else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let directory = self.path.join(fill(&layout.pattern, &layout.cadence, period.start));
+        let files = list(&directory)?;
+        Ok(PeriodFiles { key: Some(layout.cadence.key_at(period.start)), period: Some(period), directory, files })
+    }
+
+    /// The start of the first period that can hold data: as declared, or of the earliest one present.
+    pub fn first_instant(&self) -> Option<i64> {
+        self.first.or_else(|| self.earliest(self.layout.as_ref()?))
     }
 
     /// The earliest period whose directory is there.

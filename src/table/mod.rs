@@ -6,5 +6,4 @@
 pub mod lance;
 pub mod listing;
 pub mod parquet;
-pub mod stat;
 pub mod vectors;

@@ -2,17 +2,17 @@
 
 use super::Workspace;
 use super::target::Target;
-use crate::catalog::calendar::Period;
 use crate::catalog::compile::compile;
 use crate::catalog::dag::Dag;
 use crate::catalog::declaration::{Backoff as DeclaredBackoff, Jitter};
 use crate::catalog::model::{Asset, Op, Place as DataPlace, Retry, View};
-use crate::engine::action::{Action, ActionId, Common, Place, Resources};
+use crate::engine::action::{Action, ActionId, Common, Interval, Name, Resources};
 use crate::engine::graph::Graph;
 use crate::engine::retry::{Backoff, RetryPolicy};
-use crate::rules::{self, Draft, Site, Subject};
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use crate::rules::{self, Outline, Partition, RuleKind, Site, Subject};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Why an asset cannot be planned.
@@ -26,8 +26,7 @@ pub enum PlanError {
 
 /// The graph of everything that the targets need.
 pub fn graph(workspace: &Workspace, targets: &[Target]) -> Result<Graph, PlanError> {
-    let mut builder =
-        Builder { workspace, site: workspace.site(), graph: Graph::default(), places: BTreeMap::new(), common: BTreeMap::new() };
+    let mut builder = Builder { workspace, site: workspace.site(), graph: Graph::default(), places: HashMap::new() };
     for target in targets {
         builder.target(target)?;
     }
@@ -38,14 +37,20 @@ struct Builder<'a> {
     workspace: &'a Workspace,
     site: Site,
     graph: Graph,
-    /// Who publishes where.
-    places: BTreeMap<PathBuf, ActionId>,
-    /// What the partitions of an op have alike, by asset and op.
-    common: BTreeMap<(String, String), Arc<Common>>,
+    /// Who publishes where: root, directory.
+    places: HashMap<(Arc<Path>, String), usize>,
 }
 
-/// What is known of an op of the partition at hand: rule, place, action.
-type Planned<'a> = BTreeMap<&'a str, (String, Place, ActionId)>;
+/// An op as all its partitions have it.
+struct Planned<'a> {
+    op: &'a Op,
+    rule: &'static dyn RuleKind,
+    name: Name,
+    common: Arc<Common>,
+    /// Positions of the ops whose output it reads, and of those that only come first.
+    reads: Vec<usize>,
+    after: Vec<usize>,
+}
 
 impl Builder<'_> {
     fn target(&mut self, target: &Target) -> Result<(), PlanError> {
@@ -53,54 +58,93 @@ impl Builder<'_> {
         let dag = asset.service.as_ref().map(|s| compile(&self.workspace.catalog, s));
         let not_yet = || PlanError::NotYet(format!("asset `{}` has ops of rule `command`, which this version cannot build", asset.name));
         let dag = dag.ok_or_else(not_yet)?;
-        let ops = wanted_ops(asset, target.op.as_deref());
+        let ops = self.ops(asset, target.op.as_deref(), &dag)?;
         let partitions = asset.partitions.as_ref().and_then(|name| self.workspace.catalog.partitions.get(name));
-        let Some(partitions) = partitions else { return self.partition(asset, &ops, &dag, None) };
+        let Some(partitions) = partitions else { return self.partition(asset, &dag, &ops, None) };
         for key in target.keys.list() {
             let period = partitions.cadence.period(key);
             let period = period.ok_or_else(|| PlanError::Invalid(format!("`{key}` is no key of asset `{}`", asset.name)))?;
-            self.partition(asset, &ops, &dag, Some((key, period)))?;
+            self.partition(asset, &dag, &ops, Some(Partition { key, period }))?;
         }
         Ok(())
     }
 
-    /// The actions of one partition, each after what it needs.
-    fn partition(&mut self, asset: &Asset, ops: &[&Op], dag: &Dag, partition: Option<(&str, Period)>) -> Result<(), PlanError> {
-        let mut planned: Planned = BTreeMap::new();
-        for op in ops {
+    /// The ops that are wanted, each after what it needs.
+    fn ops<'a>(&self, asset: &'a Asset, up_to: Option<&str>, dag: &Dag) -> Result<Vec<Planned<'a>>, PlanError> {
+        let mut planned: Vec<Planned> = Vec::new();
+        for op in wanted_ops(asset, up_to) {
             let rule = rules::by_name(&op.rule);
             let not_yet =
                 || PlanError::NotYet(format!("op `{}.{}`: this version cannot build the rule kind `{}`", asset.name, op.name, op.rule));
             let rule = rule.ok_or_else(not_yet)?;
-            let own = partition.filter(|_| !rule.is_unpartitioned());
-            let id = ActionId { asset: asset.name.clone(), op: op.name.clone(), key: own.map(|(key, _)| key.to_string()) };
-            let needed =
-                op.needs.iter().filter_map(|n| planned.get(n.as_str()).map(|(rule, place, _)| (n.clone(), rule.clone(), place.clone())));
-            let inputs: Vec<(String, String, Place)> = needed.collect();
-            let subject = Subject { catalog: &self.workspace.catalog, site: &self.site, asset, op, dag, partition: own, inputs: &inputs };
             let invalid = |why| PlanError::Invalid(format!("op `{}.{}`: {why}", asset.name, op.name));
-            let common = match self.common.get(&(asset.name.clone(), op.name.clone())) {
-                Some(common) => common.clone(),
-                None => Arc::new(rule.common(&subject).map_err(invalid)?),
+            let outline = rule.outline(&self.subject(asset, op, dag)).map_err(invalid)?;
+            let position = |name: &&String| planned.iter().position(|p| p.op.name == **name);
+            let (reads, after): (Vec<&String>, Vec<&String>) = op.needs.iter().partition(|name| outline.reads.contains(name));
+            let (reads, after) = (reads.iter().filter_map(position).collect(), after.iter().filter_map(position).collect());
+            let common = Arc::new(self.common(op, outline));
+            planned.push(Planned { op, rule, name: op.name.as_str().into(), common, reads, after });
+        }
+        Ok(planned)
+    }
+
+    fn subject<'a>(&'a self, asset: &'a Asset, op: &'a Op, dag: &'a Dag) -> Subject<'a> {
+        Subject { catalog: &self.workspace.catalog, site: &self.site, asset, op, dag }
+    }
+
+    fn common(&self, op: &Op, outline: Outline) -> Common {
+        let Outline { definition, requests, spec, .. } = outline;
+        Common {
+            rule: op.rule.clone(),
+            definition,
+            requests,
+            spec,
+            resources: self.resources(op),
+            retry: retry(&op.retry),
+            timeout: op.timeout.map(|t| t.millis as u64),
+            ..Common::default()
+        }
+    }
+
+    /// The actions of one partition, each after what it needs.
+    fn partition(&mut self, asset: &Asset, dag: &Dag, ops: &[Planned], partition: Option<Partition>) -> Result<(), PlanError> {
+        let name = Name::from(asset.name.as_str());
+        let key = partition.map(|p| Name::from(p.key));
+        let id = |op: &Planned| {
+            let key = key.clone().filter(|_| !op.rule.is_unpartitioned());
+            ActionId { asset: name.clone(), op: op.name.clone(), key }
+        };
+        for op in ops {
+            let own = partition.filter(|_| !op.rule.is_unpartitioned());
+            let ids = |positions: &[usize]| positions.iter().map(|at| id(&ops[*at])).collect();
+            let action = Action {
+                id: id(op),
+                common: op.common.clone(),
+                period: own.map(|p| Interval { start: p.period.start, end: p.period.end }),
+                upstreams: ids(&op.reads),
+                after: ids(&op.after),
+                place: op.rule.place(&self.subject(asset, op.op, dag), own),
             };
-            self.common.insert((asset.name.clone(), op.name.clone()), common.clone());
-            let draft = rule.draft(&subject).map_err(invalid)?;
-            let action = self.action(id, op, common, draft, &planned);
-            self.claim(&action)?;
-            planned.insert(&op.name, (op.rule.clone(), action.place.clone(), action.id.clone()));
             let index = self.graph.add(action);
+            self.claim(index)?;
             self.graph.targets.insert(index);
         }
         Ok(())
     }
 
-    fn claim(&mut self, action: &Action) -> Result<(), PlanError> {
-        self.not_over_a_source(action)?;
-        let holder = self.places.entry(action.place.path()).or_insert_with(|| action.id.clone());
-        if *holder == action.id {
+    fn claim(&mut self, index: usize) -> Result<(), PlanError> {
+        let action = &self.graph.actions()[index];
+        let holder = match self.places.entry((action.place.root.clone(), action.place.directory.clone())) {
+            Entry::Vacant(free) => {
+                free.insert(index);
+                return self.not_over_a_source(&self.graph.actions()[index]);
+            }
+            Entry::Occupied(taken) => *taken.get(),
+        };
+        if holder == index {
             return Ok(());
         }
-        let place = self.site.root.name(&action.place.path());
+        let (holder, place) = (&self.graph.actions()[holder].id, self.site.root.name(&action.place.path()));
         Err(PlanError::Invalid(format!("`{holder}` and `{}` would both publish to {place}; give one of them output=\"…\"", action.id)))
     }
 
@@ -115,24 +159,6 @@ impl Builder<'_> {
         let Some(view) = hit else { return Ok(()) };
         let (name, hint) = (self.site.root.name(&place), "choose another output root, or give the op output=\"…\"");
         Err(PlanError::Invalid(format!("`{}` would publish to {name}, over the source of view `{}`; {hint}", action.id, view.name)))
-    }
-
-    fn action(&self, id: ActionId, op: &Op, common: Arc<Common>, draft: Draft, planned: &Planned) -> Action {
-        let (reads, after): (Vec<&String>, Vec<&String>) = op.needs.iter().partition(|name| draft.reads.contains(name));
-        let ids = |names: Vec<&String>| names.into_iter().filter_map(|n| Some(planned.get(n.as_str())?.2.clone())).collect();
-        Action {
-            id,
-            rule: op.rule.clone(),
-            common,
-            requests: draft.requests,
-            upstreams: ids(reads),
-            after: ids(after),
-            place: draft.place,
-            spec: draft.spec,
-            resources: self.resources(op),
-            retry: retry(&op.retry),
-            timeout: op.timeout.map(|t| t.millis as u64),
-        }
     }
 
     /// Without its own, a `compile` or `command` takes 1 cpu and 1 GiB, other ops the envelope.

@@ -37,8 +37,8 @@ impl Workspace {
     pub fn site(&self) -> Site {
         Site {
             root: self.root.clone(),
-            output_root: self.root.join(&self.settings.output_root.value),
-            enriched_output_root: self.root.join(&self.settings.enriched_output_root.value),
+            output_root: self.root.join(&self.settings.output_root.value).into(),
+            enriched_output_root: self.root.join(&self.settings.enriched_output_root.value).into(),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::example::{copy_example, edit, repository};
 use super::in_process;
 use chrono::NaiveDate;
 use daeda::digest::SCHEME;
-use daeda::engine::action::Action;
+use daeda::engine::action::{Action, Input, Job};
 use daeda::engine::record::{Output, Record, Records};
 use daeda::rules::{self, TableRecords};
 use daeda::sample::{self, SampleSpec};
@@ -32,10 +32,10 @@ fn spec() -> SampleSpec {
 }
 
 /// Runs an action where it publishes, with a record, as a build leaves it.
-fn published(action: &Action) -> PathBuf {
+fn published(action: &Action, inputs: Vec<Input>) -> PathBuf {
     let place = action.place.path();
     fs::create_dir_all(&place).unwrap();
-    let made = rules::run(action, &place, &|_| {}).unwrap();
+    let made = rules::run(&Job { action: action.clone(), staging: place.clone(), inputs }, &|_| {}).unwrap();
     let record = Record {
         scheme: SCHEME,
         action: action.id.clone(),
@@ -89,8 +89,11 @@ fn python_agrees_with_the_enrichment_and_reads_it() {
 
 fn built(directory: &Path, day: &str) -> (PathBuf, PathBuf) {
     let workspace = in_process::open(directory).unwrap();
-    let place = |op| published(&in_process::plan(&workspace, &format!("dssm_ranking_training.{op}@{day}")).unwrap());
-    (place("skeleton"), place("enrich"))
+    let action = |op| in_process::plan(&workspace, &format!("dssm_ranking_training.{op}@{day}")).unwrap();
+    let skeleton = action("skeleton");
+    let path = published(&skeleton, vec![]);
+    let input = Input { id: skeleton.id, rule: "skeleton".into(), path: path.clone() };
+    (path, published(&action("enrich"), vec![input]))
 }
 
 fn agree(directory: &Path, skeleton: &Path, enriched: &Path) -> String {

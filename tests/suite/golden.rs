@@ -101,6 +101,6 @@ fn results_change_only_with_a_version() {
 fn shown(observation: &daeda::engine::observation::Observation) -> String {
     match &observation.value {
         daeda::engine::observation::Shown::Text(text) => text.clone(),
-        daeda::engine::observation::Shown::Parts(_) => String::new(),
+        _ => String::new(),
     }
 }

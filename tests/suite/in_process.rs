@@ -1,6 +1,6 @@
 //! Runs the real thing on a workspace in a directory: load, plan, run, read back. No other process, no engine.
 
-use daeda::engine::action::Action;
+use daeda::engine::action::{Action, Job};
 use daeda::rules;
 use daeda::workspace::{Overrides, Workspace, graph, load, parse_target};
 use std::fs;
@@ -37,7 +37,8 @@ pub fn plan(workspace: &Workspace, target: &str) -> Result<Action, Trouble> {
 /// Runs an action into an empty directory.
 pub fn run_into(action: &Action, staging: &Path) -> Result<(), Trouble> {
     fs::create_dir_all(staging).unwrap();
-    rules::run(action, staging, &|_| {}).map(drop).map_err(|failure| Trouble::Failed(failure.message))
+    let job = Job { action: action.clone(), staging: staging.into(), inputs: vec![] };
+    rules::run(&job, &|_| {}).map(drop).map_err(|failure| Trouble::Failed(failure.message))
 }
 
 /// Runs an action where it publishes.

@@ -1,11 +1,11 @@
 //! The stat cache: column digests of files that have not changed since they were hashed.
 //!
 //! Invariants: an entry is believed only while size, times and inode are the same, and is made only for a file whose next change would
-//! show (see `table::stat`). The file on disk is a cache: damaged or foreign, it is started anew.
+//! show (see `stat`). The file on disk is a cache: damaged or foreign, it is started anew.
 
 use super::digest::{Columns, column_digests};
 use super::error::TableError;
-use crate::table::stat::{Stat, now};
+use crate::stat::{Stat, now};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs;

@@ -6,7 +6,7 @@
 use super::error::TableError;
 use super::row_group::RowGroup;
 use crate::digest::Digest;
-use crate::table::stat::Stat;
+use crate::stat::Stat;
 use arrow::array::{Array, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;

@@ -3,6 +3,7 @@
 //! Invariant (git's racy-index rule): a file changed within the clock's grain of being looked at may change again unseen, so what was
 //! learned of it then is not kept.
 
+use crate::pack::{Packer, Unpacker};
 use serde::{Deserialize, Serialize};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -29,6 +30,15 @@ impl Stat {
             changed: nanos(metadata.ctime(), metadata.ctime_nsec()),
             inode: metadata.ino(),
         }
+    }
+
+    pub fn pack(&self, packer: &mut Packer) {
+        packer.number(self.size).number(self.modified as u64).number(self.changed as u64).number(self.inode);
+    }
+
+    pub fn unpack(from: &mut Unpacker) -> Option<Self> {
+        let (size, modified) = (from.number()?, from.number()? as i64);
+        Some(Self { size, modified, changed: from.number()? as i64, inode: from.number()? })
     }
 
     /// Whether a change after `now` would show.

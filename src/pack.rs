@@ -1,0 +1,171 @@
+//! Compact binary files for caches: little-endian numbers and length-prefixed bytes, with a name, a version and a checksum.
+//!
+//! Knows nothing of what is kept. Invariants: a file that is truncated, damaged, foreign or of another version reads as nothing; a file is
+//! written whole or not at all.
+
+use crate::digest::Digest;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// Writes values one after the other.
+#[derive(Debug, Default)]
+pub struct Packer {
+    bytes: Vec<u8>,
+}
+
+impl Packer {
+    pub fn number(&mut self, value: u64) -> &mut Self {
+        self.bytes.extend(value.to_le_bytes());
+        self
+    }
+
+    pub fn small(&mut self, value: u32) -> &mut Self {
+        self.bytes.extend(value.to_le_bytes());
+        self
+    }
+
+    pub fn wide(&mut self, value: u128) -> &mut Self {
+        self.bytes.extend(value.to_le_bytes());
+        self
+    }
+
+    pub fn digest(&mut self, value: &Digest) -> &mut Self {
+        self.bytes.extend(value.bytes());
+        self
+    }
+
+    pub fn text(&mut self, value: &str) -> &mut Self {
+        self.small(value.len() as u32);
+        self.bytes.extend(value.as_bytes());
+        self
+    }
+
+    pub fn raw(&mut self, bytes: &[u8]) -> &mut Self {
+        self.bytes.extend(bytes);
+        self
+    }
+
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+/// Reads them in the same order; `None` where there is not enough.
+#[derive(Debug, Clone, Copy)]
+pub struct Unpacker<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Unpacker<'a> {
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    pub fn raw(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(length)?;
+        self.rest = rest;
+        Some(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.raw(N)?.try_into().ok()
+    }
+
+    pub fn number(&mut self) -> Option<u64> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    pub fn small(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    pub fn wide(&mut self) -> Option<u128> {
+        self.array().map(u128::from_le_bytes)
+    }
+
+    pub fn digest(&mut self) -> Option<Digest> {
+        self.array().map(Digest::from_bytes)
+    }
+
+    pub fn text(&mut self) -> Option<&'a str> {
+        let length = self.small()? as usize;
+        std::str::from_utf8(self.raw(length)?).ok()
+    }
+}
+
+const CHECKSUM: usize = 32;
+
+/// Writes a file of a kind and version; `kind` is a word that no other file begins with.
+pub fn save(path: &Path, kind: &str, version: u32, contents: &[u8]) -> io::Result<()> {
+    let mut file = Packer::default();
+    file.text(kind).small(version).raw(contents);
+    let mut bytes = file.into_bytes();
+    let checksum = blake3::hash(&bytes);
+    bytes.extend(checksum.as_bytes());
+    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    fs::create_dir_all(directory)?;
+    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// The whole file and where its contents start, if it is one of that kind and version, undamaged.
+pub fn load(path: &Path, kind: &str, version: u32) -> Option<(Vec<u8>, usize)> {
+    let mut bytes = fs::read(path).ok()?;
+    let end = bytes.len().checked_sub(CHECKSUM)?;
+    let is_whole = *blake3::hash(&bytes[..end]).as_bytes() == bytes[end..];
+    bytes.truncate(end);
+    let mut head = Unpacker::new(&bytes);
+    let is_ours = head.text()? == kind && head.small()? == version;
+    let start = bytes.len() - head.rest.len();
+    (is_whole && is_ours).then_some((bytes, start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_or_changed_or_foreign_reads_as_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("cache/index");
+        save(&path, "index", 1, b"contents").unwrap();
+        let (bytes, start) = load(&path, "index", 1).unwrap();
+        assert_eq!(&bytes[start..], b"contents");
+        assert!(load(&path, "index", 2).is_none() && load(&path, "other", 1).is_none());
+        let whole = fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            fs::write(&path, &whole[..cut]).unwrap();
+            assert!(load(&path, "index", 1).is_none(), "{cut}");
+        }
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            fs::write(&path, damaged).unwrap();
+            assert!(load(&path, "index", 1).is_none(), "{at}");
+        }
+    }
+
+    #[test]
+    fn values_read_back_in_order() {
+        let mut packer = Packer::default();
+        packer.number(7).text("name").small(3).wide(9).digest(&Digest::of(b"x"));
+        let bytes = packer.into_bytes();
+        let mut unpacker = Unpacker::new(&bytes);
+        assert_eq!((unpacker.number(), unpacker.text(), unpacker.small(), unpacker.wide()), (Some(7), Some("name"), Some(3), Some(9)));
+        assert_eq!(unpacker.digest(), Some(Digest::of(b"x")));
+        assert_eq!(unpacker.small(), None);
+    }
+}

@@ -1,0 +1,47 @@
+//! What can be asked of the world, as an op's actions carry it: the same for every partition, relative to its period.
+
+use super::super::source::SourceSpec;
+use crate::catalog::dag::Reach;
+use crate::engine::action::Request;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// The files within reach, and the digests of the columns read of each period. Where `required`, the action's own period must be there.
+    Parquet { source: SourceSpec, reads: Vec<Read>, required: bool },
+    /// The fragments that hold the columns read.
+    Lance { source: SourceSpec, columns: Vec<String> },
+}
+
+/// Columns, by their names in the files, of the periods within reach.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Read {
+    pub reach: Reach,
+    pub columns: Vec<String>,
+}
+
+impl Ask {
+    pub fn request(self) -> Request {
+        let name = match &self {
+            Self::Parquet { source, .. } | Self::Lance { source, .. } => source.name.clone(),
+        };
+        Request { name, ask: serde_json::to_value(&self).unwrap_or_default() }
+    }
+}
+
+/// Reads of one reach as one, their columns sorted.
+pub fn merged(reads: Vec<Read>) -> Vec<Read> {
+    let mut merged: Vec<Read> = Vec::new();
+    for read in reads {
+        match merged.iter_mut().find(|known| known.reach == read.reach) {
+            Some(known) => known.columns.extend(read.columns),
+            None => merged.push(read),
+        }
+    }
+    for read in &mut merged {
+        read.columns.sort_unstable();
+        read.columns.dedup();
+    }
+    merged
+}

@@ -1,0 +1,218 @@
+//! The world over files: answers requests by listing directories, hashing the columns that are read, and asking Lance for its fragments.
+//!
+//! Invariants: what is not within reach is not looked at, and columns that nobody reads are not read; within one build a period is looked
+//! at once and a dataset's version resolved once, until somebody asks to look again.
+
+mod ask;
+mod files;
+mod periods;
+mod tree;
+
+pub use ask::{Ask, Read, merged};
+
+use super::source::{PinSpec, SourceSpec};
+use crate::catalog::calendar::Period;
+use crate::digest::{Digest, Hasher};
+use crate::engine::action::{Action, Common, Interval, Name, Request};
+use crate::engine::observation::{Kind, Observation, Shown};
+use crate::engine::series::Series;
+use crate::engine::world::{Detail, Look, Unobservable, World};
+use crate::table::lance::{Dataset, LanceError};
+use crate::table::parquet::{ColumnCache, TableError};
+use periods::{Periods, Range, View};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, RwLock};
+
+/// The fragments of a dataset's columns.
+type Fragments = HashMap<(PathBuf, PinSpec, Vec<String>), BTreeMap<String, String>>;
+
+/// The requests of an op, read once for all its partitions.
+struct Prepared {
+    /// Keeps the address that it is known by from being used again.
+    _common: Arc<Common>,
+    asks: Vec<(Name, Prepare)>,
+}
+
+enum Prepare {
+    Periods { source: SourceSpec, periods: Arc<Periods>, reads: Vec<Read>, required: bool },
+    Files { source: SourceSpec, columns: Vec<String>, required: bool },
+    Lance { source: SourceSpec, columns: Vec<String> },
+}
+
+pub struct TableWorld {
+    columns: ColumnCache,
+    prepared: RwLock<HashMap<usize, Arc<Prepared>>>,
+    /// By name and place: ops that read one view share what was seen of it.
+    sources: Mutex<Vec<(SourceSpec, Arc<Periods>)>>,
+    fragments: Mutex<Fragments>,
+}
+
+impl TableWorld {
+    /// `cache` is where digests of unchanged files are kept between builds.
+    pub fn new(cache: &Path) -> Self {
+        Self { columns: ColumnCache::open(cache), prepared: RwLock::default(), sources: Mutex::default(), fragments: Mutex::default() }
+    }
+
+    fn prepared(&self, common: &Arc<Common>) -> Result<Arc<Prepared>, Unobservable> {
+        let address = Arc::as_ptr(common) as usize;
+        if let Some(known) = self.prepared.read().expect("no thread panics while it holds the requests").get(&address) {
+            return Ok(known.clone());
+        }
+        let asks: Result<Vec<_>, Unobservable> = common.requests.iter().map(|request| self.prepare(request)).collect();
+        let prepared = Arc::new(Prepared { _common: common.clone(), asks: asks? });
+        self.prepared.write().expect("no thread panics while it holds the requests").insert(address, prepared.clone());
+        Ok(prepared)
+    }
+
+    fn prepare(&self, request: &Request) -> Result<(Name, Prepare), Unobservable> {
+        let ask: Ask = serde_json::from_value(request.ask.clone()).map_err(|e| Unobservable::Broken(format!("{}: {e}", request.name)))?;
+        let prepare = match ask {
+            Ask::Parquet { source, reads, required } => match source.layout.as_ref().map(|l| l.cadence) {
+                Some(cadence) => Prepare::Periods { periods: self.periods(&source, cadence), source, reads: merged(reads), required },
+                None => {
+                    let columns = merged(reads.into_iter().map(|r| Read { reach: crate::catalog::dag::Reach::Whole, ..r }).collect());
+                    Prepare::Files { source, columns: columns.into_iter().flat_map(|r| r.columns).collect(), required }
+                }
+            },
+            Ask::Lance { source, columns } => Prepare::Lance { source, columns },
+        };
+        Ok((request.name.as_str().into(), prepare))
+    }
+
+    fn periods(&self, source: &SourceSpec, cadence: crate::catalog::calendar::Cadence) -> Arc<Periods> {
+        let mut sources = self.sources.lock().expect("no thread panics while it holds the sources");
+        if let Some((_, periods)) = sources.iter().find(|(known, _)| known == source) {
+            return periods.clone();
+        }
+        let periods = Arc::new(Periods::new(source.clone(), cadence));
+        sources.push((source.clone(), periods.clone()));
+        periods
+    }
+
+    fn answer(
+        &self,
+        name: &Name,
+        ask: &Prepare,
+        period: Option<Period>,
+        look: Look,
+        detail: Detail,
+    ) -> Result<Vec<Observation>, Unobservable> {
+        match ask {
+            Prepare::Periods { source, periods, reads, required } => {
+                let view = match look {
+                    Look::Once => periods.view(&self.columns),
+                    Look::Again => periods.view_again(&self.columns),
+                };
+                let Some(target) = period else { return Err(Unobservable::Broken(format!("{name} is read by period"))) };
+                if *required {
+                    require(source, periods, &view, target)?;
+                }
+                let ranged: Vec<(Range, &Read)> =
+                    reads.iter().filter_map(|r| Some((periods.range(SourceSpec::range(r.reach, target))?, r))).collect();
+                ranges(name, &view, &ranged, detail)
+            }
+            Prepare::Files { source, columns, required } => files::observe(name, source, columns, *required, &self.columns),
+            Prepare::Lance { source, columns } => self.lance(source, columns, look).map(|o| vec![o]),
+        }
+    }
+
+    fn lance(&self, source: &SourceSpec, columns: &[String], look: Look) -> Result<Observation, Unobservable> {
+        let key = (source.path.clone(), source.pin.clone(), columns.to_vec());
+        let known = || self.fragments.lock().expect("no thread panics while it holds the fragments").get(&key).cloned();
+        if let (Look::Once, Some(parts)) = (look, known()) {
+            return Ok(Observation::parts(Kind::Listing, source.name.clone(), parts));
+        }
+        let opened = Dataset::open(&source.path, &source.lance_pin());
+        let fragments = opened.and_then(|d| d.fragments(columns)).map_err(|e| unobservable_lance(source, e))?;
+        let parts: BTreeMap<String, String> = fragments.into_iter().map(|(id, files)| (format!("fragment {id}"), files)).collect();
+        self.fragments.lock().expect("no thread panics while it holds the fragments").insert(key, parts.clone());
+        Ok(Observation::parts(Kind::Listing, source.name.clone(), parts))
+    }
+}
+
+impl World for TableWorld {
+    fn observe(&self, action: &Action, look: Look, detail: Detail) -> Result<Vec<Observation>, Unobservable> {
+        let prepared = self.prepared(&action.common)?;
+        let period = action.period.map(|Interval { start, end }| Period { start, end });
+        let mut observations = Vec::new();
+        for (name, ask) in &prepared.asks {
+            observations.extend(self.answer(name, ask, period, look, detail)?);
+        }
+        Ok(observations)
+    }
+
+    fn remember(&self) {
+        self.columns.save();
+    }
+}
+
+/// The files and the columns of ranges of periods: two observations, however many periods there are.
+fn ranges(name: &Name, view: &View, reads: &[(Range, &Read)], detail: Detail) -> Result<Vec<Observation>, Unobservable> {
+    let listings = widest(reads);
+    let listing: Result<Vec<Digest>, Unobservable> = listings.iter().map(|range| view.listing(*range)).collect();
+    let columns: Result<Vec<Digest>, Unobservable> = reads.iter().map(|(range, read)| view.columns(*range, &read.columns)).collect();
+    let (listing, columns) = (combined("listing", &listing?), combined("columns", &columns?));
+    let (mut listed, mut read) = (Shown::Unsaid, Shown::Unsaid);
+    if detail == Detail::Values {
+        let series: Result<Vec<Series>, Unobservable> = listings.iter().map(|range| view.listing_series(*range)).collect();
+        listed = Shown::Series(series?);
+        let series: Result<Vec<Series>, Unobservable> =
+            reads.iter().map(|(range, read)| view.columns_series(*range, &read.columns)).collect();
+        read = Shown::Series(series?);
+    }
+    Ok(vec![
+        Observation::shown(Kind::Listing, name.clone(), listing, listed),
+        Observation::shown(Kind::Columns, name.clone(), columns, read),
+    ])
+}
+
+fn combined(what: &str, digests: &[Digest]) -> Digest {
+    Hasher::new(what).digests("ranges", digests.iter()).finish()
+}
+
+/// Ranges that lie within no other.
+fn widest(reads: &[(Range, &Read)]) -> Vec<Range> {
+    let mut widest: Vec<Range> = Vec::new();
+    for (range, _) in reads {
+        if widest.iter().any(|w| w.0 <= range.0 && range.1 <= w.1) {
+            continue;
+        }
+        widest.retain(|w| !(range.0 <= w.0 && w.1 <= range.1));
+        widest.push(*range);
+    }
+    widest
+}
+
+/// The periods of a source that overlap the target's must all be there.
+fn require(source: &SourceSpec, periods: &Periods, view: &View, target: Period) -> Result<(), Unobservable> {
+    let Some((from, to)) = periods.range((Some(target.start), target.end)) else {
+        return Err(Unobservable::Blocked(format!("{} has no period there yet: nothing in {}", source.name, source.shown)));
+    };
+    for number in from..=to {
+        let period = view.files(number)?;
+        if period.files.as_ref().is_none_or(Vec::is_empty) {
+            let shown = Path::new(&source.shown).join(source.file_name(&period.directory));
+            let key = periods.key(number);
+            return Err(Unobservable::Blocked(format!("{}@{key} is not there: no Parquet file in {}", source.name, shown.display())));
+        }
+    }
+    Ok(())
+}
+
+fn unobservable(source: &SourceSpec, error: TableError) -> Unobservable {
+    match &error {
+        TableError::Io { error: e, .. } if e.kind() == io::ErrorKind::NotFound => {
+            Unobservable::Blocked(format!("{}: {error}", source.name))
+        }
+        _ => Unobservable::Broken(format!("{}: {error}", source.name)),
+    }
+}
+
+fn unobservable_lance(source: &SourceSpec, error: LanceError) -> Unobservable {
+    match error {
+        LanceError::NotFound { .. } => Unobservable::Blocked(format!("{} is not there: {error}", source.name)),
+        _ => Unobservable::Broken(format!("{}: {error}", source.name)),
+    }
+}

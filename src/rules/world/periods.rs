@@ -1,0 +1,162 @@
+//! One partitioned source as all actions of a build see it: which files each period has, and digests over ranges of periods.
+//!
+//! Invariants: within one build a period is looked at once, until somebody asks to look again; what nobody reads is not looked at.
+
+use super::super::source::{PeriodFiles, SourceSpec};
+use super::tree::{Memo, Tree};
+use super::unobservable;
+use crate::catalog::calendar::{Cadence, Period};
+use crate::digest::{Digest, Hasher};
+use crate::engine::observation::ABSENT;
+use crate::engine::series::{Marks, Prints, Series};
+use crate::engine::world::Unobservable;
+use crate::table::listing::parquet_files;
+use crate::table::parquet::ColumnCache;
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, RwLock};
+
+/// A range of periods by their numbers, both ends in.
+pub type Range = (i64, i64);
+
+pub struct Periods {
+    source: SourceSpec,
+    cadence: Cadence,
+    first: OnceLock<Option<i64>>,
+    seen: RwLock<Arc<Seen>>,
+}
+
+/// What was seen since the last look.
+#[derive(Default)]
+struct Seen {
+    files: Memo<Arc<PeriodFiles>>,
+    listing: Tree,
+    columns: RwLock<HashMap<Vec<String>, Arc<Tree>>>,
+}
+
+impl Seen {
+    fn columns(&self, wanted: &[String]) -> Arc<Tree> {
+        let known = self.columns.read().expect("no thread panics while it holds the trees").get(wanted).cloned();
+        known.unwrap_or_else(|| {
+            self.columns.write().expect("no thread panics while it holds the trees").entry(wanted.to_vec()).or_default().clone()
+        })
+    }
+}
+
+/// One look at a source: what was seen before, or everything anew.
+pub struct View<'a> {
+    periods: &'a Periods,
+    cache: &'a ColumnCache,
+    seen: Arc<Seen>,
+}
+
+impl Periods {
+    pub fn new(source: SourceSpec, cadence: Cadence) -> Self {
+        Self { source, cadence, first: OnceLock::new(), seen: RwLock::default() }
+    }
+
+    pub fn view<'a>(&'a self, cache: &'a ColumnCache) -> View<'a> {
+        let seen = self.seen.read().expect("no thread panics while it holds what was seen").clone();
+        View { periods: self, cache, seen }
+    }
+
+    /// Looks again, without believing anything; what is seen now is what others see from now on.
+    pub fn view_again<'a>(&'a self, cache: &'a ColumnCache) -> View<'a> {
+        let seen = Arc::new(Seen::default());
+        *self.seen.write().expect("no thread panics while it holds what was seen") = seen.clone();
+        View { periods: self, cache, seen }
+    }
+
+    /// The numbers of the periods that overlap a range of instants; none before the source's first one.
+    pub fn range(&self, (start, end): (Option<i64>, i64)) -> Option<Range> {
+        let first = (*self.first.get_or_init(|| self.source.first_instant()))?;
+        let start = start.unwrap_or(first).max(first);
+        (start < end).then(|| (self.cadence.ordinal(start), self.cadence.ordinal(end - 1)))
+    }
+
+    pub fn key(&self, number: i64) -> String {
+        self.cadence.key_at(self.period(number).start)
+    }
+
+    fn period(&self, number: i64) -> Period {
+        self.cadence.at_ordinal(number)
+    }
+}
+
+impl View<'_> {
+    fn source(&self) -> &SourceSpec {
+        &self.periods.source
+    }
+
+    /// The files of a period.
+    pub fn files(&self, number: i64) -> Result<Arc<PeriodFiles>, Unobservable> {
+        self.seen.files.get(number, || {
+            let found = self.source().period_files(self.periods.period(number), &|directory: &Path| parquet_files(directory));
+            found.map(Arc::new).map_err(|e| Unobservable::Broken(format!("{}: {e}", self.source().shown)))
+        })
+    }
+
+    /// One digest of which files the periods of a range have.
+    pub fn listing(&self, (from, to): Range) -> Result<Digest, Unobservable> {
+        let leaf = |number| Ok(Hasher::new("files").text("names", &self.names(&*self.files(number)?)).finish());
+        self.seen.listing.range(from, to, &leaf)
+    }
+
+    /// One digest of columns of the periods of a range.
+    pub fn columns(&self, (from, to): Range, wanted: &[String]) -> Result<Digest, Unobservable> {
+        let leaf = |number| {
+            let mut hasher = Hasher::new("columns of a period");
+            for (name, columns) in self.digests(number, wanted)? {
+                hasher.text("file", &name);
+                for (column, digest) in &columns {
+                    hasher.part(column, &digest.bytes()[..16]);
+                }
+            }
+            Ok(hasher.finish())
+        };
+        self.seen.columns(wanted).range(from, to, &leaf)
+    }
+
+    /// By file of a period, the digests of columns.
+    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<(String, BTreeMap<String, Digest>)>, Unobservable> {
+        let period = self.files(number)?;
+        let files = period.files.iter().flatten();
+        let of = |file: &PathBuf| Ok((period.name_of(file), self.cache.digests(file, wanted).map_err(|e| unobservable(self.source(), e))?));
+        files.map(of).collect()
+    }
+
+    fn names(&self, period: &PeriodFiles) -> String {
+        match &period.files {
+            None => ABSENT.to_string(),
+            Some(files) => files.iter().map(|f| period.name_of(f)).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    /// What `listing` is made of, for people.
+    pub fn listing_series(&self, (from, to): Range) -> Result<Series, Unobservable> {
+        let names: Result<Vec<String>, Unobservable> = (from..=to).map(|n| Ok(self.names(&*self.files(n)?))).collect();
+        Ok(self.series((from, to), [(String::new(), Marks::texts(names?.into_iter()))].into()))
+    }
+
+    /// What `columns` is made of, for people.
+    pub fn columns_series(&self, (from, to): Range, wanted: &[String]) -> Result<Series, Unobservable> {
+        let mut prints: BTreeMap<String, Prints> = wanted.iter().map(|c| (c.clone(), Prints::default())).collect();
+        let mut names = Vec::new();
+        for number in from..=to {
+            names.push(self.names(&*self.files(number)?));
+            let files = self.digests(number, wanted)?;
+            for (column, prints) in &mut prints {
+                prints.push(files.iter().filter_map(|(_, digests)| digests.get(column)));
+            }
+        }
+        let mut parts: BTreeMap<String, Marks> = prints.into_iter().map(|(column, p)| (column, Marks::Prints(p))).collect();
+        parts.insert(String::new(), Marks::texts(names.into_iter()));
+        Ok(self.series((from, to), parts))
+    }
+
+    fn series(&self, (from, to): Range, parts: BTreeMap<String, Marks>) -> Series {
+        let keys: Vec<String> = (from..=to).map(|n| self.periods.key(n)).collect();
+        let ends = |key: Option<&String>| key.cloned().unwrap_or_default();
+        Series { from: ends(keys.first()), to: ends(keys.last()), parts, keys }
+    }
+}
