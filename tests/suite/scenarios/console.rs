@@ -5,10 +5,14 @@
 use super::step::{Invocation, Order};
 use super::told;
 use crate::fixture::{Said, Workspace, id};
+use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// A build went on faster than this machine looked at it. That proves nothing: the scenario is told once more.
+pub const TOO_LATE: &str = "it could not be stopped in time";
 
 /// What stands still in the background.
 #[derive(Default)]
@@ -87,6 +91,10 @@ fn piped(mut command: Command) -> Command {
     command
 }
 
+fn is(event: &Value, name: &str, action: &str) -> bool {
+    event["event"] == name && event["action"].is_object() && id(&event["action"]) == action
+}
+
 impl Stopped {
     fn at(command: Command, event: &str, action: &str) -> Result<Self, String> {
         let mut child = piped(command).spawn().map_err(|e| e.to_string())?;
@@ -94,12 +102,22 @@ impl Stopped {
         let mut stopped = Self { child, said: String::new(), rest };
         while stopped.rest.read_line(&mut stopped.said).map_err(|e| e.to_string())? > 0 {
             let line: Value = stopped.said.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
-            if line["event"] == event && id(&line["action"]) == action {
-                stopped.signal(Signal::STOP)?;
-                return Ok(stopped);
+            if is(&line, event, action) {
+                return stopped.stop(action);
             }
         }
         Err(format!("{action} was never {event}: {}", stopped.said))
+    }
+
+    /// Stops it, unless the action has come to its end meanwhile.
+    fn stop(mut self, action: &str) -> Result<Self, String> {
+        self.signal(Signal::STOP)?;
+        while !self.rest.buffer().is_empty() || ioctl_fionread(self.rest.get_ref()).map_err(|e| e.to_string())? > 0 {
+            self.rest.read_line(&mut self.said).map_err(|e| e.to_string())?;
+        }
+        let events = self.said.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let ended = events.into_iter().any(|event| ["published", "failed"].iter().any(|end| is(&event, end, action)));
+        if ended { Err(TOO_LATE.into()) } else { Ok(self) }
     }
 
     fn signal(&self, signal: Signal) -> Result<(), String> {

@@ -3,7 +3,7 @@
 //! Invariant: what a command says is compared exactly; with `DAEDA_BLESS=1` the file is rewritten to say it instead.
 
 use super::claim::Remembered;
-use super::console::Console;
+use super::console::{Console, TOO_LATE};
 use super::parquet_rows::write_table;
 use super::step::{Does, Expected, Start, Step, steps};
 use super::story::Story;
@@ -14,9 +14,15 @@ use std::ops::Range;
 /// Runs a story; an error says where it is wrong, what it expects and what was found.
 pub fn run(story: &Story, bless: bool) -> Result<(), String> {
     let (start, steps) = steps(story)?;
+    let mut told = (0..5).map(|_| once(story, start, &steps, bless));
+    told.find(|result| !result.as_ref().is_err_and(|what| what.ends_with(TOO_LATE)))
+        .unwrap_or_else(|| Err(format!("{}: {TOO_LATE}", story.place(1))))
+}
+
+fn once(story: &Story, start: Start, steps: &[Step], bless: bool) -> Result<(), String> {
     let mut run =
         Run { story, workspace: begin(start), remembered: Remembered::new(), console: Console::default(), blessed: bless.then(Vec::new) };
-    for step in &steps {
+    for step in steps {
         run.step(step).map_err(|what| format!("{}: {what}", story.place(step.line)))?;
     }
     run.blessed.map_or(Ok(()), |found| rewrite(story, found))
