@@ -71,7 +71,7 @@ impl<'a> Context<'a> {
     }
 
     pub fn world(&self, workspace: &Workspace) -> TableWorld {
-        TableWorld::new(&workspace.state_directory().join("cache/columns.json"))
+        TableWorld::new(&workspace.state_directory().join("cache/columns"))
     }
 
     pub fn index(&self, workspace: &Workspace) -> TraceIndex {

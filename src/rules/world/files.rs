@@ -31,8 +31,9 @@ pub fn observe(
     let files = files.unwrap_or_default();
     let mut parts = BTreeMap::new();
     for file in &files {
-        for (column, digest) in cache.digests(file, columns).map_err(|e| unobservable(source, e))? {
-            let part = if files.len() == 1 { column } else { format!("{column} in {}", source.file_name(file)) };
+        let digests = cache.digests(file, columns).map_err(|e| unobservable(source, e))?;
+        for (column, digest) in columns.iter().zip(digests) {
+            let part = if files.len() == 1 { column.clone() } else { format!("{column} in {}", source.file_name(file)) };
             parts.insert(part, digest.hex()[..32].to_string());
         }
     }

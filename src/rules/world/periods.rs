@@ -106,9 +106,9 @@ impl View<'_> {
     pub fn columns(&self, (from, to): Range, wanted: &[String]) -> Result<Digest, Unobservable> {
         let leaf = |number| {
             let mut hasher = Hasher::new("columns of a period");
-            for (name, columns) in self.digests(number, wanted)? {
+            for (name, digests) in self.digests(number, wanted)? {
                 hasher.text("file", &name);
-                for (column, digest) in &columns {
+                for (column, digest) in wanted.iter().zip(&digests) {
                     hasher.part(column, &digest.bytes()[..16]);
                 }
             }
@@ -117,8 +117,8 @@ impl View<'_> {
         self.seen.columns(wanted).range(from, to, &leaf)
     }
 
-    /// By file of a period, the digests of columns.
-    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<(String, BTreeMap<String, Digest>)>, Unobservable> {
+    /// By file of a period, the digests of columns in their order.
+    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<(String, Vec<Digest>)>, Unobservable> {
         let period = self.files(number)?;
         let files = period.files.iter().flatten();
         let of = |file: &PathBuf| Ok((period.name_of(file), self.cache.digests(file, wanted).map_err(|e| unobservable(self.source(), e))?));
@@ -140,16 +140,16 @@ impl View<'_> {
 
     /// What `columns` is made of, for people.
     pub fn columns_series(&self, (from, to): Range, wanted: &[String]) -> Result<Series, Unobservable> {
-        let mut prints: BTreeMap<String, Prints> = wanted.iter().map(|c| (c.clone(), Prints::default())).collect();
+        let mut prints = vec![Prints::default(); wanted.len()];
         let mut names = Vec::new();
         for number in from..=to {
             names.push(self.names(&*self.files(number)?));
             let files = self.digests(number, wanted)?;
-            for (column, prints) in &mut prints {
+            for (column, prints) in prints.iter_mut().enumerate() {
                 prints.push(files.iter().filter_map(|(_, digests)| digests.get(column)));
             }
         }
-        let mut parts: BTreeMap<String, Marks> = prints.into_iter().map(|(column, p)| (column, Marks::Prints(p))).collect();
+        let mut parts: BTreeMap<String, Marks> = wanted.iter().cloned().zip(prints.into_iter().map(Marks::Prints)).collect();
         parts.insert(String::new(), Marks::texts(names.into_iter()));
         Ok(self.series((from, to), parts))
     }

@@ -11,7 +11,7 @@ mod shards;
 mod vectors;
 
 pub use cache::ColumnCache;
-pub use digest::{Columns, column_digests};
+pub use digest::column_digests;
 pub use error::TableError;
 pub use footer::{Footer, footer};
 pub use note::{read_note, schema_of, write_note};
