@@ -121,7 +121,8 @@ fn run_all(stories: &[Story], bless: bool) -> Vec<(String, String)> {
 #[test]
 fn every_scenario_tells_what_happens() {
     let mut stories = stories();
-    stories.retain(|story| !is_not_yet(story));
+    // What is asked for by name runs, whether it is expected to hold or not.
+    stories.retain(|story| std::env::var_os("DAEDA_SCENARIO").is_some() || !is_not_yet(story));
     let wrong = run_all(&stories, std::env::var_os("DAEDA_BLESS").is_some());
     let told: Vec<&str> = wrong.iter().map(|(_, what)| what.as_str()).collect();
     assert!(wrong.is_empty(), "{} of {} scenarios\n\n{}", wrong.len(), stories.len(), told.join("\n\n"));
