@@ -100,7 +100,7 @@ fn stories() -> Vec<Story> {
     stories.filter(|story| story.name().contains(&wanted)).collect()
 }
 
-/// Runs stories on all cores, and returns what is wrong with which.
+/// Runs several stories at once, and returns what is wrong with which.
 fn run_all(stories: &[Story], bless: bool) -> Vec<(String, String)> {
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
@@ -111,7 +111,8 @@ fn run_all(stories: &[Story], bless: bool) -> Vec<(String, String)> {
             }
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    // Mostly they wait: for processes, and for the disk to have what is published.
+    let threads = 3 * std::thread::available_parallelism().map_or(1, |n| n.get());
     std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     let mut wrong = wrong.into_inner().unwrap();
     wrong.sort();
