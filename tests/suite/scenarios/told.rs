@@ -286,12 +286,16 @@ fn plain(line: &str, root: &Path) -> String {
     (told + rest).trim_end().to_string()
 }
 
-/// `(0.10 s)` at a line's end.
+/// `(0.10 s)` and `in 0.10 s` at a line's end.
 fn without_seconds(line: &str) -> String {
-    match line.rsplit_once(" (") {
-        Some((before, seconds)) if seconds.strip_suffix(" s)").is_some_and(|n| n.parse::<f64>().is_ok()) => format!("{before} (… s)"),
-        _ => line.to_string(),
+    let is_number = |text: &str| text.parse::<f64>().is_ok();
+    for (before, after) in [(" (", " s)"), (" in ", " s")] {
+        match line.rsplit_once(before) {
+            Some((rest, seconds)) if seconds.strip_suffix(after).is_some_and(is_number) => return format!("{rest}{before}…{after}"),
+            _ => {}
+        }
     }
+    line.to_string()
 }
 
 /// Digests, and names that daeda and Lance make up.
