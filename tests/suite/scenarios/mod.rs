@@ -14,11 +14,13 @@ mod generate;
 mod lance_rows;
 mod parquet_rows;
 mod periods;
+mod plain;
 mod run;
 mod spec;
 mod step;
 mod story;
 mod told;
+mod trials;
 
 use std::collections::BTreeSet;
 use std::fs;
