@@ -4,11 +4,13 @@ use super::args::{Format, Status};
 use super::build::output_check;
 use super::context::Context;
 use super::error::{CliError, code};
-use super::output::{print, print_json};
+use super::output::{print, print_json, say};
 use crate::engine::check::Eyes;
+use crate::engine::hashing::{Hashed, watched};
 use crate::engine::survey::survey;
 use crate::engine::world::World;
 use crate::query::status::{Report, report};
+use crate::report::plain::hashing;
 use crate::rules::TableRecords;
 use crate::workspace::{Target, Workspace};
 
@@ -31,7 +33,7 @@ pub fn status(context: &Context, workspace: &Workspace, texts: &[String], verify
     let graph = context.graph(workspace, &targets)?;
     let (world, memory, index) = (context.world(workspace), context.memory(workspace), context.index(workspace));
     let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(verify) };
-    let verdicts = survey(&graph, &eyes, &memory);
+    let verdicts = watched(&world, &|Hashed { done, total }| say(&hashing(done, total)), || survey(&graph, &eyes, &memory));
     world.remember();
     index.save();
     Ok(report(&targets, &graph, &verdicts))

@@ -11,6 +11,7 @@ use super::event::{Event, Sink, Summary};
 use super::execute::{Cancel, Executor};
 use super::failure::{Failure, FailureKind, FailureMemory};
 use super::graph::Graph;
+use super::hashing::{Hashed, watched};
 use super::index::TraceIndex;
 use super::observation::Kind;
 use super::plan::{Checked, Outcome, Plan, Step};
@@ -69,7 +70,8 @@ pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
     let start = Instant::now();
     tools.sink.event(&Event::Planned { actions: graph.len() });
     let shared = Shared::new(graph, tools, options);
-    let mut ended = std::thread::scope(|scope| Run::new(&shared, scope).finish());
+    let tell = |Hashed { done, total }| tools.sink.event(&Event::Hashing { done, total });
+    let mut ended = watched(tools.world, &tell, || std::thread::scope(|scope| Run::new(&shared, scope).finish()));
     ended.summary.seconds = start.elapsed().as_secs_f64();
     tools.world.remember();
     tools.index.save();

@@ -14,6 +14,11 @@ pub enum Event {
     Planned {
         actions: usize,
     },
+    /// Much has to be hashed before verdicts can be made: bytes done and known of so far.
+    Hashing {
+        done: u64,
+        total: u64,
+    },
     /// An action is not fresh, and why.
     Judged {
         action: ActionId,

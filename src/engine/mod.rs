@@ -14,6 +14,7 @@ pub mod event;
 pub mod execute;
 pub mod failure;
 pub mod graph;
+pub mod hashing;
 pub mod index;
 pub mod lock;
 pub mod observation;

@@ -1,6 +1,7 @@
 //! The world as the engine sees it: something that answers an action's requests with observations.
 
 use super::action::Action;
+use super::hashing::Hashed;
 use super::observation::Observation;
 use super::state::Reason;
 use std::path::Path;
@@ -44,6 +45,11 @@ pub trait World: Sync {
     /// Completes the observations of a run with what it has discovered, such as the keys used: sets `fine`.
     fn discover(&self, _action: &Action, _staged: &Path, _trace: &mut [Observation]) -> Result<(), Unobservable> {
         Ok(())
+    }
+
+    /// How far it is with hashing what it did not know.
+    fn hashed(&self) -> Hashed {
+        Hashed::default()
     }
 
     /// Keeps what was learned for the next build; called once at the end.

@@ -23,6 +23,7 @@ impl Lines {
         }
         match event {
             Event::Planned { .. } | Event::Started { .. } | Event::Progress { .. } => None,
+            Event::Hashing { done, total } => Some(hashing(*done, *total)),
             Event::Skipped { action, because } => because.as_ref().map(|failed| format!("{action}: skipped, because {failed} failed")),
             Event::Judged { action, state, reasons } => {
                 let told = lines(reasons);
@@ -58,6 +59,11 @@ impl Lines {
             Event::Finished(summary) => Some(finished(summary)),
         }
     }
+}
+
+/// How far the hashing of inputs is.
+pub fn hashing(done: u64, total: u64) -> String {
+    format!("hashing inputs: {} of {} MB", thousands(done / 1_000_000), thousands(total / 1_000_000))
 }
 
 fn published(action: &str, seconds: f64, peak: u64, metadata: &Map<String, Value>) -> String {

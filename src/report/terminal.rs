@@ -51,6 +51,7 @@ impl Sink for Terminal {
             Event::Progress { action, message, done, total } => self.advance(action, message, *done, *total),
             Event::Published { action, .. } | Event::Failed { action, .. } | Event::Retrying { action, .. } => self.end(action),
             Event::Planned { .. }
+            | Event::Hashing { .. }
             | Event::Judged { .. }
             | Event::WaitingForLock { .. }
             | Event::Warned { .. }

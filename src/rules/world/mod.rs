@@ -14,6 +14,7 @@ use super::source::{PinSpec, SourceSpec};
 use crate::catalog::calendar::Period;
 use crate::digest::{Digest, Hasher};
 use crate::engine::action::{Action, Common, Interval, Name, Request};
+use crate::engine::hashing::Hashed;
 use crate::engine::observation::{Kind, Observation, Shown};
 use crate::engine::series::Series;
 use crate::engine::world::{Detail, Look, Unobservable, World};
@@ -141,6 +142,11 @@ impl World for TableWorld {
             observations.extend(self.answer(name, ask, period, look, detail)?);
         }
         Ok(observations)
+    }
+
+    fn hashed(&self) -> Hashed {
+        let meter = self.columns.meter();
+        Hashed { done: meter.done(), total: meter.total() }
     }
 
     fn remember(&self) {
