@@ -12,4 +12,5 @@ pub mod expr;
 pub mod model;
 pub mod quantity;
 pub mod resolve;
+pub mod selection;
 pub mod types;

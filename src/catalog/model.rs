@@ -104,6 +104,14 @@ impl View {
         self.fields.iter().map(|f| f.name.clone()).collect()
     }
 
+    /// How long after a period's end rows of it may lie in the files of later periods, in milliseconds.
+    pub fn lateness(&self) -> i64 {
+        match self.late {
+            Late::Allow => self.lateness.map_or(0, |l| l.millis),
+            Late::Error | Late::Drop => 0,
+        }
+    }
+
     /// The name of the external asset that a view is.
     pub fn asset_name(&self) -> String {
         format!("feature_view/{}", self.name)

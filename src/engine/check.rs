@@ -4,6 +4,7 @@
 
 use super::action::{Action, ActionId};
 use super::index::{TraceDigest, TraceIndex};
+use super::nesting;
 use super::observation::{ABSENT, Kind, Observation};
 use super::record::{Record, Records};
 use super::state::{Reason, ReasonKind, State};
@@ -51,6 +52,8 @@ struct Seen {
     observations: Vec<Observation>,
     /// Upstreams that will be rebuilt, so that nobody knows their outputs yet.
     unknown: Vec<String>,
+    /// What is required and is not there: the observations are of what is left.
+    lost: Option<String>,
 }
 
 impl Eyes<'_> {
@@ -68,7 +71,10 @@ impl Eyes<'_> {
         {
             return Verdict { state: State::Fresh, reasons: vec![], trace: Some(now), output: Some(entry.output) };
         }
-        self.check_record(action, &directory, upstreams, look, now)
+        match self.record(action, &directory) {
+            Some(record) => self.check_record(action, &directory, &record, upstreams, look, now),
+            None => self.missing(action, &directory, seen, now),
+        }
     }
 
     /// Everything an action is made of, with values: what its record will say.
@@ -78,7 +84,11 @@ impl Eyes<'_> {
     }
 
     fn see(&self, action: &Action, upstreams: Upstreams, look: Look, detail: Detail) -> Result<Seen, Unobservable> {
-        let mut observations = self.world.observe(action, look, detail)?;
+        let (mut observations, lost) = match self.world.observe(action, look, detail) {
+            Ok(observations) => (observations, None),
+            Err(Unobservable::Absent { why, left: Some(left) }) => (left, Some(why)),
+            Err(why) => return Err(why),
+        };
         let mut unknown = Vec::new();
         for id in &action.upstreams {
             match upstreams(id) {
@@ -86,7 +96,7 @@ impl Eyes<'_> {
                 None => unknown.push(id.to_string()),
             }
         }
-        Ok(Seen { observations, unknown })
+        Ok(Seen { observations, unknown, lost })
     }
 
     fn record(&self, action: &Action, directory: &Path) -> Option<Record> {
@@ -94,27 +104,37 @@ impl Eyes<'_> {
     }
 
     /// The verdict by the record itself, with its reasons.
-    fn check_record(&self, action: &Action, directory: &Path, upstreams: Upstreams, look: Look, now: TraceDigest) -> Verdict {
-        let Some(record) = self.record(action, directory) else { return missing(action, directory, now) };
+    fn check_record(
+        &self,
+        action: &Action,
+        directory: &Path,
+        record: &Record,
+        upstreams: Upstreams,
+        look: Look,
+        now: TraceDigest,
+    ) -> Verdict {
         let seen = match self.see(action, upstreams, look, Detail::Values) {
             Ok(seen) => seen,
             Err(why) => return self.cannot_observe(why, action, directory),
         };
-        let mut reasons = match self.differences(action, &record, &seen) {
+        let mut reasons = match self.differences(action, record, &seen) {
             Ok(reasons) => reasons,
             Err(why) => return self.cannot_observe(why, action, directory),
         };
-        let differs = output_differs(directory, &record, self.output);
+        let differs = output_differs(directory, record, self.output);
         if reasons.is_empty() && differs.is_none() {
-            self.index.keep(action, directory, self.records.file_name(directory), &record, now.data);
+            self.index.keep(action, directory, self.records.file_name(directory), record, now.data);
         }
         reasons.extend(differs);
         let state = match &reasons[..] {
             [] => State::Fresh,
             // What is published was made from more than there is now: it stands.
-            reasons if reasons.iter().any(has_vanished) => State::Orphaned,
+            reasons if seen.lost.is_some() || reasons.iter().any(has_vanished) => State::Orphaned,
             _ => State::Stale,
         };
+        if let (State::Orphaned, Some(why)) = (state, seen.lost) {
+            reasons.insert(0, Reason::new(ReasonKind::Blocked, action.id.to_string(), why));
+        }
         Verdict { state, reasons, trace: Some(now), output: Some(record.output.digest) }
     }
 
@@ -141,13 +161,31 @@ impl Eyes<'_> {
     }
 
     fn cannot_observe(&self, why: Unobservable, action: &Action, directory: &Path) -> Verdict {
+        let record = self.record(action, directory);
+        let stands = || record.as_ref().is_some_and(|record| output_differs(directory, record, self.output).is_none());
         let (state, kind, text) = match why {
             Unobservable::Blocked(text) => (State::Blocked, ReasonKind::Blocked, text),
+            // What was made from it once, and is still there, stands.
+            Unobservable::Absent { why, .. } if stands() => (State::Orphaned, ReasonKind::Blocked, why),
+            Unobservable::Absent { why, .. } => (State::Blocked, ReasonKind::Blocked, why),
             Unobservable::Broken(text) => (State::Failed, ReasonKind::Failed, text),
         };
         let reason = Reason::new(kind, action.id.to_string(), text);
-        let output = self.record(action, directory).map(|r| r.output.digest);
-        Verdict { state, reasons: vec![reason], trace: None, output }
+        Verdict { state, reasons: vec![reason], trace: None, output: record.map(|r| r.output.digest) }
+    }
+
+    /// Nothing is published that could be trusted.
+    fn missing(&self, action: &Action, directory: &Path, seen: Seen, now: TraceDigest) -> Verdict {
+        let said = |kind, text| vec![Reason::new(kind, action.id.to_string(), text)];
+        if let Some(why) = seen.lost {
+            return Verdict { state: State::Blocked, reasons: said(ReasonKind::Blocked, why), trace: None, output: None };
+        }
+        if let Some(why) = nesting::conflict(action, self.records) {
+            return Verdict { state: State::Failed, reasons: said(ReasonKind::Failed, why), trace: None, output: None };
+        }
+        let word = if directory.exists() { "there is no record of this action in" } else { "nothing is published in" };
+        let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
+        Verdict { state: State::Missing, reasons: vec![reason], trace: Some(now), output: None }
     }
 }
 
@@ -155,12 +193,6 @@ impl Eyes<'_> {
 fn has_vanished(reason: &Reason) -> bool {
     let is_there = |files: &Option<String>| files.as_deref().is_some_and(|f| !f.is_empty() && f != ABSENT);
     reason.kind == ReasonKind::Observed(Kind::Listing) && is_there(&reason.old) && reason.new.as_deref() == Some(ABSENT)
-}
-
-fn missing(action: &Action, directory: &Path, now: TraceDigest) -> Verdict {
-    let word = if directory.exists() { "there is no record of this action in" } else { "nothing is published in" };
-    let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
-    Verdict { state: State::Missing, reasons: vec![reason], trace: Some(now), output: None }
 }
 
 /// The first file that is gone, or is not what was written.

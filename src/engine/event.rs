@@ -25,6 +25,17 @@ pub enum Event {
         state: super::state::State,
         reasons: Vec<Reason>,
     },
+    /// An action is not fresh, and what is published stands nevertheless, and why.
+    Held {
+        action: ActionId,
+        state: super::state::State,
+        reasons: Vec<Reason>,
+    },
+    /// Nothing was begun: so many published partitions would be replaced. The last event.
+    Refused {
+        replaced: u64,
+        permitted: u64,
+    },
     /// Another process holds the output's lock.
     WaitingForLock {
         action: ActionId,
@@ -82,6 +93,8 @@ pub enum Event {
 pub struct Summary {
     pub built: usize,
     pub fresh: usize,
+    pub orphaned: usize,
+    pub drifted: usize,
     pub failed: usize,
     pub skipped: usize,
     pub blocked: usize,

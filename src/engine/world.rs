@@ -9,8 +9,10 @@ use std::path::Path;
 /// Why an observation cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unobservable {
-    /// What is required is not there yet; waiting may help.
+    /// What is required is there and not complete yet: waiting helps.
     Blocked(String),
+    /// What is required is not there: it has not come yet, or has gone. With the observations of what is left, if that is anything.
+    Absent { why: String, left: Option<Vec<Observation>> },
     /// The input is broken: no run could succeed.
     Broken(String),
 }

@@ -53,6 +53,8 @@ impl Sink for Terminal {
             Event::Planned { .. }
             | Event::Hashing { .. }
             | Event::Judged { .. }
+            | Event::Held { .. }
+            | Event::Refused { .. }
             | Event::WaitingForLock { .. }
             | Event::Warned { .. }
             | Event::Blocked { .. }

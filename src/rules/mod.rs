@@ -9,6 +9,7 @@ mod enrich;
 mod failures;
 mod loader;
 mod operators;
+mod readiness;
 mod records;
 mod skeleton;
 mod source;

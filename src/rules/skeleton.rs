@@ -9,7 +9,9 @@ use super::world::{Ask, Read, merged};
 use super::{Outline, Partition, RuleKind, Subject, Tell, period_of, spec_of, versions};
 use crate::catalog::calendar::{Cadence, fill, partition_directory};
 use crate::catalog::dag::{ArrowUdf, Kind as Does, Operator, Stage, flatten, parameters};
+use crate::catalog::declaration::{Every, Late};
 use crate::catalog::model::Runtime;
+use crate::catalog::quantity::Duration;
 use crate::engine::action::{Action, Job, Place, Request};
 use crate::engine::execute::{Made, Progress};
 use crate::engine::failure::Failure;
@@ -70,7 +72,12 @@ impl RuleKind for Skeleton {
         made.metadata.insert("columns".into(), json!(columns));
         made.metadata.insert("output_path".into(), json!(output_path(&spec.workspace, &job.action)));
         made.metadata.insert("steps".into(), json!(machine.steps));
-        made.metadata.insert("absent_periods".into(), json!(loader.absent));
+        let absent: BTreeMap<&String, usize> = loader.absent.iter().map(|(view, keys)| (view, keys.len())).collect();
+        made.metadata.insert("absent_periods".into(), json!(absent));
+        if !loader.late.is_empty() {
+            made.metadata.insert("late_rows".into(), json!(loader.late));
+        }
+        made.warnings.extend(loader.warnings());
         Ok(made)
     }
 }
@@ -83,7 +90,9 @@ pub fn output_files(files: &[WrittenFile]) -> Vec<OutputFile> {
 /// What the partitions of an op that runs operators and writes Parquet have alike; what it asks the world is its kind's to say.
 pub fn outline(subject: &Subject, operators: &[Operator]) -> Outline {
     let write = write_options(&subject.catalog.runtime);
-    let definition = definition(operators, &write);
+    let mut definition = definition(operators, &write);
+    definition.extend(calendar(subject));
+    definition.extend(late_rows(subject, operators));
     let (sources, checks, workspace) = (sources(subject, operators), checks::of(subject), subject.site.root.path());
     let spec = json!({"operators": operators, "sources": sources, "write": write, "checks": checks, "workspace": workspace});
     Outline { definition, requests: vec![], reads: vec![], spec }
@@ -106,6 +115,30 @@ fn definition(operators: &[Operator], write: &WriteOptions) -> Vec<Observation> 
     let mut definition = versions::rules(operators);
     definition.extend(named.into_iter().map(|(name, value)| Observation::text(Kind::Parameter, name, value)));
     definition
+}
+
+/// How the asset's time is cut, where its keys do not say so.
+fn calendar(subject: &Subject) -> Vec<Observation> {
+    let partitions = subject.asset.partitions.as_ref().and_then(|name| subject.catalog.partitions.get(name));
+    let Some(Cadence { every, zone }) = partitions.map(|p| p.cadence) else { return Vec::new() };
+    let said = |name: &str, value: &str| Observation::text(Kind::Parameter, format!("partitions.{name}"), value);
+    let weekly = (every == Every::Week).then(|| said("every", every.name()));
+    let zoned = (zone != Cadence::DAILY.zone).then(|| said("timezone", zone.name()));
+    weekly.into_iter().chain(zoned).collect()
+}
+
+/// What becomes of rows outside their partition's period, where the views that are scanned say more than that it is an error.
+fn late_rows(subject: &Subject, operators: &[Operator]) -> Vec<Observation> {
+    let sources = sources(subject, operators);
+    let said = |(view, source): (&String, &SourceSpec)| {
+        let policy = match source.late {
+            Late::Error => return None,
+            Late::Drop => "drop".to_string(),
+            Late::Allow => format!("allow {}", Duration { millis: source.lateness }),
+        };
+        Some(Observation::text(Kind::Parameter, format!("source/{view}.late"), policy))
+    };
+    sources.iter().filter_map(said).collect()
 }
 
 fn write_options(runtime: &Runtime) -> WriteOptions {

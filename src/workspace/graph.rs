@@ -1,7 +1,7 @@
 //! Targets → the graph of actions: every op of an asset for every key, each rule kind drafting its own.
 
 use super::Workspace;
-use super::target::Target;
+use super::target::{Keys, Target};
 use crate::catalog::compile::compile;
 use crate::catalog::dag::Dag;
 use crate::catalog::declaration::{Backoff as DeclaredBackoff, Jitter};
@@ -60,11 +60,12 @@ impl Builder<'_> {
         let dag = dag.ok_or_else(not_yet)?;
         let ops = self.ops(asset, target.op.as_deref(), &dag)?;
         let partitions = asset.partitions.as_ref().and_then(|name| self.workspace.catalog.partitions.get(name));
-        let Some(partitions) = partitions else { return self.partition(asset, &dag, &ops, None) };
+        let Some(partitions) = partitions else { return self.partition(asset, &dag, &ops, None, false) };
+        let named = matches!(target.keys, Keys::Named(_));
         for key in target.keys.list() {
             let period = partitions.cadence.period(key);
             let period = period.ok_or_else(|| PlanError::Invalid(format!("`{key}` is no key of asset `{}`", asset.name)))?;
-            self.partition(asset, &dag, &ops, Some(Partition { key, period }))?;
+            self.partition(asset, &dag, &ops, Some(Partition { key, period }), named)?;
         }
         Ok(())
     }
@@ -82,7 +83,7 @@ impl Builder<'_> {
             let position = |name: &&String| planned.iter().position(|p| p.op.name == **name);
             let (reads, after): (Vec<&String>, Vec<&String>) = op.needs.iter().partition(|name| outline.reads.contains(name));
             let (reads, after) = (reads.iter().filter_map(position).collect(), after.iter().filter_map(position).collect());
-            let common = Arc::new(self.common(op, outline));
+            let common = Arc::new(self.common(asset, op, dag, outline));
             planned.push(Planned { op, rule, name: op.name.as_str().into(), common, reads, after });
         }
         Ok(planned)
@@ -92,7 +93,8 @@ impl Builder<'_> {
         Subject { catalog: &self.workspace.catalog, site: &self.site, asset, op, dag }
     }
 
-    fn common(&self, op: &Op, outline: Outline) -> Common {
+    fn common(&self, asset: &Asset, op: &Op, dag: &Dag, outline: Outline) -> Common {
+        let lateness = |view: &str| self.workspace.catalog.views.get(view).map_or(0, |view| view.lateness());
         let Outline { definition, requests, spec, .. } = outline;
         Common {
             rule: op.rule.clone(),
@@ -102,12 +104,14 @@ impl Builder<'_> {
             resources: self.resources(op),
             retry: retry(&op.retry),
             timeout: op.timeout.map(|t| t.millis as u64),
+            settle: asset.settle.map(|age| age.millis),
+            due_after: dag.due_after(&lateness),
             ..Common::default()
         }
     }
 
     /// The actions of one partition, each after what it needs.
-    fn partition(&mut self, asset: &Asset, dag: &Dag, ops: &[Planned], partition: Option<Partition>) -> Result<(), PlanError> {
+    fn partition(&mut self, asset: &Asset, dag: &Dag, ops: &[Planned], partition: Option<Partition>, named: bool) -> Result<(), PlanError> {
         let name = Name::from(asset.name.as_str());
         let key = partition.map(|p| Name::from(p.key));
         let id = |op: &Planned| {
@@ -128,6 +132,9 @@ impl Builder<'_> {
             let index = self.graph.add(action);
             self.claim(index)?;
             self.graph.targets.insert(index);
+            if named {
+                self.graph.named.insert(index);
+            }
         }
         Ok(())
     }

@@ -1,10 +1,12 @@
 //! The suite: what the binary does, seen from outside, and what holds for the whole repository. One test binary, so that it links once.
 
+mod brakes;
 mod chance;
 mod conditions;
 mod documents;
 mod enrich_agrees;
 mod example;
+mod faults;
 mod fewer;
 mod fixture;
 mod freshness;
@@ -14,12 +16,14 @@ mod layers;
 mod mistakes;
 mod processes;
 mod random_workspace;
+mod readiness;
 mod regressions;
 mod rows;
 mod scenarios;
 mod skeleton_agrees;
 mod skeleton_reference;
 mod skeleton_rules;
+mod soak;
 mod surface;
 mod workspace;
 mod workspace_text;

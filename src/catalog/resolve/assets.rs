@@ -42,7 +42,7 @@ impl Resolver<'_> {
         }
         let ops: Option<Vec<Op>> = declared.ops.iter().map(|op| self.op(op, declared, service.as_ref())).collect();
         let ops = self.ordered(ops?, declared)?;
-        self.asset_not_yet(declared);
+        self.asset_options(declared);
         self.checked_columns(declared, service.as_ref());
         Some(Asset {
             name: declared.name.value.clone(),
@@ -59,9 +59,11 @@ impl Resolver<'_> {
         })
     }
 
-    fn asset_not_yet(&mut self, declared: &AssetDecl) {
-        if let Some(settle) = &declared.settle {
-            self.not_yet("`settle`", "older partitions become stale like any other", settle.span);
+    fn asset_options(&mut self, declared: &AssetDecl) {
+        if let Some(settle) = declared.settle.as_ref().filter(|_| declared.partitions.is_none()) {
+            let message = format!("asset `{}` has no partitions, so nothing of it ever settles", declared.name);
+            let hint = "remove `settle`, or give the asset partitions";
+            self.report(Diagnostic::error("daeda::catalog::bad-option", message, settle.span).hint(hint));
         }
         let unsupported = declared.checks.iter().find(|c| !self.check_is_sound(c));
         if let Some(check) = unsupported {

@@ -14,8 +14,9 @@ use super::aggregate::Signature;
 use super::calendar::{Cadence, Partitions};
 use super::declaration::*;
 use super::model::*;
+use super::selection;
 use crate::source::{Diagnostic, Spanned, suggestion};
-use expressions::Columns;
+use expressions::{Columns, place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -49,6 +50,10 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("daeda::catalog::bad-option", "An option is given that this node or function does not understand, or one that it needs is missing."),
     ("daeda::catalog::bad-date", "A partition's start or end, or a view's `first`, is not a period of the cadence it stands for."),
+    (
+        "daeda::catalog::selection",
+        "A selection cannot be understood. It is made of names of assets, group:g, kind:k and tag:t, with `+` before a name for all that it is made from and after it for all that is made from it, joined by `and`, `or`, `not` and parentheses.",
+    ),
     ("daeda::catalog::cycle", "Ops need each other in a circle, so that none could run first."),
     (
         "daeda::catalog::unused",
@@ -236,13 +241,24 @@ impl Resolver<'_> {
         }
     }
 
-    /// A selection that is a plain name must name an asset; the graph syntax is judged where it is used.
+    /// A selection has the graph syntax, and its names are those of assets and views.
     fn job_targets(&mut self, job: &JobDecl) {
         let assets: Vec<String> = self.declared.manifest.assets.iter().map(|a| a.name.value.clone()).collect();
+        let views = self.declared.views.iter().map(|v| format!("feature_view/{}", v.name));
+        let names: Vec<String> = assets.iter().cloned().chain(views).collect();
         for target in &job.select {
-            let plain = target.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
-            if plain && !assets.contains(&target.value) {
-                self.unknown("asset", target, &assets);
+            match selection::parse(target) {
+                Err(error) => {
+                    let diagnostic = Diagnostic::error("daeda::catalog::selection", error.message, place(target, Some(error.at)));
+                    self.report(diagnostic.hint(error.hint));
+                }
+                Ok(selection) => {
+                    let of_asset = |word: &str| word.split_once('.').map_or(word, |(asset, _)| asset).to_string();
+                    let words = selection.words().into_iter().filter(|(by, _)| *by == selection::By::Name);
+                    for (_, word) in words.filter(|(_, word)| !names.contains(&of_asset(&word.text))) {
+                        self.unknown("asset", &Spanned::new(word.text.clone(), place(target, Some(word.at))), &assets);
+                    }
+                }
             }
         }
     }

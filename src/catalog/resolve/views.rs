@@ -174,7 +174,49 @@ impl Resolver<'_> {
             self.report(Diagnostic::error("daeda::catalog::bad-option", message, source.span).hint(hint));
             return None;
         }
+        self.completeness(source, layout)?;
+        self.late_rows(source)
+    }
+
+    /// When periods are complete can only be said of a source that has periods.
+    fn completeness(&mut self, source: &SourceDecl, layout: &Option<Layout>) -> Option<()> {
+        if layout.is_none() {
+            let spans = [
+                ("ready", source.ready.as_ref().map(|r| r.span)),
+                ("quiet", source.quiet.as_ref().map(|q| q.span)),
+                ("gaps", (source.gaps.value != Gaps::default()).then_some(source.gaps.span)),
+                ("late", (source.late.value != Late::default()).then_some(source.late.span)),
+            ];
+            if let Some((name, Some(span))) = spans.into_iter().find(|(_, span)| span.is_some()) {
+                let at = Spanned::new(name.to_string(), span);
+                return self.meaningless(&at, &format!("`{name}` is about a source's partitions, and this source has none"));
+            }
+        }
+        let marker = source.ready.as_ref().filter(|r| r.is_empty() || r.contains('/') || r.ends_with(".parquet"));
+        if let Some(marker) = marker {
+            let message = format!("`{marker}` cannot be the marker of a complete period");
+            let hint = "name a file of the period's directory that is no data, such as ready=\"_SUCCESS\"";
+            self.report(Diagnostic::error("daeda::catalog::bad-option", message, marker.span).hint(hint));
+            return None;
+        }
         Some(())
+    }
+
+    /// `late="allow"` and `lateness` need each other.
+    fn late_rows(&mut self, source: &SourceDecl) -> Option<()> {
+        let (message, hint, span) = match (source.late.value, &source.lateness) {
+            (Late::Allow, Some(lateness)) if lateness.millis > 0 => return Some(()),
+            (Late::Allow, Some(lateness)) => {
+                ("a lateness of nothing allows nothing", "say how late rows may be, such as lateness=\"2d\"", lateness.span)
+            }
+            (Late::Allow, None) => {
+                ("`late=\"allow\"` does not say how late", "add how late rows may be, such as lateness=\"2d\"", source.late.span)
+            }
+            (_, Some(lateness)) => ("`lateness` has no meaning without late=\"allow\"", "add late=\"allow\", or remove it", lateness.span),
+            (_, None) => return Some(()),
+        };
+        self.report(Diagnostic::error("daeda::catalog::bad-option", message.to_string(), span).hint(hint));
+        None
     }
 
     fn entities(&mut self, declared: &ViewDecl) -> Option<Vec<String>> {
@@ -196,16 +238,6 @@ impl Resolver<'_> {
     fn not_yet_of_source(&mut self, source: &SourceDecl) {
         if let PlaceDecl::Asset(asset) = &source.place {
             self.not_yet("a view over an asset of this workspace", "name the path that the asset publishes to", asset.span);
-        }
-        let span = source.ready.as_ref().map(|r| r.span).or(source.quiet.as_ref().map(|q| q.span));
-        if let Some(span) = span {
-            self.not_yet("readiness (`ready`, `quiet`)", "a period counts as ready once its directory is there", span);
-        }
-        if source.late.value != Late::Error {
-            self.not_yet("a policy for late rows", "rows outside their partition's period are an error", source.late.span);
-        }
-        if source.gaps.value == Gaps::Block {
-            self.not_yet("`gaps=\"block\"`", "a missing optional period counts as empty", source.gaps.span);
         }
     }
 }

@@ -10,8 +10,10 @@ mod tree;
 
 pub use ask::{Ask, Read, merged};
 
+use super::readiness::{Lacking, gap, require};
 use super::source::{PinSpec, SourceSpec};
 use crate::catalog::calendar::Period;
+use crate::catalog::declaration::Gaps;
 use crate::digest::{Digest, Hasher};
 use crate::engine::action::{Action, Common, Interval, Name, Request};
 use crate::engine::hashing::Hashed;
@@ -37,9 +39,21 @@ struct Prepared {
 }
 
 enum Prepare {
-    Periods { source: SourceSpec, periods: Arc<Periods>, reads: Vec<Read>, required: bool },
-    Files { source: SourceSpec, columns: Vec<String>, required: bool },
-    Lance { source: SourceSpec, columns: Vec<String> },
+    Periods {
+        source: SourceSpec,
+        periods: Arc<Periods>,
+        reads: Vec<Read>,
+        required: bool,
+    },
+    /// Always required: there is no other period to do with.
+    Files {
+        source: SourceSpec,
+        columns: Vec<String>,
+    },
+    Lance {
+        source: SourceSpec,
+        columns: Vec<String>,
+    },
 }
 
 pub struct TableWorld {
@@ -74,7 +88,7 @@ impl TableWorld {
                 Some(cadence) => Prepare::Periods { periods: self.periods(&source, cadence), source, reads: merged(reads), required },
                 None => {
                     let columns = merged(reads.into_iter().map(|r| Read { reach: crate::catalog::dag::Reach::Whole, ..r }).collect());
-                    Prepare::Files { source, columns: columns.into_iter().flat_map(|r| r.columns).collect(), required }
+                    Prepare::Files { source, columns: columns.into_iter().flat_map(|r| r.columns).collect() }
                 }
             },
             Ask::Lance { source, columns } => Prepare::Lance { source, columns },
@@ -107,14 +121,24 @@ impl TableWorld {
                     Look::Again => periods.view_again(&self.columns),
                 };
                 let Some(target) = period else { return Err(Unobservable::Broken(format!("{name} is read by period"))) };
-                if *required {
-                    require(source, periods, &view, target)?;
-                }
                 let ranged: Vec<(Range, &Read)> =
                     reads.iter().filter_map(|r| Some((periods.range(SourceSpec::range(r.reach, target))?, r))).collect();
-                ranges(name, &view, &ranged, detail)
+                let required = required.then(|| periods.range((Some(target.start), target.end)));
+                let lacking = lacking(source, &view, required, &ranged)?;
+                match &lacking {
+                    Some(Lacking::NotReady(why)) => return Err(Unobservable::Blocked(why.clone())),
+                    Some(Lacking::Absent { why, some_left: false }) => {
+                        return Err(Unobservable::Absent { why: why.clone(), left: None });
+                    }
+                    Some(Lacking::Absent { some_left: true, .. }) | None => {}
+                }
+                let observations = ranges(name, &view, &ranged, detail)?;
+                match lacking {
+                    Some(Lacking::Absent { why, .. }) => Err(Unobservable::Absent { why, left: Some(observations) }),
+                    Some(Lacking::NotReady(_)) | None => Ok(observations),
+                }
             }
-            Prepare::Files { source, columns, required } => files::observe(name, source, columns, *required, &self.columns),
+            Prepare::Files { source, columns } => files::observe(name, source, columns, &self.columns),
             Prepare::Lance { source, columns } => self.lance(source, columns, look).map(|o| vec![o]),
         }
     }
@@ -137,11 +161,21 @@ impl World for TableWorld {
     fn observe(&self, action: &Action, look: Look, detail: Detail) -> Result<Vec<Observation>, Unobservable> {
         let prepared = self.prepared(&action.common)?;
         let period = action.period.map(|Interval { start, end }| Period { start, end });
-        let mut observations = Vec::new();
+        let (mut observations, mut lacking) = (Vec::new(), None);
         for (name, ask) in &prepared.asks {
-            observations.extend(self.answer(name, ask, period, look, detail)?);
+            match self.answer(name, ask, period, look, detail) {
+                Ok(answer) => observations.extend(answer),
+                Err(Unobservable::Absent { why, left: Some(left) }) => {
+                    observations.extend(left);
+                    lacking.get_or_insert(why);
+                }
+                Err(unobservable) => return Err(unobservable),
+            }
         }
-        Ok(observations)
+        match lacking {
+            Some(why) => Err(Unobservable::Absent { why, left: Some(observations) }),
+            None => Ok(observations),
+        }
     }
 
     fn hashed(&self) -> Hashed {
@@ -191,20 +225,27 @@ fn widest(reads: &[(Range, &Read)]) -> Vec<Range> {
     widest
 }
 
-/// The periods of a source that overlap the target's must all be there.
-fn require(source: &SourceSpec, periods: &Periods, view: &View, target: Period) -> Result<(), Unobservable> {
-    let Some((from, to)) = periods.range((Some(target.start), target.end)) else {
-        return Err(Unobservable::Blocked(format!("{} has no period there yet: nothing in {}", source.name, source.shown)));
-    };
-    for number in from..=to {
-        let period = view.files(number)?;
-        if period.files.as_ref().is_none_or(Vec::is_empty) {
-            let shown = Path::new(&source.shown).join(source.file_name(&period.directory));
-            let key = periods.key(number);
-            return Err(Unobservable::Blocked(format!("{}@{key} is not there: no Parquet file in {}", source.name, shown.display())));
+/// What an action cannot do without and is not there: a required period, or any within reach where gaps block.
+fn lacking(
+    source: &SourceSpec,
+    view: &View,
+    required: Option<Option<Range>>,
+    reads: &[(Range, &Read)],
+) -> Result<Option<Lacking>, Unobservable> {
+    if let Some(range) = required {
+        let files: Result<Vec<_>, Unobservable> = range.into_iter().flat_map(|(from, to)| from..=to).map(|n| view.files(n)).collect();
+        if let Err(lacking) = require(source, &files?) {
+            return Ok(Some(lacking));
         }
     }
-    Ok(())
+    if source.gaps == Gaps::Block {
+        for number in widest(reads).into_iter().flat_map(|(from, to)| from..=to) {
+            if let Some(lacking) = gap(source, &*view.files(number)?) {
+                return Ok(Some(lacking));
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn unobservable(source: &SourceSpec, error: TableError) -> Unobservable {
@@ -218,7 +259,7 @@ fn unobservable(source: &SourceSpec, error: TableError) -> Unobservable {
 
 fn unobservable_lance(source: &SourceSpec, error: LanceError) -> Unobservable {
     match error {
-        LanceError::NotFound { .. } => Unobservable::Blocked(format!("{} is not there: {error}", source.name)),
+        LanceError::NotFound { .. } => Unobservable::Absent { why: format!("{} is not there: {error}", source.name), left: None },
         _ => Unobservable::Broken(format!("{}: {error}", source.name)),
     }
 }

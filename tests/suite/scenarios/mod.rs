@@ -81,10 +81,7 @@ const NOT_YET: &[(&str, &str)] = &[
     ("23-absent-embedding", "rows are not observed"),
     ("24-static-view", "rows are not observed"),
     ("30-older-scheme", "a record of another scheme is not trusted"),
-    ("31-gaps", "a gap neither warns nor blocks"),
-    ("33-settled", "`settle` is not there"),
     ("34-brake", "the brake counts the compiled service as a partition"),
-    ("35-not-ready", "`ready` is not there"),
 ];
 
 fn is_not_yet(story: &Story) -> bool {

@@ -8,7 +8,7 @@ use arrow::compute::{concat, concat_batches};
 use arrow::datatypes::DataType;
 use chrono::NaiveDateTime;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -58,8 +58,7 @@ impl RowChange {
             Self::Column(values) => add(&mut columns, rows, values),
             Self::Rewrite => {}
         }
-        write(path, columns);
-        Ok(())
+        write(path, columns)
     }
 }
 
@@ -80,8 +79,11 @@ pub fn count_rows(path: &Path) -> Result<usize, String> {
     Ok(read(path)?.first().map_or(0, |(_, column)| column.len()))
 }
 
-fn write(path: &Path, columns: Columns) {
-    write_parquet(path, columns.iter().map(|(name, column)| (name.as_str(), column.clone())).collect());
+/// In one go, as whoever exports files does: nobody reads half a file.
+fn write(path: &Path, columns: Columns) -> Result<(), String> {
+    let aside = path.with_extension("parquet.aside");
+    write_parquet(&aside, columns.iter().map(|(name, column)| (name.as_str(), column.clone())).collect());
+    fs::rename(aside, path).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// Replaces some rows by one with these values. What a value is not given for keeps the one of the row that goes, or is null.
@@ -151,6 +153,5 @@ pub fn write_table(path: &Path, lines: &[String]) -> Result<(), String> {
         return Err(format!("{} values for {} columns: {}", row.len(), names.len(), row.join(" ")));
     }
     let of = |index: usize| column(&rows.iter().map(|row| row[index]).collect::<Vec<_>>());
-    write(path, names.iter().enumerate().map(|(index, name)| (name.to_string(), of(index))).collect());
-    Ok(())
+    write(path, names.iter().enumerate().map(|(index, name)| (name.to_string(), of(index))).collect())
 }

@@ -1,3 +1,5 @@
+//! The stat cache: what is hashed again and what is not, and files that cannot be believed.
+
 use super::*;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
