@@ -3,7 +3,7 @@
 //! Knows of a record only that it is JSON with a `scheme` and digests in its `trace`. Invariant: what a record says in words is left alone.
 
 use daeda::digest::SCHEME;
-use daeda::table::parquet::{read_note, schema_of, write_note};
+use daeda::table::parquet::{note, read_note, schema_of};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -28,7 +28,8 @@ fn in_footer(path: &Path) -> Result<usize, String> {
     let wrong = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
     let text = read_note(path, KEY).map_err(|e| wrong(&e))?.ok_or_else(|| wrong(&"no record"))?;
     let schema = schema_of(path).map_err(|e| wrong(&e))?;
-    write_note(path, schema, KEY, &older(&text)?).map_err(|e| wrong(&e))?;
+    let older = note(path, schema, KEY, &older(&text)?).map_err(|e| wrong(&e))?;
+    fs::write(path, older).map_err(|e| wrong(&e))?;
     Ok(1)
 }
 
