@@ -12,6 +12,7 @@ import pyarrow as pa, pyarrow.parquet as pq
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DAEDA = os.environ.get("DAEDA", os.path.join(ROOT, "target", "release", "daeda"))
+PUBLISH = [os.environ["PUBLISH"]] if "PUBLISH" in os.environ else ["cargo", "bench", "-q", "--bench", "publish", "--"]
 READ, UNREAD = ["user_id", "event_timestamp", "a", "b"], ["u", "v", "w", "x"]
 DAYS, FILES_A_DAY, GROUP = 4, 2, 1 << 20
 
@@ -111,7 +112,7 @@ def main():
     arguments = parser.parse_args()
     directory = tempfile.mkdtemp(prefix="hashing-", dir=os.path.abspath(arguments.work))
     size = write(directory, arguments.gigabytes)
-    publish = ["cargo", "bench", "-q", "--bench", "publish", "--", os.path.abspath(directory), os.path.join(directory, "row.parquet")]
+    publish = [*PUBLISH, os.path.abspath(directory), os.path.join(directory, "row.parquet")]
     subprocess.run(publish, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     plain = os.path.join(directory, "plain")
     with open(plain, "wb") as file:

@@ -16,6 +16,7 @@ import pyarrow as pa, pyarrow.parquet as pq
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DAEDA = os.environ.get("DAEDA", os.path.join(ROOT, "target", "release", "daeda"))
+PUBLISH = [os.environ["PUBLISH"]] if "PUBLISH" in os.environ else ["cargo", "bench", "-q", "--bench", "publish", "--"]
 START = dt.datetime(1998, 1, 1)
 
 MANIFEST = """daedalus version=1
@@ -116,7 +117,7 @@ def workspace(directory, every, count):
 
 
 def publish(directory, data):
-    command = ["cargo", "bench", "-q", "--bench", "publish", "--", os.path.abspath(directory), os.path.abspath(data)]
+    command = [*PUBLISH, os.path.abspath(directory), os.path.abspath(data)]
     print("  " + subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
 
 

@@ -52,7 +52,8 @@ impl Every {
         }
     }
 
-    fn key_format(self) -> &'static str {
+    /// In strftime.
+    pub fn key_format(self) -> &'static str {
         match self {
             Self::Hour => "%Y-%m-%dT%H",
             Self::Day | Self::Week => "%Y-%m-%d",
@@ -237,6 +238,18 @@ impl Partitions {
     pub fn keys(&self, now: i64) -> Vec<String> {
         let until = self.cadence.period_at(now).start.min(self.end.unwrap_or(i64::MAX));
         self.cadence.keys(Period { start: self.start, end: until })
+    }
+
+    /// The keys of the periods that overlap a range; without its bounds, from the first one to the last that has ended by `now`.
+    pub fn keys_within(&self, range: (Option<i64>, Option<i64>), now: i64) -> Vec<String> {
+        let Some(until) = range.1 else {
+            let from = range.0.unwrap_or(i64::MIN);
+            let mut keys = self.keys(now);
+            keys.retain(|key| self.cadence.period(key).is_some_and(|p| p.end > from));
+            return keys;
+        };
+        let start = range.0.map_or(self.start, |from| from.max(self.start));
+        self.cadence.keys(Period { start, end: until.min(self.end.unwrap_or(i64::MAX)) })
     }
 
     /// Whether a key names a period of this definition, ended or not.

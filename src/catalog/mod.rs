@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod calendar;
+pub mod command;
 pub mod compile;
 pub mod dag;
 pub mod declaration;

@@ -4,7 +4,8 @@
 
 use super::aggregate::Options;
 use super::calendar::{Cadence, Partitions};
-use super::declaration::{Backoff, CheckDecl, CommandDecl, ComputeEngine, Format, Gaps, Jitter, Late, Pool, SessionKind};
+use super::command::Command;
+use super::declaration::{Backoff, CheckDecl, ComputeEngine, Format, Gaps, Jitter, Late, Pool, SessionKind};
 use super::expr::Expr;
 use super::quantity::{Duration, Size, Window};
 use super::types::{DataType, TimeUnit};
@@ -86,6 +87,13 @@ pub enum Pin {
 pub struct Layout {
     pub pattern: String,
     pub cadence: Cadence,
+}
+
+impl Layout {
+    /// How an asset's partitions lie below it.
+    pub fn of_asset(partitions: &Partitions) -> Self {
+        Self { pattern: partitions.cadence.every.directory_pattern().into(), cadence: partitions.cadence }
+    }
 }
 
 /// A column that holds instants, and their unit.
@@ -290,7 +298,8 @@ pub struct Op {
     pub cpus: Option<u64>,
     pub memory: Option<Size>,
     pub output: Option<String>,
-    pub command: Option<CommandDecl>,
+    /// Present where the rule is `command`.
+    pub command: Option<Command>,
 }
 
 #[derive(Debug, Clone, Default)]

@@ -40,14 +40,12 @@ pub fn build(
     let graph = context.graph(workspace, targets)?;
     let quiet = context.args.quiet;
     let explain = options.explain || context.args.verbose;
-    let named = is_named(targets);
+    let lines = plain::Lines { explain, verbose: context.args.verbose, quiet, named: is_named(targets) };
     let ended = match (format, context.args.log_format) {
         (Format::Json, _) => drive(context, workspace, &graph, options, &json::Stream::stdout()),
         (_, Format::Json) => drive(context, workspace, &graph, options, &json::Stream::stderr()),
-        _ if !quiet && std::io::stderr().is_terminal() => {
-            drive(context, workspace, &graph, options, &terminal::Terminal::new(plain::Lines { explain, quiet, named }))
-        }
-        _ => drive(context, workspace, &graph, options, &plain::Plain::new(plain::Lines { explain, quiet, named })),
+        _ if !quiet && std::io::stderr().is_terminal() => drive(context, workspace, &graph, options, &terminal::Terminal::new(lines)),
+        _ => drive(context, workspace, &graph, options, &plain::Plain::new(lines)),
     };
     match &ended.refused {
         Some(refused) => Err(refuse(context, &graph, &permits(options), refused)),

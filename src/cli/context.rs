@@ -82,7 +82,7 @@ impl<'a> Context<'a> {
     }
 
     pub fn graph(&self, workspace: &Workspace, targets: &[Target]) -> Result<Graph, CliError> {
-        Ok(workspace::graph(workspace, targets)?)
+        Ok(workspace::graph(workspace, targets, self.clock.now())?)
     }
 
     /// Targets, and what a selection leaves of them; the partitions of each in the order in which they are to be built.

@@ -25,10 +25,9 @@ pub fn run(context: &Context, command: &Status) -> Result<u8, CliError> {
     Ok(if command.exit_code && !fresh { code::NOT_FRESH } else { code::DONE })
 }
 
-/// The status of targets, or of every asset that this version can build.
+/// The status of targets, or of every asset.
 pub fn status(context: &Context, workspace: &Workspace, texts: &[String], verify: bool) -> Result<Report, CliError> {
-    let buildable = |name: &&String| workspace.catalog.assets[*name].service.is_some();
-    let all: Vec<String> = workspace.catalog.assets.keys().filter(buildable).cloned().collect();
+    let all: Vec<String> = workspace.catalog.assets.keys().cloned().collect();
     let targets: Vec<Target> = context.targets(workspace, if texts.is_empty() { &all } else { texts })?;
     status_of(context, workspace, &targets, verify)
 }

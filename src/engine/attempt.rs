@@ -193,9 +193,13 @@ impl<'a> Shared<'a> {
     }
 
     fn make(&self, action: &Action, staged: &Path) -> Result<Made, Failure> {
-        let progress = |p: Progress| {
+        let progress = |progress: Progress| {
             let action = action.id.clone();
-            self.tools.sink.event(&Event::Progress { action, message: p.message, done: p.done, total: p.total });
+            match progress {
+                Progress::Step { message, done, total } => self.tools.sink.event(&Event::Progress { action, message, done, total }),
+                Progress::Said(line) => self.tools.sink.event(&Event::Said { action, line }),
+                Progress::Running(_) => {}
+            }
         };
         let input = |up: &Action| Input { id: up.id.clone(), rule: up.common.rule.clone(), path: up.place.path() };
         let inputs = action.upstreams.iter().filter_map(|id| self.graph.get(id)).map(input).collect();

@@ -11,6 +11,7 @@ use super::state::{Reason, ReasonKind, State};
 use super::trace;
 use super::world::{Detail, Look, Unobservable, World};
 use crate::digest::Digest;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -205,10 +206,25 @@ pub fn output_differs(directory: &Path, record: &Record, how: OutputCheck) -> Op
 
 /// A file that readers of the directory would see and that nobody recorded.
 fn foreign_file(directory: &Path, record: &Record) -> Option<Reason> {
-    let names = fs::read_dir(directory).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
-    let recorded = |name: &String| record.output.files.iter().any(|f| f.name == *name);
-    let foreign = names.into_iter().filter(|n| !n.starts_with(['_', '.'])).find(|n| !recorded(n))?;
+    let recorded: BTreeSet<&str> = record.output.files.iter().map(|f| f.name.as_str()).collect();
+    let foreign = visible_files(directory, "").into_iter().find(|name| !recorded.contains(name.as_str()))?;
     Some(Reason::new(ReasonKind::Output, "output modified: not written by daeda:", foreign))
+}
+
+/// The files below a directory, whatever their depth, apart from what readers pass over.
+fn visible_files(directory: &Path, below: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(['_', '.']) {
+            continue;
+        }
+        match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            true => found.extend(visible_files(&entry.path(), &format!("{below}{name}/"))),
+            false => found.push(format!("{below}{name}")),
+        }
+    }
+    found
 }
 
 fn is_as_recorded(path: &Path, file: &super::record::OutputFile, how: OutputCheck) -> bool {

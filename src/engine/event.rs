@@ -51,6 +51,11 @@ pub enum Event {
         done: u64,
         total: u64,
     },
+    /// A line of a program that an action runs.
+    Said {
+        action: ActionId,
+        line: String,
+    },
     /// An attempt failed and will be repeated after so many seconds.
     Retrying {
         action: ActionId,

@@ -15,6 +15,7 @@ pub mod event;
 pub mod execute;
 pub mod failure;
 pub mod graph;
+pub mod group;
 pub mod hashing;
 pub mod index;
 pub mod judge;

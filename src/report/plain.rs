@@ -10,6 +10,8 @@ use std::io::{self, Write};
 pub struct Lines {
     /// Give every reason of every action.
     pub explain: bool,
+    /// Pass on what programs say.
+    pub verbose: bool,
     pub quiet: bool,
     /// The user named keys: what is blocked is worth a line each.
     pub named: bool,
@@ -24,6 +26,7 @@ impl Lines {
         match event {
             Event::Planned { .. } | Event::Started { .. } | Event::Progress { .. } => None,
             Event::Hashing { done, total } => Some(hashing(*done, *total)),
+            Event::Said { action, line } => self.verbose.then(|| format!("{action}| {line}")),
             Event::Skipped { action, because } => because.as_ref().map(|failed| format!("{action}: skipped, because {failed} failed")),
             Event::Judged { action, state, reasons } => {
                 let told = lines(reasons);
@@ -141,7 +144,7 @@ mod tests {
 
     #[test]
     fn nothing_to_do_is_said() {
-        let lines = Lines { explain: false, quiet: false, named: true };
+        let lines = Lines { explain: false, verbose: false, quiet: false, named: true };
         let summary = Summary { fresh: 7, seconds: 0.05, ..Summary::default() };
         assert_eq!(lines.of(&Event::Finished(summary)).unwrap(), "nothing to do: 7 actions are fresh (0.05 s)");
     }

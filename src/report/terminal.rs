@@ -57,6 +57,7 @@ impl Sink for Terminal {
             | Event::Refused { .. }
             | Event::WaitingForLock { .. }
             | Event::Warned { .. }
+            | Event::Said { .. }
             | Event::Blocked { .. }
             | Event::Skipped { .. }
             | Event::Interrupted

@@ -7,7 +7,8 @@ use super::checks::{self, CheckSpec};
 use super::failures::{of_lance, of_rows, of_table};
 use super::keyed::{self, Keyed, store_rows};
 use super::operators::{contract_schema, sink};
-use super::skeleton::{needs_partitions, outline, output_files, output_path, place};
+use super::place::place;
+use super::skeleton::{needs_partitions, outline, output_files, output_path};
 use super::source::SourceSpec;
 use super::uses::Uses;
 use super::{Outline, Partition, RuleKind, Subject, Tell, spec_of};
@@ -59,8 +60,8 @@ impl RuleKind for Enrich {
             return Err(format!("service `{}` embeds nothing, so there is nothing to enrich: remove the op", subject.dag.service));
         }
         let skeleton = subject.needed("skeleton").ok_or("rule `enrich` works on a skeleton: say needs=\"skeleton\"")?;
-        let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, &subject.site.root));
-        let requests = keyed::requests(&operators, &source);
+        let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, subject.catalog, subject.site));
+        let requests = keyed::requests(&operators, &source, &|_| false);
         Ok(Outline { requests, reads: vec![skeleton.name.clone()], ..outline(subject, &operators) })
     }
 
@@ -153,7 +154,7 @@ impl<'a> Enrichment<'a> {
             DataType::Vector(_, width) => *width as usize,
             other => return Err(Failure::permanent(format!("an embedding is a vector, and `{}` is {other}", embed.name))),
         };
-        let tell = |done, total| (self.tell)(Progress { message: format!("reading vectors of {}", source.shown), done, total });
+        let tell = |done, total| (self.tell)(Progress::Step { message: format!("reading vectors of {}", source.shown), done, total });
         let directory = self.job.staging.parent().unwrap_or(&self.job.staging);
         let file = VectorFile::read(&dataset, &addresses, &embed.store.vector, width, &wanted, directory, &tell).map_err(of_vectors)?;
         let known = store_rows(dataset, &embed.store.key, Some(&embed.store.vector), &RowCache::none()).map_err(of_rows)?;
@@ -189,7 +190,7 @@ impl<'a> Enrichment<'a> {
         for input in self.inputs.clone() {
             let columns = self.columns_of(&input)?;
             for batch in read_batches(&input, &columns, BATCH_ROWS).map_err(of_table)? {
-                (self.tell)(Progress { message: "pooling and writing".into(), done, total: self.rows });
+                (self.tell)(Progress::Step { message: "pooling and writing".into(), done, total: self.rows });
                 let rows = self.embed(batch.map_err(of_table)?)?;
                 done += rows.num_rows() as u64;
                 writer.write(sink(&rows, &self.contract)?).map_err(of_table)?;

@@ -122,8 +122,9 @@ pub fn view_rows(files: Vec<PathBuf>, read: &Keyed, cache: &RowCache, digests: D
     Ok(ViewRows::new(files.collect::<Result<_, _>>()?, read, cache))
 }
 
-/// What an op asks about the sources that it reads by key. Several reads of one source go by what they read as well.
-pub fn requests(operators: &[Operator], source: &dyn Fn(&str) -> Option<SourceSpec>) -> Vec<Request> {
+/// What an op asks about the sources that it reads by key. Several reads of one source go by what they read as well; a view whose files are
+/// an asset's is observed as that asset.
+pub fn requests(operators: &[Operator], source: &dyn Fn(&str) -> Option<SourceSpec>, is_asset: &dyn Fn(&str) -> bool) -> Vec<Request> {
     let reads = keyed(operators);
     let request = |(number, read): (usize, &Keyed)| {
         let source = source(read.view())?;
@@ -131,7 +132,8 @@ pub fn requests(operators: &[Operator], source: &dyn Fn(&str) -> Option<SourceSp
         let name = if alone { source.name.clone() } else { format!("feature_view/{}", read.label()) };
         Some(Ask::Keyed { name, source, read: read.clone(), number }.request())
     };
-    reads.iter().enumerate().filter_map(request).collect()
+    let is_observed = |read: &Keyed| matches!(read, Keyed::Store { .. }) || !is_asset(read.view());
+    reads.iter().enumerate().filter(|(_, read)| is_observed(read)).filter_map(request).collect()
 }
 
 /// The scans whose rows are all read by key.

@@ -43,7 +43,12 @@ impl Records for TableRecords {
         match data {
             None => disk.write(&directory.join(JSON), text.as_bytes()),
             Some(file) => {
-                let schema = schema_of(&directory.join(&file.name)).map_err(as_io)?;
+                let schema = match schema_of(&directory.join(&file.name)) {
+                    Ok(schema) => schema,
+                    // Parquet by its name alone: a command may write what it likes.
+                    Err(TableError::Broken { .. }) => return disk.write(&directory.join(JSON), text.as_bytes()),
+                    Err(error) => return Err(as_io(error)),
+                };
                 let path = directory.join(PARQUET);
                 disk.write(&path, &note(&path, schema, KEY, &text).map_err(as_io)?)
             }

@@ -5,13 +5,15 @@ use super::failures::of_table;
 use super::keyed;
 use super::loader::Loader;
 use super::operators::Machine;
+use super::place::place;
+use super::reads::{Periods, Reads};
 use super::source::SourceSpec;
 use super::world::{Ask, Read, merged};
 use super::{Outline, Partition, RuleKind, Subject, Tell, period_of, spec_of, versions};
-use crate::catalog::calendar::{Cadence, fill, partition_directory};
+use crate::catalog::calendar::Cadence;
 use crate::catalog::dag::{ArrowUdf, Kind as Does, Operator, Stage, flatten, parameters};
 use crate::catalog::declaration::{Every, Late};
-use crate::catalog::model::Runtime;
+use crate::catalog::model::{Place as DataPlace, Runtime};
 use crate::catalog::quantity::Duration;
 use crate::engine::action::{Action, Job, Place, Request};
 use crate::engine::execute::{Made, Progress};
@@ -24,7 +26,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 pub struct Skeleton;
 
@@ -47,7 +48,7 @@ impl RuleKind for Skeleton {
 
     fn outline(&self, subject: &Subject) -> Result<Outline, String> {
         needs_partitions(subject)?;
-        Ok(Outline { requests: requests(subject), ..outline(subject, &subject.dag.stage(Stage::Skeleton)) })
+        Ok(Outline { requests: requests(subject), inputs: assets_read(subject), ..outline(subject, &subject.dag.stage(Stage::Skeleton)) })
     }
 
     fn place(&self, subject: &Subject, partition: Option<Partition>) -> Place {
@@ -60,7 +61,7 @@ impl RuleKind for Skeleton {
         let loader = Loader::open(&spec, period_of(&job.action)?, tell)?;
         let mut machine = Machine::new(&spec, &loader);
         for (number, operator) in spec.operators.iter().enumerate() {
-            tell(Progress { message: operator.id.clone(), done: number as u64, total: spec.operators.len() as u64 });
+            tell(Progress::Step { message: operator.id.clone(), done: number as u64, total: spec.operators.len() as u64 });
             machine.step(operator)?;
         }
         let batch = machine.result()?;
@@ -99,7 +100,7 @@ pub fn outline(subject: &Subject, operators: &[Operator]) -> Outline {
     definition.extend(late_rows(subject, operators));
     let (sources, checks, workspace) = (sources(subject, operators), checks::of(subject), subject.site.root.path());
     let spec = json!({"operators": operators, "sources": sources, "write": write, "checks": checks, "workspace": workspace});
-    Outline { definition, requests: vec![], reads: vec![], spec }
+    Outline { definition, requests: vec![], reads: vec![], inputs: vec![], spec }
 }
 
 pub fn needs_partitions(subject: &Subject) -> Result<(), String> {
@@ -155,25 +156,6 @@ fn write_options(runtime: &Runtime) -> WriteOptions {
     WriteOptions { compression, row_group_rows: runtime.row_group_rows, shard_rows: runtime.shard_rows }
 }
 
-/// Where an op publishes a partition: as its `output` says, or `<asset>/dt=<key>` below the root.
-pub fn place(subject: &Subject, root: &Arc<Path>, partition: Option<Partition>) -> Place {
-    let directory = |key: &str| format!("{}/{}", subject.asset.name, partition_directory(key));
-    let default = || Place { root: root.clone(), directory: partition.map_or(subject.asset.name.clone(), |p| directory(p.key)) };
-    subject.op.output.as_ref().map_or_else(default, |pattern| elsewhere(subject, pattern, partition))
-}
-
-/// A pattern filled in, below the root that it starts from.
-fn elsewhere(subject: &Subject, pattern: &str, partition: Option<Partition>) -> Place {
-    let roots = [("{output-root}", &subject.site.output_root), ("{enriched-output-root}", &subject.site.enriched_output_root)];
-    let chosen = roots.iter().find_map(|(name, path)| Some(((*path).clone(), pattern.strip_prefix(name)?.trim_start_matches('/'))));
-    let (root, rest) = chosen.unwrap_or((subject.site.root.path().into(), pattern));
-    let named = rest.replace("{asset}", &subject.asset.name).replace("{op}", &subject.op.name);
-    let Some(Partition { key, period }) = partition else { return Place { root, directory: named } };
-    let cadence = subject.asset.partitions.as_ref().and_then(|name| subject.catalog.partitions.get(name)).map(|p| p.cadence);
-    let directory = fill(&named.replace("{partition}", key), &cadence.unwrap_or(Cadence::DAILY), period.start);
-    Place { root, directory }
-}
-
 /// The views that operators read, by name.
 fn sources(subject: &Subject, operators: &[Operator]) -> BTreeMap<String, SourceSpec> {
     let views = operators.iter().filter_map(|operator| match &operator.does {
@@ -183,7 +165,7 @@ fn sources(subject: &Subject, operators: &[Operator]) -> BTreeMap<String, Source
         _ => None,
     });
     let found = views.filter_map(|name| subject.catalog.views.get(name));
-    found.map(|view| (view.name.clone(), SourceSpec::of(view, &subject.site.root))).collect()
+    found.map(|view| (view.name.clone(), SourceSpec::of(view, subject.catalog, subject.site))).collect()
 }
 
 /// One question per view that is scanned: the files and columns of every scan's reach; and one for each source that is read by key. Only the
@@ -198,12 +180,35 @@ fn requests(subject: &Subject) -> Vec<Request> {
             reads.entry(&scan.view).or_default().push(Read { reach: scan.reach, columns });
         }
     }
-    let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, &subject.site.root));
-    let by_key = keyed::requests(&operators, &source);
+    let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, subject.catalog, subject.site));
+    let by_key = keyed::requests(&operators, &source, &|view| asset_behind(subject, view).is_some());
     let scanned = reads
         .into_iter()
+        .filter(|(view, _)| asset_behind(subject, view).is_none())
         .filter_map(|(view, reads)| Some(Ask::Parquet { source: source(view)?, reads: merged(reads), required: view == spine }.request()));
     scanned.chain(by_key).collect()
+}
+
+/// The asset of this workspace that a view reads.
+fn asset_behind<'a>(subject: &Subject<'a>, view: &str) -> Option<&'a str> {
+    match &subject.catalog.views.get(view)?.place {
+        DataPlace::Asset(asset) => Some(asset),
+        DataPlace::Path(_) => None,
+    }
+}
+
+/// What the scans read of assets: their files need no looking at, for their digests are known.
+fn assets_read(subject: &Subject) -> Vec<Reads> {
+    let operators = subject.dag.operators.iter().filter(|o| o.stage == Stage::Skeleton);
+    let reads = operators.filter_map(|operator| match &operator.does {
+        Does::Scan(scan) => {
+            let first = subject.catalog.views.get(&scan.view).and_then(|view| view.first);
+            let asset = asset_behind(subject, &scan.view)?.to_string();
+            Some(Reads { asset, periods: Periods::Scanned { reach: scan.reach, first } })
+        }
+        _ => None,
+    });
+    reads.collect()
 }
 
 #[cfg(test)]

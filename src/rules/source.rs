@@ -3,12 +3,14 @@
 //! Invariant: the world that observes and the worker that reads find files through the same functions, so that what is read is what
 //! was observed.
 
+use super::Site;
+use super::place::Pattern;
 use super::readiness::{Readiness, check_cadence};
 use crate::catalog::calendar::{Cadence, Period, fill, read_pattern};
 use crate::catalog::dag::Reach;
 use crate::catalog::declaration::{Format, Gaps, Late};
-use crate::catalog::model::{Layout, Pin, Place, View};
-use crate::path::{Root, slashed};
+use crate::catalog::model::{Catalog, Layout, Pin, Place, View};
+use crate::path::slashed;
 use crate::table::lance;
 use crate::table::listing;
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,9 @@ pub struct SourceSpec {
 pub struct LayoutSpec {
     pub pattern: String,
     pub cadence: Cadence,
+    /// The end of the last period that there can be, exclusive.
+    #[serde(default)]
+    pub end: Option<i64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,12 +82,12 @@ impl PeriodFiles {
 }
 
 impl SourceSpec {
-    pub fn of(view: &View, root: &Root) -> Self {
-        let shown = match &view.place {
-            Place::Path(path) => path.clone(),
-            Place::Asset(asset) => format!("asset {asset}"),
+    pub fn of(view: &View, catalog: &Catalog, site: &Site) -> Self {
+        let layout = |Layout { pattern, cadence }: &Layout| LayoutSpec { pattern: pattern.clone(), cadence: *cadence, end: None };
+        let (shown, layout) = match &view.place {
+            Place::Path(path) => (path.clone(), view.layout.as_ref().map(layout)),
+            Place::Asset(asset) => behind(asset, catalog, site),
         };
-        let layout = view.layout.as_ref().map(|Layout { pattern, cadence }| LayoutSpec { pattern: pattern.clone(), cadence: *cadence });
         let pin = match &view.pin {
             Pin::Latest => PinSpec::Latest,
             Pin::Tag(tag) => PinSpec::Tag(tag.clone()),
@@ -92,7 +97,7 @@ impl SourceSpec {
         let readiness = Readiness { ready: view.ready.clone(), quiet: view.quiet.map(|q| q.millis) };
         Self {
             name: view.asset_name(),
-            path: root.join(&shown),
+            path: site.root.join(&shown),
             shown,
             layout,
             first: view.first,
@@ -126,7 +131,8 @@ impl SourceSpec {
         };
         let Some(first) = self.first_instant() else { return Ok(Vec::new()) };
         let start = range.0.unwrap_or(first).max(first);
-        let periods = layout.cadence.periods(Period { start, end: range.1.saturating_add(self.lateness) });
+        let end = range.1.saturating_add(self.lateness).min(layout.end.unwrap_or(i64::MAX));
+        let periods = layout.cadence.periods(Period { start, end });
         periods.map(|period| self.period_files(period, list)).collect()
     }
 
@@ -185,5 +191,17 @@ impl SourceSpec {
             PinSpec::Tag(tag) => lance::Pin::Tag(tag.clone()),
             PinSpec::Version(version) => lance::Pin::Version(*version),
         }
+    }
+}
+
+/// Where an asset's last op publishes, and how its partitions lie there.
+fn behind(asset: &str, catalog: &Catalog, site: &Site) -> (String, Option<LayoutSpec>) {
+    let found = catalog.assets.get(asset).and_then(|asset| Some((asset, asset.ops.last()?)));
+    let Some((asset, op)) = found else { return (asset.to_string(), None) };
+    let Pattern { root, pattern, cadence } = Pattern::of(catalog, site, asset, op);
+    let end = asset.partitions.as_ref().and_then(|name| catalog.partitions.get(name)?.end);
+    match cadence {
+        Some(cadence) => (site.root.name(&root), Some(LayoutSpec { pattern, cadence, end })),
+        None => (site.root.name(&root.join(pattern)), None),
     }
 }

@@ -2,6 +2,8 @@
 
 mod brakes;
 mod chance;
+mod command_mistakes;
+mod commands;
 mod conditions;
 mod documents;
 mod enrich_agrees;
@@ -20,6 +22,7 @@ mod random_workspace;
 mod readiness;
 mod regressions;
 mod rows;
+mod scenarios;
 mod skeleton_agrees;
 mod skeleton_reference;
 mod skeleton_rules;

@@ -94,6 +94,20 @@ const SLIPS: &[Slip] = &[
     ("feature_services/ranking.kdl", "        liked_2d \"list<int64>\" default=\"[]\"\n", "", "unused", "liked"),
     ("Daedalus.kdl", "select \"ranker\" \"counter\"", "select \"ranker or counter)\"", "selection", ")"),
     ("config/training/runtime.kdl", "runtime {", "runtime {\n    compute engine=\"polars\"", "not-yet", "polars"),
+    (
+        "Daedalus.kdl",
+        "job \"everything\"",
+        "asset \"a\" { op \"b\" rule=\"command\" { run \"cat\" \"{outptu}\"; }; }\njob \"everything\"",
+        "placeholder",
+        "{outptu}",
+    ),
+    (
+        "Daedalus.kdl",
+        "job \"everything\"",
+        "asset \"a\" { op \"b\" rule=\"command\" { run \"./a.sh\"; }; }\njob \"everything\"",
+        "undeclared-source",
+        "./a.sh",
+    ),
 ];
 
 #[test]

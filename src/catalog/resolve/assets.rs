@@ -90,6 +90,10 @@ impl Resolver<'_> {
 
     fn op(&mut self, declared: &OpDecl, asset: &AssetDecl, service: Option<&Arc<Service>>) -> Option<Op> {
         self.op_rule(declared, asset, service)?;
+        let command = match declared.rule.value.as_str() {
+            "command" => Some(self.command(declared, asset)?),
+            _ => None,
+        };
         let siblings: Vec<String> = asset.ops.iter().map(|o| o.name.value.clone()).collect();
         for need in &declared.needs {
             if !siblings.contains(&need.value) {
@@ -110,7 +114,7 @@ impl Resolver<'_> {
             cpus: declared.resources.cpus.as_ref().map(|c| c.value),
             memory: declared.resources.memory.as_ref().map(|m| m.value),
             output: declared.output.as_ref().map(|o| o.value.clone()),
-            command: declared.command.clone(),
+            command,
         })
     }
 
@@ -122,7 +126,6 @@ impl Resolver<'_> {
             return None;
         }
         if declared.rule.value == "command" {
-            self.not_yet("the rule kind `command`", "ops of it cannot be built by this version", declared.rule.span);
             return Some(());
         }
         if let Some(command) = &declared.command {

@@ -5,6 +5,7 @@
 
 mod aggregations;
 mod assets;
+mod commands;
 mod expressions;
 mod joins;
 mod services;
@@ -54,7 +55,18 @@ pub const CODES: &[(&str, &str)] = &[
         "daeda::catalog::selection",
         "A selection cannot be understood. It is made of names of assets, group:g, kind:k and tag:t, with `+` before a name for all that it is made from and after it for all that is made from it, joined by `and`, `or`, `not` and parentheses.",
     ),
-    ("daeda::catalog::cycle", "Ops need each other in a circle, so that none could run first."),
+    (
+        "daeda::catalog::cycle",
+        "Ops need each other in a circle, or assets are made from each other (through `input`, or a view with source asset=…), so that none could be built first.",
+    ),
+    (
+        "daeda::catalog::placeholder",
+        "A name in braces stands for nothing where it stands. In `run` there are {output}, {partition}, {day}, {hour}, {year}, {month} and strftime such as {%Y%m%d} of the period's start, {input.NAME} for each input and each op in `needs`, {output-root}, {enriched-output-root}, {asset} and {op}. Other braces stand for themselves; `{{name}}` is the text `{name}`.",
+    ),
+    (
+        "daeda::catalog::undeclared-source",
+        "A command runs a program of the workspace that is none of its sources. What is not declared is not observed: when the program changes, nothing is rebuilt.",
+    ),
     (
         "daeda::catalog::unused",
         "Something is declared or listed that no column, filter, expression or embedding needs. It is neither computed nor observed.",
@@ -73,6 +85,7 @@ pub fn resolve(declared: &Declarations, vocabulary: &Vocabulary) -> (Catalog, Ve
     resolver.aggregations();
     resolver.services();
     resolver.assets();
+    resolver.asset_cycles();
     resolver.jobs();
     (resolver.catalog, resolver.found)
 }

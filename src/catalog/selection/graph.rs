@@ -102,7 +102,7 @@ fn of_asset(catalog: &Catalog, asset: &Asset) -> AssetNode {
     let views = asset.service.iter().flat_map(|service| views_of(&compile(catalog, service)));
     let mut upstreams: BTreeSet<String> = views.filter_map(|view| Some(catalog.views.get(&view)?.asset_name())).collect();
     let inputs = asset.ops.iter().filter_map(|op| op.command.as_ref()).flat_map(|command| &command.inputs);
-    upstreams.extend(inputs.map(|input| input.asset.value.clone()));
+    upstreams.extend(inputs.map(|input| input.asset.clone()));
     AssetNode { group: asset.group.clone(), kinds, tags: asset.tags.iter().cloned().collect(), upstreams }
 }
 

@@ -5,6 +5,7 @@ use super::super::source::SourceSpec;
 use crate::catalog::dag::Reach;
 use crate::engine::action::Request;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -13,6 +14,10 @@ pub enum Ask {
     Parquet { source: SourceSpec, reads: Vec<Read>, required: bool },
     /// The rows used of a source that is read by key; `name` tells several reads of one source apart, `number` their sidecars.
     Keyed { name: String, source: SourceSpec, read: Keyed, number: usize },
+    /// Whole files, each by its name and where it lies.
+    Whole { files: Vec<(String, PathBuf)> },
+    /// Variables of the environment.
+    Environment { names: Vec<String> },
 }
 
 /// Columns, by their names in the files, of the periods within reach.
@@ -27,6 +32,8 @@ impl Ask {
         let name = match &self {
             Self::Parquet { source, .. } => source.name.clone(),
             Self::Keyed { name, .. } => name.clone(),
+            Self::Whole { .. } => "sources".into(),
+            Self::Environment { .. } => "environment".into(),
         };
         Request { name, ask: serde_json::to_value(&self).unwrap_or_default() }
     }

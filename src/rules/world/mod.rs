@@ -11,6 +11,7 @@ mod tree;
 
 pub use ask::{Ask, Read, merged};
 
+use super::command;
 use super::keyed::Keyed;
 use super::readiness::{Lacking, gap, require};
 use super::source::SourceSpec;
@@ -31,7 +32,7 @@ use periods::{Periods, Range, View};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
 /// The requests of an op, read once for all its partitions.
@@ -64,6 +65,8 @@ enum Prepare {
         columns: Vec<String>,
     },
     Keyed(KeyedAsk),
+    Whole(Vec<(String, PathBuf)>),
+    Environment(Vec<String>),
 }
 
 pub struct TableWorld {
@@ -72,13 +75,15 @@ pub struct TableWorld {
     /// By name and place: ops that read one view share what was seen of it.
     sources: Mutex<Vec<(SourceSpec, Arc<Periods>)>>,
     keyed: KeyedSources,
+    /// Files that are read whole, such as scripts.
+    whole: Mutex<HashMap<PathBuf, Observation>>,
 }
 
 impl TableWorld {
     /// `cache` is where digests of unchanged files are kept between builds; those of rows lie beside it.
     pub fn new(cache: &Path) -> Self {
         let keyed = KeyedSources::new(RowCache::new(&cache.with_file_name("rows")));
-        Self { columns: ColumnCache::open(cache), prepared: RwLock::default(), sources: Mutex::default(), keyed }
+        Self { columns: ColumnCache::open(cache), prepared: RwLock::default(), sources: Mutex::default(), keyed, whole: Mutex::default() }
     }
 
     fn prepared(&self, common: &Arc<Common>) -> Result<Arc<Prepared>, Unobservable> {
@@ -103,6 +108,8 @@ impl TableWorld {
                 }
             },
             Ask::Keyed { source, read, number, .. } => Prepare::Keyed(KeyedAsk { source, read, number }),
+            Ask::Whole { files } => Prepare::Whole(files),
+            Ask::Environment { names } => Prepare::Environment(names),
         };
         Ok((request.name.as_str().into(), prepare))
     }
@@ -151,7 +158,19 @@ impl TableWorld {
             }
             Prepare::Files { source, columns } => files::observe(name, source, columns, &self.columns),
             Prepare::Keyed(ask) => self.keyed.observe(name, ask, &self.columns, look),
+            Prepare::Whole(files) => files.iter().map(|(name, path)| self.whole(name, path, look)).collect(),
+            Prepare::Environment(names) => Ok(names.iter().map(|name| command::environment(name)).collect()),
         }
+    }
+
+    fn whole(&self, name: &str, path: &Path, look: Look) -> Result<Observation, Unobservable> {
+        let known = || self.whole.lock().expect("no thread panics while it holds the files").get(path).cloned();
+        if let (Look::Once, Some(known)) = (look, known()) {
+            return Ok(known);
+        }
+        let seen = command::file(name, path)?;
+        self.whole.lock().expect("no thread panics while it holds the files").insert(path.into(), seen.clone());
+        Ok(seen)
     }
 }
 

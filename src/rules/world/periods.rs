@@ -31,11 +31,22 @@ pub struct Periods {
 struct Seen {
     files: Memo<Arc<PeriodFiles>>,
     listing: Tree,
-    columns: RwLock<HashMap<Vec<String>, Arc<Tree>>>,
+    columns: RwLock<HashMap<Vec<String>, Arc<Columns>>>,
 }
 
+/// Some columns of all periods.
+#[derive(Default)]
+struct Columns {
+    tree: Tree,
+    /// What records are written of: every action of a window of hundreds of periods asks for them again.
+    digests: Memo<Arc<Vec<FileDigests>>>,
+}
+
+/// A file's name within its period, and the digests of its columns in the order in which they are wanted.
+type FileDigests = (String, Vec<Digest>);
+
 impl Seen {
-    fn columns(&self, wanted: &[String]) -> Arc<Tree> {
+    fn columns(&self, wanted: &[String]) -> Arc<Columns> {
         let known = self.columns.read().expect("no thread panics while it holds the trees").get(wanted).cloned();
         known.unwrap_or_else(|| {
             self.columns.write().expect("no thread panics while it holds the trees").entry(wanted.to_vec()).or_default().clone()
@@ -115,11 +126,11 @@ impl View<'_> {
             }
             Ok(hasher.finish())
         };
-        self.seen.columns(wanted).range(from, to, &leaf)
+        self.seen.columns(wanted).tree.range(from, to, &leaf)
     }
 
     /// By file of a period, the digests of columns in their order.
-    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<(String, Vec<Digest>)>, Unobservable> {
+    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<FileDigests>, Unobservable> {
         let period = self.files(number)?;
         let files = period.files.iter().flatten();
         let of = |file: &PathBuf| Ok((period.name_of(file), self.cache.digests(file, wanted).map_err(|e| unobservable(self.source(), e))?));
@@ -143,9 +154,10 @@ impl View<'_> {
     pub fn columns_series(&self, (from, to): Range, wanted: &[String]) -> Result<Series, Unobservable> {
         let mut prints = vec![Prints::default(); wanted.len()];
         let mut names = Vec::new();
+        let columns = self.seen.columns(wanted);
         for number in from..=to {
             names.push(self.names(&*self.files(number)?));
-            let files = self.digests(number, wanted)?;
+            let files = columns.digests.get(number, || self.digests(number, wanted).map(Arc::new))?;
             for (column, prints) in prints.iter_mut().enumerate() {
                 prints.push(files.iter().filter_map(|(_, digests)| digests.get(column)));
             }

@@ -232,7 +232,7 @@ const OPTIONS: Options = Options {
 fn plan(directory: &Path) -> Graph {
     let workspace = in_process::open(directory).unwrap();
     let targets = parse_target(&workspace, &format!("ranker@{}", DAYS[DAY]), NOW).map_err(|e| e.0).unwrap();
-    graph(&workspace, &targets).map_err(|e| format!("{e:?}")).unwrap()
+    graph(&workspace, &targets, NOW).map_err(|e| format!("{e:?}")).unwrap()
 }
 
 fn world(state: &Path) -> TableWorld {

@@ -2,29 +2,30 @@
 //!
 //! | part | what |
 //! |---|---|
-//! | head | magic, format, hashing scheme, number of saves, of names, of entries |
+//! | head | number of saves, of names, of entries |
 //! | index | per entry, sorted: a hash of its path, where it starts |
-//! | names | of columns: length, UTF-8 |
+//! | names | of columns |
 //! | entries | path, stat, number of columns; per column the number of its name, and its digest |
-//! | seal | blake3 of all before |
 //!
-//! Numbers are little-endian. Invariants: what is not sealed, or is of another format or scheme, is not opened; nothing in the bytes can make a
-//! lookup panic.
+//! What stands around them (kind, version, checksum) is `pack`'s. Invariant: nothing in the bytes can make a lookup panic.
 
 use crate::digest::{Digest, SCHEME};
+use crate::pack::{self, Packer, Unpacker};
 use crate::stat::Stat;
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs;
 use std::io;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-const MAGIC: &[u8; 12] = b"daeda column";
-const FORMAT: u32 = 1;
-const SEAL: usize = 32;
+const KIND: &str = "daeda column digests";
+const VERSION: u32 = SCHEME * 100 + 2;
+
+/// Bytes of a hash and a place.
 const INDEXED: usize = 16;
+/// Bytes of the number of a name and a digest.
+const COLUMN: usize = 4 + 32;
 
 /// What is known of a file's columns.
 #[derive(Debug, Clone, Copy)]
@@ -34,10 +35,10 @@ pub struct Entry<'a> {
     columns: &'a [u8],
 }
 
-const COLUMN: usize = 4 + 32;
-
 pub struct CacheFile {
     bytes: Vec<u8>,
+    /// Where the contents start, from which places are counted.
+    start: usize,
     pub saves: u32,
     names: Vec<String>,
     index: Range<usize>,
@@ -46,19 +47,14 @@ pub struct CacheFile {
 impl CacheFile {
     /// `None` where there is no file that can be believed.
     pub fn open(path: &Path) -> Option<Self> {
-        let bytes = fs::read(path).ok()?;
-        let (body, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL)?)?;
-        if blake3::hash(body).as_bytes() != seal {
-            return None;
-        }
-        let mut rest = Bytes(body);
-        let is_ours = rest.take(MAGIC.len())? == MAGIC && rest.u32()? == FORMAT && rest.u32()? == SCHEME;
-        let (saves, names, entries) = (rest.u32()?, rest.u32()?, rest.u32()?);
-        let start = body.len() - rest.0.len();
-        rest.take((entries as usize).checked_mul(INDEXED)?)?;
-        let index = start..body.len() - rest.0.len();
-        let names = (0..names).map(|_| Some(std::str::from_utf8(rest.counted()?).ok()?.to_string())).collect::<Option<_>>()?;
-        is_ours.then_some(Self { saves, names, index, bytes })
+        let (bytes, start) = pack::load(path, KIND, VERSION)?;
+        let mut head = Unpacker::new(bytes.get(start..)?);
+        let (saves, names, entries) = (head.small()?, head.small()?, head.small()?);
+        let length = (entries as usize).checked_mul(INDEXED)?;
+        let index = start + 12..start + 12 + length;
+        head.raw(length)?;
+        let names = (0..names).map(|_| head.text().map(String::from)).collect::<Option<_>>()?;
+        Some(Self { bytes, start, saves, names, index })
     }
 
     /// The entry of a path.
@@ -80,9 +76,9 @@ impl CacheFile {
 
     pub fn columns<'a>(&'a self, entry: &Entry<'a>) -> impl Iterator<Item = (&'a str, Digest)> {
         entry.columns.chunks_exact(COLUMN).filter_map(|column| {
-            let mut column = Bytes(column);
-            let name = self.names.get(column.u32()? as usize)?;
-            Some((name.as_str(), Digest::from_bytes(column.array()?)))
+            let mut column = Unpacker::new(column);
+            let name = self.names.get(column.small()? as usize)?;
+            Some((name.as_str(), column.digest()?))
         })
     }
 
@@ -92,8 +88,8 @@ impl CacheFile {
 
     /// The hash and the place of an entry.
     fn indexed(&self, number: usize) -> Option<(u64, usize)> {
-        let mut at = Bytes(self.bytes.get(self.index.clone())?.get(number * INDEXED..)?);
-        Some((at.u64()?, at.u64()? as usize))
+        let mut at = Unpacker::new(self.bytes.get(self.index.clone())?.get(number * INDEXED..)?);
+        Some((at.number()?, at.number()? as usize))
     }
 
     fn first_not_below(&self, hash: u64) -> usize {
@@ -107,46 +103,17 @@ impl CacheFile {
     }
 
     fn entry(&self, at: usize) -> Option<Entry<'_>> {
-        let mut rest = Bytes(self.bytes.get(at..)?);
-        let path = Path::new(OsStr::from_bytes(rest.counted()?));
-        let (size, modified, changed, inode) = (rest.u64()?, rest.u64()? as i64, rest.u64()? as i64, rest.u64()?);
-        let count = rest.u32()? as usize;
-        Some(Entry { path, stat: Stat { size, modified, changed, inode }, columns: rest.take(count.checked_mul(COLUMN)?)? })
+        let mut rest = Unpacker::new(self.bytes.get(self.start.checked_add(at)?..)?);
+        let length = rest.small()? as usize;
+        let path = Path::new(OsStr::from_bytes(rest.raw(length)?));
+        let (stat, count) = (Stat::unpack(&mut rest)?, rest.small()? as usize);
+        Some(Entry { path, stat, columns: rest.raw(count.checked_mul(COLUMN)?)? })
     }
 }
 
 /// Paths are spread evenly by it; two that share a hash are told apart by themselves.
 pub fn hash(path: &Path) -> u64 {
-    let digest = blake3::hash(path.as_os_str().as_bytes());
-    Bytes(digest.as_bytes()).u64().unwrap_or_default()
-}
-
-/// Reads numbers and parts off the front.
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn counted(&mut self) -> Option<&'a [u8]> {
-        let length = self.u32()? as usize;
-        self.take(length)
-    }
+    Digest::of(path.as_os_str().as_bytes()).wide() as u64
 }
 
 /// Puts a new file together.
@@ -154,58 +121,41 @@ impl<'a> Bytes<'a> {
 pub struct Writer<'a> {
     names: HashMap<&'a str, u32>,
     index: Vec<(u64, u64)>,
-    entries: Vec<u8>,
+    entries: Packer,
 }
 
 impl<'a> Writer<'a> {
     pub fn add(&mut self, path: &Path, stat: &Stat, columns: impl ExactSizeIterator<Item = (&'a str, Digest)>) {
         self.index.push((hash(path), self.entries.len() as u64));
-        put(&mut self.entries, path.as_os_str().as_bytes());
-        for number in [stat.size, stat.modified as u64, stat.changed as u64, stat.inode] {
-            self.entries.extend(number.to_le_bytes());
-        }
-        self.entries.extend((columns.len() as u32).to_le_bytes());
+        let path = path.as_os_str().as_bytes();
+        self.entries.small(path.len() as u32).raw(path);
+        stat.pack(&mut self.entries);
+        self.entries.small(columns.len() as u32);
         for (name, digest) in columns {
             let next = self.names.len() as u32;
-            self.entries.extend(self.names.entry(name).or_insert(next).to_le_bytes());
-            self.entries.extend(digest.bytes());
+            self.entries.small(*self.names.entry(name).or_insert(next)).digest(&digest);
         }
     }
 
-    /// Writes it beside `path` and moves it there: readers see the old file or the new one, whole.
     pub fn save(self, path: &Path, saves: u32) -> io::Result<()> {
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-        let done = fs::write(&temporary, self.finish(saves)).and_then(|()| fs::rename(&temporary, path));
-        done.inspect_err(|_| drop(fs::remove_file(&temporary)))
+        pack::save(path, KIND, VERSION, &self.finish(saves))
     }
 
     fn finish(mut self, saves: u32) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
-        for number in [FORMAT, SCHEME, saves, self.names.len() as u32, self.index.len() as u32] {
-            bytes.extend(number.to_le_bytes());
-        }
-        let mut names: Vec<(&str, u32)> = self.names.into_iter().collect();
-        names.sort_unstable_by_key(|(_, number)| *number);
-        let mut named = Vec::new();
-        names.iter().for_each(|(name, _)| put(&mut named, name.as_bytes()));
-        let start = (bytes.len() + self.index.len() * INDEXED + named.len()) as u64;
+        let mut named: Vec<(u32, &str)> = self.names.into_iter().map(|(name, number)| (number, name)).collect();
+        named.sort_unstable();
+        let mut names = Packer::default();
+        named.iter().for_each(|(_, name)| {
+            names.text(name);
+        });
+        let mut contents = Packer::default();
+        contents.small(saves).small(named.len() as u32).small(self.index.len() as u32);
+        let entries = (contents.len() + self.index.len() * INDEXED + names.len()) as u64;
         self.index.sort_unstable();
         for (hash, at) in &self.index {
-            bytes.extend(hash.to_le_bytes());
-            bytes.extend((start + at).to_le_bytes());
+            contents.number(*hash).number(entries + at);
         }
-        bytes.extend(named);
-        bytes.extend(self.entries);
-        let seal = blake3::hash(&bytes);
-        bytes.extend(seal.as_bytes());
-        bytes
+        contents.raw(&names.into_bytes()).raw(&self.entries.into_bytes());
+        contents.into_bytes()
     }
-}
-
-fn put(into: &mut Vec<u8>, bytes: &[u8]) {
-    into.extend((bytes.len() as u32).to_le_bytes());
-    into.extend(bytes);
 }
