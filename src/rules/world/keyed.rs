@@ -50,6 +50,7 @@ impl KeyedSources {
         let now = self.now(ask, columns, look)?;
         let value = match &now {
             Now::Store(_) => format!("version {}", self.dataset(&ask.source)?.version()),
+            Now::View(view) if view.files() == 1 => "1 file".into(),
             Now::View(view) => format!("{} files", view.files()),
         };
         Ok(vec![Observation::shown(Kind::Rows, name.clone(), token(now.parts()), Shown::Text(value))])
