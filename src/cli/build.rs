@@ -4,7 +4,6 @@ use super::args::{Build, BuildOptions, Format};
 use super::context::Context;
 use super::error::{CliError, code};
 use super::output::{print, print_json, say};
-use crate::engine::check::Eyes;
 use crate::engine::check::{OutputCheck, Verdict};
 use crate::engine::disk::SystemDisk;
 use crate::engine::driver::{self, Ended, Options, Tools};
@@ -13,7 +12,6 @@ use crate::engine::execute::Cancel;
 use crate::engine::failure::FailureKind;
 use crate::engine::graph::Graph;
 use crate::engine::state::State;
-use crate::engine::survey::survey;
 use crate::engine::worker::WorkerPool;
 use crate::query;
 use crate::report::{json, plain, terminal};
@@ -109,9 +107,7 @@ fn brake(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
     if graph.len() as u64 <= max {
         return Ok(());
     }
-    let (world, memory, index) = (context.world(workspace), context.memory(workspace), context.index(workspace));
-    let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(options.verify) };
-    let verdicts = survey(graph, &eyes, &memory);
+    let verdicts = context.survey(workspace, graph, options.verify, false);
     let replaced = |(index, verdict): &(usize, &Verdict)| match verdict.state {
         State::Stale => true,
         State::Orphaned => options.allow_missing,
@@ -131,9 +127,7 @@ fn brake(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
 
 fn dry_run(context: &Context, workspace: &Workspace, targets: &[Target], command: &Build) -> Result<u8, CliError> {
     let graph = context.graph(workspace, targets)?;
-    let (world, memory, index) = (context.world(workspace), context.memory(workspace), context.index(workspace));
-    let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(command.options.verify) };
-    let verdicts = survey(&graph, &eyes, &memory);
+    let verdicts = context.survey(workspace, &graph, command.options.verify, false);
     match command.format {
         Format::Json => print_json(&query::plan::json(&graph, &verdicts))?,
         Format::Text => print(&query::plan::text(&graph, &verdicts, command.options.explain || context.args.verbose))?,

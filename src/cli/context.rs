@@ -1,14 +1,18 @@
 //! What every command needs: the workspace as the command line and the environment want it, the clock, the style.
 
 use super::args::{Args, Color, Format};
+use super::build::output_check;
 use super::error::CliError;
 use super::output::{say, wants_color};
+use crate::engine::check::{Eyes, Verdict};
 use crate::engine::clock::{Clock, SystemClock};
 use crate::engine::failure::FailureMemory;
 use crate::engine::graph::Graph;
 use crate::engine::index::TraceIndex;
+use crate::engine::survey::survey;
+use crate::engine::world::World;
 use crate::report::diagnostics::{self, Style};
-use crate::rules::TableWorld;
+use crate::rules::{TableRecords, TableWorld};
 use crate::workspace::{self, Loaded, Overrides, Target, Workspace, parse_target};
 use std::path::PathBuf;
 
@@ -70,6 +74,25 @@ impl<'a> Context<'a> {
         Ok(workspace::graph(workspace, targets)?)
     }
 
+    /// The verdict on every action of a graph; nothing is run. With their evidence, verdicts can be explained.
+    pub fn survey(&self, workspace: &Workspace, graph: &Graph, verify: bool, evidence: bool) -> Vec<Verdict> {
+        let (world, memory, index) = (self.world(workspace), self.memory(workspace), self.index(workspace));
+        let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(verify), evidence };
+        let verdicts = survey(graph, &eyes, &memory);
+        world.remember();
+        index.save();
+        verdicts
+    }
+
+    /// The command line up to a command's name, with what makes it speak of this workspace in this way.
+    pub fn program(&self) -> String {
+        let mut words = vec!["daeda".to_string()];
+        words.extend(self.args.directory.iter().map(|directory| format!("-C {}", quoted(&directory.display().to_string()))));
+        words.extend(self.args.profile.iter().map(|profile| format!("--profile {}", quoted(profile))));
+        words.extend(self.args.set.iter().map(|setting| format!("--set {}", quoted(setting))));
+        words.join(" ")
+    }
+
     pub fn world(&self, workspace: &Workspace) -> TableWorld {
         TableWorld::new(&workspace.state_directory().join("cache/columns.json"))
     }
@@ -87,6 +110,12 @@ impl<'a> Context<'a> {
         let color = wants_color(self.args.color == Color::Always, self.args.color == Color::Never, &std::io::stdout());
         Style { color, width: 80 }
     }
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./=:@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) { word.to_string() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// `DAEDA_NOW`: an RFC 3339 instant, or a day.

@@ -95,6 +95,8 @@ struct Run<'s, 'a, 'scope, 'env> {
     running: HashMap<usize, (u64, u64)>,
     /// What another process had built by the time its lock was ours.
     found: HashSet<usize>,
+    /// Why an action that waits for its turn will run: told when it starts.
+    why: HashMap<usize, (State, Vec<Reason>)>,
     ended: Ended,
 }
 
@@ -105,8 +107,8 @@ where
 {
     fn new(shared: &'s Shared<'a>, scope: &'scope Scope<'scope, 'env>) -> Self {
         let plan = Plan::new(shared.graph, shared.options.keep_going);
-        let (running, found) = (HashMap::new(), HashSet::new());
-        Self { shared, scope, plan, reports: mpsc::channel(), running, found, ended: Ended::default() }
+        let (running, found, why) = (HashMap::new(), HashSet::new(), HashMap::new());
+        Self { shared, scope, plan, reports: mpsc::channel(), running, found, why, ended: Ended::default() }
     }
 
     fn finish(mut self) -> Ended {
@@ -159,6 +161,10 @@ where
 
     fn start(&mut self, index: usize) {
         self.running.insert(index, self.clamped(index));
+        if let Some((state, reasons)) = self.why.remove(&index) {
+            let action = self.shared.graph.actions()[index].id.clone();
+            self.shared.tools.sink.event(&Event::Judged { action, state, reasons });
+        }
         let (shared, sender) = (self.shared, self.reports.0.clone());
         self.scope.spawn(move || {
             let (result, attempts) = shared.run(index);
@@ -207,7 +213,7 @@ where
         if forced && reasons.is_empty() {
             reasons.push(Reason::new(ReasonKind::Output, "--force", ""));
         }
-        sink.event(&Event::Judged { action: action.id.clone(), state: verdict.state, reasons });
+        self.why.insert(index, (verdict.state, reasons));
         Checked::Run
     }
 

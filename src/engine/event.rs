@@ -14,7 +14,7 @@ pub enum Event {
     Planned {
         actions: usize,
     },
-    /// An action is not fresh, and why.
+    /// An action that is not fresh is about to run, and why.
     Judged {
         action: ActionId,
         state: super::state::State,

@@ -10,6 +10,7 @@ use super::plan::{Checked, Plan, Step};
 use super::state::{Reason, ReasonKind, State};
 use super::world::Look;
 use rayon::prelude::*;
+use std::collections::HashMap;
 
 /// A verdict per action of the graph, in its order.
 pub fn survey(graph: &Graph, eyes: &Eyes, memory: &FailureMemory) -> Vec<Verdict> {
@@ -44,7 +45,8 @@ fn judge(graph: &Graph, index: usize, known: &[Option<Verdict>], eyes: &Eyes, me
     let action = &graph.actions()[index];
     let of = |id: &ActionId| known[graph.index_of(id)?].as_ref();
     let fresh = |id: &ActionId| of(id).filter(|v| v.state.stands())?.output;
-    let verdict = eyes.check(action, &fresh, Look::Once);
+    let mut verdict = eyes.check(action, &fresh, Look::Once);
+    name_states(action, &mut verdict.reasons, &of);
     let below_blocked = || action.upstreams.iter().filter_map(of).any(|v| v.state == State::Blocked);
     if verdict.state != State::Fresh && below_blocked() {
         return Verdict { state: State::Blocked, ..verdict };
@@ -52,14 +54,26 @@ fn judge(graph: &Graph, index: usize, known: &[Option<Verdict>], eyes: &Eyes, me
     recall(action, verdict, memory)
 }
 
+/// Says of upstreams that are not fresh what they are.
+fn name_states<'a>(action: &Action, reasons: &mut [Reason], of: &dyn Fn(&ActionId) -> Option<&'a Verdict>) {
+    let consequences: Vec<&mut Reason> = reasons.iter_mut().filter(|r| r.kind == ReasonKind::UPSTREAM && !r.root).collect();
+    if consequences.is_empty() {
+        return;
+    }
+    let states: HashMap<String, &str> = action.upstreams.iter().filter_map(|id| Some((id.to_string(), of(id)?.state.name()))).collect();
+    for reason in consequences {
+        reason.detail = states.get(&reason.name).copied().unwrap_or("not fresh").into();
+    }
+}
+
 /// What failed under just this trace is shown as failed.
 pub fn recall(action: &Action, verdict: Verdict, memory: &FailureMemory) -> Verdict {
     let (State::Stale | State::Missing, Some(trace)) = (verdict.state, verdict.trace) else { return verdict };
     match memory.recall(&action.id, trace.whole()) {
-        Some(message) => {
-            let mut reasons = vec![Reason::new(ReasonKind::Failed, action.id.to_string(), message)];
+        Some(past) => {
+            let mut reasons = vec![Reason::new(ReasonKind::Failed, action.id.to_string(), past.message.clone())];
             reasons.extend(verdict.reasons);
-            Verdict { state: State::Failed, reasons, ..verdict }
+            Verdict { state: State::Failed, reasons, failure: Some(Box::new(past)), ..verdict }
         }
         None => verdict,
     }
