@@ -40,11 +40,11 @@ fn tree_text(tree: &Tree) -> String {
     let at = if partitions.is_empty() { String::new() } else { format!("@{partitions}") };
     let (each, are) = match tree.count {
         0 | 1 => (String::new(), "is"),
-        count => (format!(" ({count} partitions, for the same causes)"), "are"),
+        count => (format!(" ({count} partitions)"), "are"),
     };
     let head = match tree.cause.state {
-        State::Failed => format!("{}{at} failed{each}", tree.target),
-        state => format!("{}{at} {are} {}{each}", tree.target, state.name()),
+        State::Failed => format!("{}{at}{each} failed", tree.target),
+        state => format!("{}{at}{each} {are} {}", tree.target, state.name()),
     };
     let mut text = wrapped(&head, "", 4) + &node_text(&tree.cause, 1, tree.count > 1);
     if let Some(next) = &tree.next {
@@ -67,7 +67,8 @@ fn node_text(node: &Node, depth: usize, alike: bool) -> String {
     if let Some(verified) = &node.verified {
         text += &verified_text(verified, depth);
     }
-    if let Some(built) = node.built.as_ref().filter(|_| !alike) {
+    // Of what lies below only what stands is worth it: it tells when it became another.
+    if let Some(built) = node.built.as_ref().filter(|_| !alike && (depth == 1 || node.state.stands())) {
         text += &built_text(built, node, depth);
     }
     text
@@ -78,7 +79,11 @@ fn causes_text(causes: &[Cause], depth: usize, alike: bool) -> String {
     let mut text = String::new();
     let mut file = None;
     for Cause { reason, upstream } in causes {
-        let word = if reason.root { "cause: " } else { "because: " };
+        let word = match (reason.root, reason.kind) {
+            (true, _) => "cause: ",
+            (false, ReasonKind::UPSTREAM) => "because: ",
+            (false, _) => "hence: ",
+        };
         let columns = (reason.kind == ReasonKind::COLUMNS && !reason.detail.is_empty()).then_some(reason.name.as_str());
         if let Some(name) = columns {
             if file != columns {
@@ -86,7 +91,7 @@ fn causes_text(causes: &[Cause], depth: usize, alike: bool) -> String {
             }
             text += &format!("{indent}    `{}`{}\n", reason.detail, values(reason));
         } else {
-            text += &wrapped(&reason.to_string(), &format!("{indent}{word}"), 2 * depth + 4);
+            text += &wrapped(&reason_text(reason, alike), &format!("{indent}{word}"), 2 * depth + 4);
         }
         file = columns;
         if let Some(node) = upstream {
@@ -94,6 +99,14 @@ fn causes_text(causes: &[Cause], depth: usize, alike: bool) -> String {
         }
     }
     text
+}
+
+/// Of several partitions each has an upstream of its own key.
+fn reason_text(reason: &Reason, alike: bool) -> String {
+    match reason.name.split_once('@') {
+        Some((op, _)) if alike && reason.kind == ReasonKind::UPSTREAM => reason.clone().about(op, &reason.detail).to_string(),
+        _ => reason.to_string(),
+    }
 }
 
 fn values(reason: &Reason) -> String {
@@ -141,14 +154,17 @@ fn verified_text(verified: &Verified, depth: usize) -> String {
 
 fn source_text(source: &Source) -> String {
     let what = match source.kind {
-        Kind::Listing if source.periods.is_none() => format!("listing of {}: {}", source.name, counted(source.parts.len(), "file")),
+        Kind::Listing if source.periods.is_none() => {
+            let fragments = source.parts.iter().any(|part| part.starts_with("fragment "));
+            format!("listing of {}: {}", source.name, counted(source.parts.len(), if fragments { "fragment" } else { "file" }))
+        }
         Kind::Listing => format!("listing of {}", source.name),
         kind => format!("{} of {}: {}", kind.name(), source.name, abridged(&source.parts, 24)),
     };
     let absent = if source.absent > 0 { format!(", {} of them absent", source.absent) } else { String::new() };
     match (&source.from, &source.to, source.periods) {
-        (Some(from), Some(to), Some(1)) if from == to => format!("{what}; {from}{absent}"),
-        (Some(from), Some(to), Some(periods)) => format!("{what}; {}, {from}..{to}{absent}", counted(periods, "period")),
+        (Some(from), Some(to), Some(1)) if from == to => format!("{what} in {from}{absent}"),
+        (Some(from), Some(to), Some(periods)) => format!("{what} in {periods} periods, {from}..{to}{absent}"),
         _ => what,
     }
 }

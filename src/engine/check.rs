@@ -185,7 +185,7 @@ impl Eyes<'_> {
         // An upstream that will be rebuilt has no value to compare: it is named as such and not as gone.
         reasons.retain(|r| !(r.kind == ReasonKind::UPSTREAM && seen.unknown.contains(&r.name)));
         // One that was rebuilt since to another result is a cause that nothing explains further.
-        reasons.iter_mut().for_each(|r| r.root = true);
+        reasons.iter_mut().filter(|r| r.kind == ReasonKind::UPSTREAM).for_each(|r| r.root = true);
         reasons.extend(not_fresh(&seen.unknown));
         Ok(reasons)
     }

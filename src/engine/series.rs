@@ -146,7 +146,12 @@ const RANGE: usize = 8;
 fn folded(differences: Vec<Difference>, now: &[Series]) -> Vec<Difference> {
     let next: HashMap<&str, &str> = now.iter().flat_map(|s| s.keys.windows(2)).map(|w| (w[0].as_str(), w[1].as_str())).collect();
     let follows = |a: &Difference, b: &Difference| a.is_like(b) && next.get(a.key.as_str()) == Some(&b.key.as_str());
-    differences.chunk_by(follows).flat_map(|run| if run.len() < RANGE { run.to_vec() } else { vec![Difference::range(run)] }).collect()
+    let runs = differences.chunk_by(follows);
+    let mut folded: Vec<Difference> =
+        runs.flat_map(|run| if run.len() < RANGE { run.to_vec() } else { vec![Difference::range(run)] }).collect();
+    // Period by period, all parts of each together.
+    folded.sort_by(|a, b| (&a.key, &a.part).cmp(&(&b.key, &b.part)));
+    folded
 }
 
 impl Difference {

@@ -15,24 +15,23 @@ pub struct Fact<'a> {
     pub kind: ReasonKind,
     /// A parameter, a view, an op, a message.
     pub subject: &'a str,
-    /// A column, or an upstream's state.
+    /// An upstream's state.
     pub part: &'a str,
 }
 
-/// A fact and the period, file or key in which it shows.
-fn split(reason: &Reason) -> (Fact<'_>, &str) {
+/// A fact, the column, and the period, file or key in which it shows.
+fn split(reason: &Reason) -> (Fact<'_>, &str, &str) {
     let (name, detail) = (reason.name.as_str(), reason.detail.as_str());
-    let (subject, part, period) = match reason.kind {
-        ReasonKind::Observed(Kind::Columns | Kind::Selection | Kind::Upstream) => {
-            let (name, period) = name.split_once('@').unwrap_or((name, ""));
-            (name, detail, period)
-        }
-        ReasonKind::Observed(Kind::Listing | Kind::Rows) | ReasonKind::Output => (name, "", detail),
-        ReasonKind::Observed(_) => (name, detail, ""),
-        ReasonKind::Blocked => ("", "", detail),
-        ReasonKind::Failed => (detail, "", ""),
+    let before_key = || name.split_once('@').unwrap_or((name, ""));
+    let (subject, part, column, period) = match reason.kind {
+        ReasonKind::UPSTREAM => (before_key().0, detail, "", before_key().1),
+        ReasonKind::Observed(Kind::Columns | Kind::Selection) => (before_key().0, "", detail, before_key().1),
+        ReasonKind::Observed(Kind::Listing | Kind::Rows) | ReasonKind::Output => (name, "", "", detail),
+        ReasonKind::Observed(_) => (name, "", detail, ""),
+        ReasonKind::Blocked => ("", "", "", detail),
+        ReasonKind::Failed => (detail, "", "", ""),
     };
-    (Fact { kind: reason.kind, subject, part }, period)
+    (Fact { kind: reason.kind, subject, part }, column, period)
 }
 
 /// The facts behind reasons, each once, in order.
@@ -49,6 +48,7 @@ type Values<'a> = (Option<&'a str>, Option<&'a str>);
 /// Where a fact shows, and its values if they are the same everywhere.
 #[derive(Default)]
 struct Shows<'a> {
+    columns: BTreeSet<&'a str>,
     periods: BTreeSet<&'a str>,
     values: Option<Values<'a>>,
     several: bool,
@@ -58,7 +58,7 @@ struct Shows<'a> {
 #[derive(Default)]
 pub struct Causes<'a>(BTreeMap<Fact<'a>, Shows<'a>>);
 
-/// One line's worth of causes: parts of one subject that differ in the same periods.
+/// A fact, all columns and periods in which it shows, and its values if they are the same everywhere.
 pub struct Cause<'a> {
     kind: ReasonKind,
     subject: &'a str,
@@ -69,8 +69,9 @@ pub struct Cause<'a> {
 
 impl<'a> Causes<'a> {
     pub fn add(&mut self, reason: &'a Reason) {
-        let (fact, period) = split(reason);
+        let (fact, column, period) = split(reason);
         let shows = self.0.entry(fact).or_default();
+        shows.columns.extend(Some(column).filter(|c| !c.is_empty()));
         shows.periods.extend(Some(period).filter(|p| !p.is_empty()));
         let values = (reason.old.as_deref(), reason.new.as_deref());
         shows.several |= shows.values.is_some_and(|known| known != values);
@@ -79,22 +80,15 @@ impl<'a> Causes<'a> {
 
     /// In order of kinds and names.
     pub fn list(&self) -> Vec<Cause<'a>> {
-        let mut causes: Vec<(&BTreeSet<&str>, Cause)> = Vec::new();
-        for (fact, shows) in &self.0 {
-            if let Some((periods, last)) = causes.last_mut()
-                && fact.kind == ReasonKind::COLUMNS
-                && (last.kind, last.subject, *periods) == (fact.kind, fact.subject, &shows.periods)
-            {
-                last.parts.push(fact.part);
-                continue;
-            }
-            let parts = Some(fact.part).filter(|p| !p.is_empty()).into_iter().collect();
+        let cause = |(fact, shows): (&Fact<'a>, &Shows<'a>)| Cause {
+            kind: fact.kind,
+            subject: fact.subject,
+            parts: Some(fact.part).filter(|p| !p.is_empty()).into_iter().chain(shows.columns.iter().copied()).collect(),
+            periods: of_keys(shows.periods.iter().copied()),
             // The digests of columns say nothing to a reader.
-            let values = shows.values.filter(|_| !shows.several && fact.kind != ReasonKind::COLUMNS).unwrap_or_default();
-            let periods = of_keys(shows.periods.iter().copied());
-            causes.push((&shows.periods, Cause { kind: fact.kind, subject: fact.subject, parts, periods, values }));
-        }
-        causes.into_iter().map(|(_, cause)| cause).collect()
+            values: shows.values.filter(|_| !shows.several && fact.kind != ReasonKind::COLUMNS).unwrap_or_default(),
+        };
+        self.0.iter().map(cause).collect()
     }
 }
 
@@ -106,7 +100,11 @@ impl Cause<'_> {
         let at = if periods.is_empty() { String::new() } else { format!("@{periods}") };
         let parts = if self.parts.is_empty() { String::new() } else { format!(" {}", quoted(&self.parts)) };
         match self.kind {
-            ReasonKind::Blocked => abridged(&self.periods, 1),
+            // Each partition waits for an input of its own.
+            ReasonKind::Blocked => match self.periods.as_slice() {
+                [first, more @ ..] if !more.is_empty() => format!("{first}; and {} more", more.len()),
+                inputs => inputs.join(""),
+            },
             ReasonKind::Failed => last_line(self.subject).to_string(),
             ReasonKind::Output => format!("{} {}", self.subject, abridged(&self.periods, 2)),
             ReasonKind::UPSTREAM if self.parts.is_empty() => format!("upstream {}{at}{}", self.subject, self.values()),
@@ -153,17 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn columns_that_differ_in_the_same_periods_share_a_line() {
+    fn what_differs_in_one_source_is_one_cause() {
         let days = ["2026-02-01", "2026-02-02", "2026-02-05"];
         let mut reasons: Vec<Reason> = days.iter().flat_map(|day| [column(day, "event"), column(day, "user_id")]).collect();
         reasons.push(column("2026-02-01", "artwork_id"));
-        assert_eq!(
-            told(&reasons),
-            [
-                "columns feature_view/feed@2026-02-01 `artwork_id`",
-                "columns feature_view/feed@2026-02-01..2026-02-02, 2026-02-05 `event`, `user_id`"
-            ]
-        );
+        assert_eq!(told(&reasons), ["columns feature_view/feed@2026-02-01..2026-02-02, 2026-02-05 `artwork_id`, `event`, `user_id`"]);
     }
 
     #[test]

@@ -245,9 +245,7 @@ impl Survey<'_> {
             State::Orphaned => ("what is published stands; to rebuild it from what is left", " --allow-missing"),
             State::Drifted => ("it has settled and stands; to rebuild it all the same", " --drifted"),
             _ if node.is_broken() => ("once the input is mended", ""),
-            _ if node.holds(State::Failed) => {
-                ("once the cause is mended (then --retry-failed is not needed), or to try it again", " --retry-failed")
-            }
+            _ if node.holds(State::Failed) => ("to try again as it is; once an input is mended, a plain build does", " --retry-failed"),
             State::Blocked => ("once the input is there", ""),
             State::Missing | State::Stale | State::Failed => ("to bring it up to date", ""),
         };
@@ -299,7 +297,8 @@ fn sources(observation: &Observation) -> Vec<Source> {
     let (kind, name) = (observation.kind, observation.name.to_string());
     let whole = |parts: Vec<String>| vec![Source { kind, name: name.clone(), from: None, to: None, periods: None, absent: 0, parts }];
     match &observation.value {
-        Shown::Series(series) => series.iter().map(|s| of_series(kind, &name, s)).collect(),
+        Shown::Series(series) if kind == Kind::Listing => series.iter().map(|s| of_series(kind, &name, s, vec![])).collect(),
+        Shown::Series(series) => by_range(series).into_iter().map(|(s, columns)| of_series(kind, &name, s, columns)).collect(),
         Shown::Parts(parts) if kind == Kind::Listing => whole(listed(parts.iter())),
         Shown::Parts(parts) => {
             // One column of several files is one.
@@ -321,8 +320,19 @@ fn listed<'a>(parts: impl Iterator<Item = (&'a String, &'a String)>) -> Vec<Stri
     parts.flat_map(files).collect()
 }
 
-fn of_series(kind: Kind, name: &str, series: &Series) -> Source {
-    let parts = series.parts.keys().filter(|part| !part.is_empty()).cloned().collect();
+/// Each column once, under the widest range in which it is read.
+fn by_range(series: &[Series]) -> Vec<(&Series, Vec<String>)> {
+    let mut widest: Vec<&Series> = series.iter().collect();
+    widest.sort_by_key(|s| std::cmp::Reverse(s.keys.len()));
+    let mut told: BTreeSet<&str> = BTreeSet::new();
+    let columns = widest.into_iter().map(|series| {
+        let new = series.parts.keys().filter(|part| !part.is_empty() && told.insert(part)).cloned().collect::<Vec<_>>();
+        (series, new)
+    });
+    columns.filter(|(_, columns)| !columns.is_empty()).collect()
+}
+
+fn of_series(kind: Kind, name: &str, series: &Series, parts: Vec<String>) -> Source {
     let absent = if kind == Kind::Listing { series.count_of(ABSENT) } else { 0 };
     let (from, to) = (Some(series.from.clone()), Some(series.to.clone()));
     Source { kind, name: name.into(), from, to, periods: Some(series.keys.len()), absent, parts }

@@ -99,7 +99,8 @@ pub fn text(graph: &Graph, verdicts: &[Verdict], each: bool) -> String {
 fn one_by_one(graph: &Graph, verdicts: &[Verdict], fates: &[Fate]) -> String {
     let mut text = String::new();
     for ((action, verdict), fate) in graph.actions().iter().zip(verdicts).zip(fates).filter(|(_, fate)| **fate != Fate::Fresh) {
-        text += &format!("{}: {}{}\n", fate.word(), action.id, condition(*fate, &needed(*fate, verdict).collect::<Vec<_>>()));
+        let head = format!("{}{}", action.id, condition(*fate, &needed(*fate, verdict).collect::<Vec<_>>()));
+        text += &wrapped(&head, &format!("{}: ", fate.word()), 4);
         if *fate != Fate::MayRun {
             text.extend(lines(&verdict.reasons).iter().map(|line| wrapped(line, "    ", 6)));
         }
@@ -143,7 +144,7 @@ impl<'a> Keys<'a> {
 
     fn group_text(&self, group: &Group, verdicts: &[Verdict]) -> String {
         let needed: Vec<&str> = group.members.iter().flat_map(|index| needed(group.fate, &verdicts[*index])).collect();
-        let count = if group.members.len() > 1 { format!(" ({} partitions)", group.members.len()) } else { String::new() };
+        let count = if group.members.len() > 1 { format!(", {} partitions", group.members.len()) } else { String::new() };
         let head = format!("{}{count}{}", self.name(&group.members), condition(group.fate, &needed));
         let mut text = wrapped(&head, &format!("{}: ", group.fate.word()), 4);
         // That nothing is published yet needs no reason.

@@ -5,6 +5,7 @@ mod conditions;
 mod documents;
 mod enrich_agrees;
 mod example;
+mod explain;
 mod fewer;
 mod fixture;
 mod freshness;
