@@ -24,7 +24,7 @@ pub fn run(context: &Context, command: &Explain) -> Result<u8, CliError> {
         return Err(CliError::Usage(format!("this would explain {count} partitions, and {MOST} are the most; {hint}")));
     }
     let graph = context.graph(&workspace, &targets)?;
-    let verdicts = context.survey(&workspace, &graph, command.verify, true);
+    let verdicts = context.evidence(&workspace, &graph, command.verify);
     let daeda = context.program();
     let output = output_check(command.verify);
     let explanation = explain(&Survey { workspace: &workspace, graph: &graph, verdicts: &verdicts, output, daeda: &daeda }, &targets);

@@ -1,17 +1,22 @@
 //! `daeda status`: states per asset and partition, grouped by root cause.
 
-use super::args::{Format, Status};
-use super::context::Context;
+use super::args::{Format, Order, Status};
+use super::context::{Context, Remember};
 use super::error::{CliError, code};
 use super::output::{print, print_json};
 use crate::engine::check::Verdict;
+use crate::engine::decision::Permits;
 use crate::engine::graph::Graph;
 use crate::query::status::{Report, report};
 use crate::workspace::{Target, Workspace};
 
 pub fn run(context: &Context, command: &Status) -> Result<u8, CliError> {
     let workspace = context.workspace()?;
-    let judged = Judged::new(context, &workspace, &command.targets, command.verify)?;
+    let targets = match &command.select {
+        None => targets(context, &workspace, &command.targets)?,
+        Some(select) => context.wanted(&workspace, &command.targets, Some(select), Order::Oldest)?,
+    };
+    let judged = Judged::new(context, &workspace, targets, command.verify)?;
     let report = judged.report();
     match command.format {
         Format::Json => print_json(&report.json(command.all))?,
@@ -19,6 +24,13 @@ pub fn run(context: &Context, command: &Status) -> Result<u8, CliError> {
     }
     let fresh = report.is_fresh();
     Ok(if command.exit_code && !fresh { code::NOT_FRESH } else { code::DONE })
+}
+
+/// What was named, or every asset that this version can build.
+fn targets(context: &Context, workspace: &Workspace, texts: &[String]) -> Result<Vec<Target>, CliError> {
+    let buildable = |name: &&String| workspace.catalog.assets[*name].service.is_some();
+    let all: Vec<String> = workspace.catalog.assets.keys().filter(buildable).cloned().collect();
+    context.targets(workspace, if texts.is_empty() { &all } else { texts })
 }
 
 /// Targets and the verdicts on all that they need.
@@ -29,13 +41,9 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// Judges targets, or every asset that this version can build.
-    pub fn new(context: &Context, workspace: &Workspace, texts: &[String], verify: bool) -> Result<Self, CliError> {
-        let buildable = |name: &&String| workspace.catalog.assets[*name].service.is_some();
-        let all: Vec<String> = workspace.catalog.assets.keys().filter(buildable).cloned().collect();
-        let targets = context.targets(workspace, if texts.is_empty() { &all } else { texts })?;
+    pub fn new(context: &Context, workspace: &Workspace, targets: Vec<Target>, verify: bool) -> Result<Self, CliError> {
         let graph = context.graph(workspace, &targets)?;
-        let verdicts = context.survey(workspace, &graph, verify, false);
+        let verdicts = context.survey(workspace, &graph, &Permits::default(), verify, Remember::Learned);
         Ok(Self { targets, graph, verdicts })
     }
 

@@ -5,12 +5,14 @@
 use super::action::{Action, ActionId};
 use super::failure::Past;
 use super::index::{TraceDigest, TraceIndex};
+use super::nesting;
 use super::observation::{ABSENT, Kind, Observation};
 use super::record::{Record, Records};
 use super::state::{Reason, ReasonKind, State};
 use super::trace;
 use super::world::{Detail, Look, Unobservable, World};
 use crate::digest::Digest;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -73,6 +75,8 @@ struct Seen {
     observations: Vec<Observation>,
     /// Upstreams that will be rebuilt, so that nobody knows their outputs yet.
     unknown: Vec<String>,
+    /// What is required and is not there: the observations are of what is left.
+    lost: Option<String>,
 }
 
 impl Eyes<'_> {
@@ -91,10 +95,7 @@ impl Eyes<'_> {
         }
         match self.record(action, &directory) {
             Some(record) => self.check_record(action, &directory, record, upstreams, look, now),
-            None => {
-                let reasons = missing(action, &directory, &seen.unknown);
-                Verdict { trace: Some(now), evidence: self.evidence(vec![], None), ..Verdict::of(State::Missing, reasons) }
-            }
+            None => self.missing(action, &directory, seen, now),
         }
     }
 
@@ -114,7 +115,11 @@ impl Eyes<'_> {
     }
 
     fn see(&self, action: &Action, upstreams: Upstreams, look: Look, detail: Detail) -> Result<Seen, Unobservable> {
-        let mut observations = self.world.observe(action, look, detail)?;
+        let (mut observations, lost) = match self.world.observe(action, look, detail) {
+            Ok(observations) => (observations, None),
+            Err(Unobservable::Absent { why, left: Some(left) }) => (left, Some(why)),
+            Err(why) => return Err(why),
+        };
         let mut unknown = Vec::new();
         for id in &action.upstreams {
             match upstreams(id) {
@@ -122,7 +127,7 @@ impl Eyes<'_> {
                 None => unknown.push(id.to_string()),
             }
         }
-        Ok(Seen { observations, unknown })
+        Ok(Seen { observations, unknown, lost })
     }
 
     fn record(&self, action: &Action, directory: &Path) -> Option<Record> {
@@ -155,9 +160,12 @@ impl Eyes<'_> {
         let state = match &reasons[..] {
             [] => State::Fresh,
             // What is published was made from more than there is now: it stands.
-            reasons if reasons.iter().any(has_vanished) => State::Orphaned,
+            reasons if seen.lost.is_some() || reasons.iter().any(has_vanished) => State::Orphaned,
             _ => State::Stale,
         };
+        if let (State::Orphaned, Some(why)) = (state, seen.lost) {
+            reasons.insert(0, Reason::new(ReasonKind::Blocked, action.id.to_string(), why));
+        }
         let output = Some(record.output.digest);
         Verdict { trace: Some(now), output, evidence: self.evidence(seen.observations, Some(record)), ..Verdict::of(state, reasons) }
     }
@@ -191,14 +199,33 @@ impl Eyes<'_> {
     }
 
     fn cannot_observe(&self, why: Unobservable, action: &Action, directory: &Path) -> Verdict {
+        let record = self.record(action, directory);
+        let stands = || record.as_ref().is_some_and(|record| output_differs(directory, record, self.output).is_none());
         let (state, kind, text) = match why {
             Unobservable::Blocked(text) => (State::Blocked, ReasonKind::Blocked, text),
+            // What was made from it once, and is still there, stands.
+            Unobservable::Absent { why, .. } if stands() => (State::Orphaned, ReasonKind::Blocked, why),
+            Unobservable::Absent { why, .. } => (State::Blocked, ReasonKind::Blocked, why),
             Unobservable::Broken(text) => (State::Failed, ReasonKind::Failed, text),
         };
         let reason = Reason::new(kind, action.id.to_string(), text);
-        let record = self.record(action, directory);
         let output = record.as_ref().map(|r| r.output.digest);
         Verdict { output, evidence: self.evidence(vec![], record), ..Verdict::of(state, vec![reason]) }
+    }
+
+    /// Nothing is published that could be trusted.
+    fn missing(&self, action: &Action, directory: &Path, seen: Seen, now: TraceDigest) -> Verdict {
+        let said = |kind, text| vec![Reason::new(kind, action.id.to_string(), text)];
+        if let Some(why) = seen.lost {
+            return Verdict::of(State::Blocked, said(ReasonKind::Blocked, why));
+        }
+        if let Some(why) = nesting::conflict(action, self.records) {
+            return Verdict::of(State::Failed, said(ReasonKind::Failed, why));
+        }
+        let word = if directory.exists() { "there is no record of this action in" } else { "nothing is published in" };
+        let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
+        let reasons = std::iter::once(reason).chain(not_fresh(&seen.unknown)).collect();
+        Verdict { trace: Some(now), evidence: self.evidence(seen.observations, None), ..Verdict::of(State::Missing, reasons) }
     }
 }
 
@@ -213,12 +240,6 @@ fn has_vanished(reason: &Reason) -> bool {
     reason.kind == ReasonKind::Observed(Kind::Listing) && is_there(&reason.old) && reason.new.as_deref() == Some(ABSENT)
 }
 
-fn missing(action: &Action, directory: &Path, unknown: &[String]) -> Vec<Reason> {
-    let word = if directory.exists() { "there is no record of this action in" } else { "nothing is published in" };
-    let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
-    std::iter::once(reason).chain(not_fresh(unknown)).collect()
-}
-
 /// The first file that is gone, or is not what was written.
 pub fn output_differs(directory: &Path, record: &Record, how: OutputCheck) -> Option<Reason> {
     let differs = |file: &&super::record::OutputFile| !is_as_recorded(&directory.join(&file.name), file, how);
@@ -229,10 +250,25 @@ pub fn output_differs(directory: &Path, record: &Record, how: OutputCheck) -> Op
 
 /// A file that readers of the directory would see and that nobody recorded.
 fn foreign_file(directory: &Path, record: &Record) -> Option<Reason> {
-    let names = fs::read_dir(directory).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
-    let recorded = |name: &String| record.output.files.iter().any(|f| f.name == *name);
-    let foreign = names.into_iter().filter(|n| !n.starts_with(['_', '.'])).find(|n| !recorded(n))?;
+    let recorded: BTreeSet<&str> = record.output.files.iter().map(|f| f.name.as_str()).collect();
+    let foreign = visible_files(directory, "").into_iter().find(|name| !recorded.contains(name.as_str()))?;
     Some(Reason::new(ReasonKind::Output, "output modified: not written by daeda:", foreign))
+}
+
+/// The files below a directory, whatever their depth, apart from what readers pass over.
+fn visible_files(directory: &Path, below: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(['_', '.']) {
+            continue;
+        }
+        match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            true => found.extend(visible_files(&entry.path(), &format!("{below}{name}/"))),
+            false => found.push(format!("{below}{name}")),
+        }
+    }
+    found
 }
 
 fn is_as_recorded(path: &Path, file: &super::record::OutputFile, how: OutputCheck) -> bool {

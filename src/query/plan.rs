@@ -6,6 +6,7 @@ use super::causes::{Causes, Fact, facts};
 use super::grid::wrapped;
 use super::ranges::{abridged, named, runs};
 use crate::engine::check::Verdict;
+use crate::engine::decision::{Decision, Permits};
 use crate::engine::graph::Graph;
 use crate::engine::state::{Reason, ReasonKind, State, lines};
 use serde_json::{Value, json};
@@ -27,15 +28,15 @@ enum Fate {
 }
 
 impl Fate {
-    fn of(verdict: &Verdict) -> Self {
+    fn of(graph: &Graph, index: usize, verdict: &Verdict, permits: &Permits) -> Self {
         let only_upstream = !verdict.reasons.is_empty() && verdict.reasons.iter().all(|r| r.kind == ReasonKind::UPSTREAM && !r.root);
-        match verdict.state {
-            State::Fresh => Self::Fresh,
-            State::Blocked => Self::Blocked,
-            State::Failed => Self::FailedBefore,
-            State::Orphaned | State::Drifted => Self::Stands,
-            State::Stale if only_upstream => Self::MayRun,
-            State::Stale | State::Missing | State::Running => Self::WillRun,
+        match permits.decide(graph, index, verdict) {
+            Decision::Stand if verdict.state == State::Fresh => Self::Fresh,
+            Decision::Stand => Self::Stands,
+            Decision::Wait => Self::Blocked,
+            Decision::Fail => Self::FailedBefore,
+            Decision::Run if only_upstream && !permits.force => Self::MayRun,
+            Decision::Run => Self::WillRun,
         }
     }
 
@@ -53,12 +54,12 @@ impl Fate {
 }
 
 /// The fate of each action: after what failed before, nothing is tried.
-fn fates(graph: &Graph, verdicts: &[Verdict]) -> Vec<Fate> {
+fn fates(graph: &Graph, verdicts: &[Verdict], permits: &Permits) -> Vec<Fate> {
     let mut fates: Vec<Fate> = Vec::with_capacity(verdicts.len());
     for (index, verdict) in verdicts.iter().enumerate() {
         let is_lost = |d: &usize| matches!(fates[*d], Fate::FailedBefore | Fate::Skipped);
         let below_lost = graph.dependencies(index).iter().any(is_lost);
-        fates.push(match Fate::of(verdict) {
+        fates.push(match Fate::of(graph, index, verdict, permits) {
             Fate::WillRun | Fate::MayRun if below_lost => Fate::Skipped,
             fate => fate,
         });
@@ -86,23 +87,24 @@ struct Group<'a> {
 }
 
 /// The plan in groups; with every action's reasons if asked for.
-pub fn text(graph: &Graph, verdicts: &[Verdict], each: bool) -> String {
-    let fates = fates(graph, verdicts);
+pub fn text(graph: &Graph, verdicts: &[Verdict], permits: &Permits, each: bool) -> String {
+    let fates = fates(graph, verdicts, permits);
     let fresh = fates.iter().filter(|fate| **fate == Fate::Fresh).count();
     if fresh == fates.len() {
         return format!("nothing to do: {fresh} actions are fresh\n");
     }
-    let told = if each { one_by_one(graph, verdicts, &fates) } else { grouped(graph, verdicts, &fates) };
+    let told = if each { one_by_one(graph, verdicts, permits, &fates) } else { grouped(graph, verdicts, &fates) };
     told + &format!("{fresh} of {} actions are fresh\n", graph.len())
 }
 
-fn one_by_one(graph: &Graph, verdicts: &[Verdict], fates: &[Fate]) -> String {
+fn one_by_one(graph: &Graph, verdicts: &[Verdict], permits: &Permits, fates: &[Fate]) -> String {
     let mut text = String::new();
-    for ((action, verdict), fate) in graph.actions().iter().zip(verdicts).zip(fates).filter(|(_, fate)| **fate != Fate::Fresh) {
+    for (index, fate) in fates.iter().enumerate().filter(|(_, fate)| **fate != Fate::Fresh) {
+        let (action, verdict) = (&graph.actions()[index], &verdicts[index]);
         let head = format!("{}{}", action.id, condition(*fate, &needed(*fate, verdict).collect::<Vec<_>>()));
         text += &wrapped(&head, &format!("{}: ", fate.word()), 4);
         if *fate != Fate::MayRun {
-            text.extend(lines(&verdict.reasons).iter().map(|line| wrapped(line, "    ", 6)));
+            text.extend(lines(&permits.reasons(graph, index, verdict)).iter().map(|line| wrapped(line, "    ", 6)));
         }
     }
     text
@@ -148,6 +150,9 @@ impl<'a> Keys<'a> {
         let head = format!("{}{count}{}", self.name(&group.members), condition(group.fate, &needed));
         let mut text = wrapped(&head, &format!("{}: ", group.fate.word()), 4);
         // That nothing is published yet needs no reason.
+        if group.fate == Fate::WillRun && group.facts.is_empty() {
+            text += "    --force\n";
+        }
         let is_new = group.facts.iter().all(|fact| fact.kind == ReasonKind::Output && fact.subject == "nothing is published in");
         if !is_new && !matches!(group.fate, Fate::MayRun | Fate::Skipped) {
             text.extend(group.causes.list().iter().map(|cause| wrapped(&cause.text(), "    ", 6)));
@@ -196,11 +201,13 @@ fn condition(fate: Fate, needed: &[&str]) -> String {
 }
 
 /// The document of `docs/json.md`: one object per action.
-pub fn json(graph: &Graph, verdicts: &[Verdict]) -> Value {
-    let fates = fates(graph, verdicts);
-    let actions = graph.actions().iter().zip(verdicts).zip(&fates).map(|((action, verdict), fate)| {
+pub fn json(graph: &Graph, verdicts: &[Verdict], permits: &Permits) -> Value {
+    let fates = fates(graph, verdicts, permits);
+    let actions = fates.iter().enumerate().map(|(index, fate)| {
+        let (action, verdict) = (&graph.actions()[index], &verdicts[index]);
         let mut object = json!({
-            "action": action.id.to_string(), "state": verdict.state, "plan": fate.word(), "reasons": verdict.reasons,
+            "action": action.id.to_string(), "state": verdict.state, "plan": fate.word(),
+            "reasons": permits.reasons(graph, index, verdict),
         });
         if *fate == Fate::MayRun {
             object["if_changed"] = needed(*fate, verdict).collect();

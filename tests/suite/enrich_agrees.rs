@@ -7,6 +7,7 @@ use super::in_process;
 use chrono::NaiveDate;
 use daeda::digest::SCHEME;
 use daeda::engine::action::{Action, Input, Job};
+use daeda::engine::disk::SystemDisk;
 use daeda::engine::record::{Output, Record, Records};
 use daeda::rules::{self, TableRecords};
 use daeda::sample::{self, SampleSpec};
@@ -47,7 +48,7 @@ fn published(action: &Action, inputs: Vec<Input>) -> PathBuf {
         attempts: 1,
         peak_memory: 0,
     };
-    TableRecords.write(&place, &record).unwrap();
+    TableRecords.write(&place, &record, &SystemDisk).unwrap();
     place
 }
 

@@ -31,11 +31,22 @@ pub struct Periods {
 struct Seen {
     files: Memo<Arc<PeriodFiles>>,
     listing: Tree,
-    columns: RwLock<HashMap<Vec<String>, Arc<Tree>>>,
+    columns: RwLock<HashMap<Vec<String>, Arc<Columns>>>,
 }
 
+/// Some columns of all periods.
+#[derive(Default)]
+struct Columns {
+    tree: Tree,
+    /// What records are written of: every action of a window of hundreds of periods asks for them again.
+    digests: Memo<Arc<Vec<FileDigests>>>,
+}
+
+/// A file's name within its period, and the digests of its columns in the order in which they are wanted.
+type FileDigests = (String, Vec<Digest>);
+
 impl Seen {
-    fn columns(&self, wanted: &[String]) -> Arc<Tree> {
+    fn columns(&self, wanted: &[String]) -> Arc<Columns> {
         let known = self.columns.read().expect("no thread panics while it holds the trees").get(wanted).cloned();
         known.unwrap_or_else(|| {
             self.columns.write().expect("no thread panics while it holds the trees").entry(wanted.to_vec()).or_default().clone()
@@ -67,10 +78,11 @@ impl Periods {
         View { periods: self, cache, seen }
     }
 
-    /// The numbers of the periods that overlap a range of instants; none before the source's first one.
+    /// The numbers of the periods whose files may hold rows of a range of instants; none before the source's first one.
     pub fn range(&self, (start, end): (Option<i64>, i64)) -> Option<Range> {
         let first = (*self.first.get_or_init(|| self.source.first_instant()))?;
         let start = start.unwrap_or(first).max(first);
+        let end = end.saturating_add(self.source.lateness);
         (start < end).then(|| (self.cadence.ordinal(start), self.cadence.ordinal(end - 1)))
     }
 
@@ -106,19 +118,19 @@ impl View<'_> {
     pub fn columns(&self, (from, to): Range, wanted: &[String]) -> Result<Digest, Unobservable> {
         let leaf = |number| {
             let mut hasher = Hasher::new("columns of a period");
-            for (name, columns) in self.digests(number, wanted)? {
+            for (name, digests) in self.digests(number, wanted)? {
                 hasher.text("file", &name);
-                for (column, digest) in &columns {
+                for (column, digest) in wanted.iter().zip(&digests) {
                     hasher.part(column, &digest.bytes()[..16]);
                 }
             }
             Ok(hasher.finish())
         };
-        self.seen.columns(wanted).range(from, to, &leaf)
+        self.seen.columns(wanted).tree.range(from, to, &leaf)
     }
 
-    /// By file of a period, the digests of columns.
-    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<(String, BTreeMap<String, Digest>)>, Unobservable> {
+    /// By file of a period, the digests of columns in their order.
+    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<FileDigests>, Unobservable> {
         let period = self.files(number)?;
         let files = period.files.iter().flatten();
         let of = |file: &PathBuf| Ok((period.name_of(file), self.cache.digests(file, wanted).map_err(|e| unobservable(self.source(), e))?));
@@ -140,16 +152,17 @@ impl View<'_> {
 
     /// What `columns` is made of, for people.
     pub fn columns_series(&self, (from, to): Range, wanted: &[String]) -> Result<Series, Unobservable> {
-        let mut prints: BTreeMap<String, Prints> = wanted.iter().map(|c| (c.clone(), Prints::default())).collect();
+        let mut prints = vec![Prints::default(); wanted.len()];
         let mut names = Vec::new();
+        let columns = self.seen.columns(wanted);
         for number in from..=to {
             names.push(self.names(&*self.files(number)?));
-            let files = self.digests(number, wanted)?;
-            for (column, prints) in &mut prints {
+            let files = columns.digests.get(number, || self.digests(number, wanted).map(Arc::new))?;
+            for (column, prints) in prints.iter_mut().enumerate() {
                 prints.push(files.iter().filter_map(|(_, digests)| digests.get(column)));
             }
         }
-        let mut parts: BTreeMap<String, Marks> = prints.into_iter().map(|(column, p)| (column, Marks::Prints(p))).collect();
+        let mut parts: BTreeMap<String, Marks> = wanted.iter().cloned().zip(prints.into_iter().map(Marks::Prints)).collect();
         parts.insert(String::new(), Marks::texts(names.into_iter()));
         Ok(self.series((from, to), parts))
     }
