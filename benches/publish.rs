@@ -71,7 +71,7 @@ fn build(workspace: &Workspace, executor: &CopyData) -> Result<usize, String> {
     for asset in workspace.catalog.assets.values().filter(|a| a.service.is_some()) {
         targets.extend(parse_target(workspace, &asset.name, NOW).map_err(|e| e.0)?);
     }
-    let graph = graph(workspace, &targets).map_err(|e| format!("{e:?}"))?;
+    let graph = graph(workspace, &targets, NOW).map_err(|e| format!("{e:?}"))?;
     let state = workspace.state_directory();
     let tools = Tools {
         world: &Once(TableWorld::new(&state.join("cache/columns"))),

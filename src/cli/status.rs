@@ -26,10 +26,9 @@ pub fn run(context: &Context, command: &Status) -> Result<u8, CliError> {
     Ok(if command.exit_code && !fresh { code::NOT_FRESH } else { code::DONE })
 }
 
-/// What was named, or every asset that this version can build.
+/// What was named, or every asset.
 fn targets(context: &Context, workspace: &Workspace, texts: &[String]) -> Result<Vec<Target>, CliError> {
-    let buildable = |name: &&String| workspace.catalog.assets[*name].service.is_some();
-    let all: Vec<String> = workspace.catalog.assets.keys().filter(buildable).cloned().collect();
+    let all: Vec<String> = workspace.catalog.assets.keys().cloned().collect();
     context.targets(workspace, if texts.is_empty() { &all } else { texts })
 }
 

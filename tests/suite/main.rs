@@ -22,6 +22,7 @@ mod random_workspace;
 mod readiness;
 mod regressions;
 mod rows;
+mod scenarios;
 mod skeleton_agrees;
 mod skeleton_reference;
 mod skeleton_rules;
