@@ -134,6 +134,8 @@ fn what_waits_what_stands_and_what_failed_say_what_to_do() {
     let workspace = Workspace::built();
     let (day, aside) = (workspace.path("data/feed/dt=2026-02-01"), workspace.path("aside"));
     std::fs::rename(&day, &aside).unwrap();
+    let published = workspace.published("ranker", 0);
+    std::fs::rename(&published, workspace.path("published")).unwrap();
     let blocked = tree(&workspace, "ranker@2026-02-01");
     assert_eq!(blocked["cause"]["state"], "blocked");
     assert!(blocked["cause"]["reasons"][0]["detail"].as_str().unwrap().contains("data/feed/dt=2026-02-01"), "{blocked}");
@@ -143,6 +145,7 @@ fn what_waits_what_stands_and_what_failed_say_what_to_do() {
     let kinds: Vec<Value> = roots(&orphaned["cause"]).into_iter().map(|r| r["kind"].clone()).collect();
     assert_eq!(kinds, ["listing"], "that its columns are gone follows");
     std::fs::rename(&aside, &day).unwrap();
+    std::fs::rename(workspace.path("published"), &published).unwrap();
     let mut rows = events(0);
     rows[3].at = Some(instant(3, 1));
     workspace.write_feed(0, &rows);
