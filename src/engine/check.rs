@@ -3,6 +3,7 @@
 //! Invariant: verdict and reasons come from the same comparison. Nothing here runs or changes anything.
 
 use super::action::{Action, ActionId};
+use super::failure::Past;
 use super::index::{TraceDigest, TraceIndex};
 use super::nesting;
 use super::observation::{ABSENT, Kind, Observation};
@@ -36,6 +37,8 @@ pub struct Eyes<'a> {
     pub records: &'a dyn Records,
     pub index: &'a TraceIndex,
     pub output: OutputCheck,
+    /// Whether verdicts carry their evidence, to be explained. Then every record is read.
+    pub evidence: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -46,6 +49,25 @@ pub struct Verdict {
     pub trace: Option<TraceDigest>,
     /// Of what is published under a record that is trusted.
     pub output: Option<Digest>,
+    /// What failed under just this trace, where that is why.
+    pub failure: Option<Box<Past>>,
+    /// Where it was asked for.
+    pub evidence: Option<Box<Evidence>>,
+}
+
+/// What a verdict was made from: both sides of its comparison.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// What is observed now, with values; the definition stands in the action.
+    pub observations: Vec<Observation>,
+    pub record: Option<Record>,
+}
+
+impl Verdict {
+    /// A verdict that nothing further is known of.
+    pub fn of(state: State, reasons: Vec<Reason>) -> Self {
+        Self { state, reasons, trace: None, output: None, failure: None, evidence: None }
+    }
 }
 
 /// What an action would be made of now.
@@ -66,16 +88,24 @@ impl Eyes<'_> {
             Err(why) => return self.cannot_observe(why, action, &directory),
         };
         let now = TraceDigest { definition: action.common.definition_digest(), data: trace::digest_of(&seen.observations) };
-        if let (true, OutputCheck::Stat, Some(entry)) = (seen.unknown.is_empty(), self.output, self.index.entry(action, &directory))
-            && entry.recorded.definition == now.definition
-            && entry.has_data(now.data)
+        if seen.unknown.is_empty()
+            && let Some(output) = self.indexed(action, &directory, now)
         {
-            return Verdict { state: State::Fresh, reasons: vec![], trace: Some(now), output: Some(entry.output) };
+            return Verdict { trace: Some(now), output: Some(output), ..Verdict::of(State::Fresh, vec![]) };
         }
         match self.record(action, &directory) {
-            Some(record) => self.check_record(action, &directory, &record, upstreams, look, now),
+            Some(record) => self.check_record(action, &directory, record, upstreams, look, now),
             None => self.missing(action, &directory, seen, now),
         }
+    }
+
+    /// The output of an action that is fresh by what the index knows, so that its record need not be opened.
+    fn indexed(&self, action: &Action, directory: &Path, now: TraceDigest) -> Option<Digest> {
+        if self.evidence || self.output != OutputCheck::Stat {
+            return None;
+        }
+        let entry = self.index.entry(action, directory)?;
+        (entry.recorded.definition == now.definition && entry.has_data(now.data)).then_some(entry.output)
     }
 
     /// Everything an action is made of, with values: what its record will say.
@@ -109,7 +139,7 @@ impl Eyes<'_> {
         &self,
         action: &Action,
         directory: &Path,
-        record: &Record,
+        record: Record,
         upstreams: Upstreams,
         look: Look,
         now: TraceDigest,
@@ -118,13 +148,13 @@ impl Eyes<'_> {
             Ok(seen) => seen,
             Err(why) => return self.cannot_observe(why, action, directory),
         };
-        let mut reasons = match self.differences(action, record, &seen) {
+        let mut reasons = match self.differences(action, &record, &seen) {
             Ok(reasons) => reasons,
             Err(why) => return self.cannot_observe(why, action, directory),
         };
-        let differs = output_differs(directory, record, self.output);
+        let differs = output_differs(directory, &record, self.output);
         if reasons.is_empty() && differs.is_none() {
-            self.index.keep(action, directory, self.records.file_name(directory), record, now.data);
+            self.index.keep(action, directory, self.records.file_name(directory), &record, now.data);
         }
         reasons.extend(differs);
         let state = match &reasons[..] {
@@ -136,7 +166,12 @@ impl Eyes<'_> {
         if let (State::Orphaned, Some(why)) = (state, seen.lost) {
             reasons.insert(0, Reason::new(ReasonKind::Blocked, action.id.to_string(), why));
         }
-        Verdict { state, reasons, trace: Some(now), output: Some(record.output.digest) }
+        let output = Some(record.output.digest);
+        Verdict { trace: Some(now), output, evidence: self.evidence(seen.observations, Some(record)), ..Verdict::of(state, reasons) }
+    }
+
+    fn evidence(&self, observations: Vec<Observation>, record: Option<Record>) -> Option<Box<Evidence>> {
+        self.evidence.then(|| Box::new(Evidence { observations, record }))
     }
 
     /// What differs from a record, contents compared where tokens differ.
@@ -157,7 +192,9 @@ impl Eyes<'_> {
         }
         // An upstream that will be rebuilt has no value to compare: it is named as such and not as gone.
         reasons.retain(|r| !(r.kind == ReasonKind::UPSTREAM && seen.unknown.contains(&r.name)));
-        reasons.extend(seen.unknown.iter().map(|name| Reason::new(ReasonKind::UPSTREAM, name.clone(), "will be rebuilt")));
+        // One that was rebuilt since to another result is a cause that nothing explains further.
+        reasons.iter_mut().filter(|r| r.kind == ReasonKind::UPSTREAM).for_each(|r| r.root = true);
+        reasons.extend(not_fresh(&seen.unknown));
         Ok(reasons)
     }
 
@@ -172,22 +209,29 @@ impl Eyes<'_> {
             Unobservable::Broken(text) => (State::Failed, ReasonKind::Failed, text),
         };
         let reason = Reason::new(kind, action.id.to_string(), text);
-        Verdict { state, reasons: vec![reason], trace: None, output: record.map(|r| r.output.digest) }
+        let output = record.as_ref().map(|r| r.output.digest);
+        Verdict { output, evidence: self.evidence(vec![], record), ..Verdict::of(state, vec![reason]) }
     }
 
     /// Nothing is published that could be trusted.
     fn missing(&self, action: &Action, directory: &Path, seen: Seen, now: TraceDigest) -> Verdict {
         let said = |kind, text| vec![Reason::new(kind, action.id.to_string(), text)];
         if let Some(why) = seen.lost {
-            return Verdict { state: State::Blocked, reasons: said(ReasonKind::Blocked, why), trace: None, output: None };
+            return Verdict::of(State::Blocked, said(ReasonKind::Blocked, why));
         }
         if let Some(why) = nesting::conflict(action, self.records) {
-            return Verdict { state: State::Failed, reasons: said(ReasonKind::Failed, why), trace: None, output: None };
+            return Verdict::of(State::Failed, said(ReasonKind::Failed, why));
         }
         let word = if directory.exists() { "there is no record of this action in" } else { "nothing is published in" };
         let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
-        Verdict { state: State::Missing, reasons: vec![reason], trace: Some(now), output: None }
+        let reasons = std::iter::once(reason).chain(not_fresh(&seen.unknown)).collect();
+        Verdict { trace: Some(now), evidence: self.evidence(seen.observations, None), ..Verdict::of(State::Missing, reasons) }
     }
+}
+
+/// Upstreams whose outputs nobody knows yet. Whoever knows their states says them.
+fn not_fresh(unknown: &[String]) -> impl Iterator<Item = Reason> + '_ {
+    unknown.iter().map(|name| Reason::new(ReasonKind::UPSTREAM, name.clone(), "not fresh"))
 }
 
 /// Whether a reason is that a whole period of an input, once read, is not there any more.

@@ -17,7 +17,7 @@ use super::index::TraceIndex;
 use super::plan::{Checked, Outcome, Plan, Step};
 use super::record::Records;
 use super::staging;
-use super::state::State;
+use super::state::{Reason, State};
 use super::survey::survey;
 use super::world::{Look, World};
 use rayon::prelude::*;
@@ -140,6 +140,8 @@ struct Run<'s, 'a, 'scope, 'env> {
     found: HashSet<usize>,
     /// What stands without being fresh.
     held: HashMap<usize, State>,
+    /// Why an action that waits for its turn will run: told when it starts.
+    why: HashMap<usize, (State, Vec<Reason>)>,
     ended: Ended,
 }
 
@@ -150,8 +152,8 @@ where
 {
     fn new(shared: &'s Shared<'a>, known: Vec<Verdict>, scope: &'scope Scope<'scope, 'env>) -> Self {
         let plan = Plan::new(shared.graph, shared.options.keep_going);
-        let (running, found, held) = (HashMap::new(), HashSet::new(), HashMap::new());
-        Self { shared, scope, plan, known, reports: mpsc::channel(), running, found, held, ended: Ended::default() }
+        let (running, found, held, why) = (HashMap::new(), HashSet::new(), HashMap::new(), HashMap::new());
+        Self { shared, scope, plan, known, reports: mpsc::channel(), running, found, held, why, ended: Ended::default() }
     }
 
     fn finish(mut self) -> Ended {
@@ -204,6 +206,10 @@ where
 
     fn start(&mut self, index: usize) {
         self.running.insert(index, self.clamped(index));
+        if let Some((state, reasons)) = self.why.remove(&index) {
+            let action = self.shared.graph.actions()[index].id.clone();
+            self.shared.tools.sink.event(&Event::Judged { action, state, reasons });
+        }
         let (shared, sender) = (self.shared, self.reports.0.clone());
         self.scope.spawn(move || {
             let (result, attempts) = shared.run(index);
@@ -251,7 +257,7 @@ where
             }
             Decision::Run => {
                 let reasons = permits.reasons(self.shared.graph, index, &verdict);
-                sink.event(&Event::Judged { action: action.id.clone(), state: verdict.state, reasons });
+                self.why.insert(index, (verdict.state, reasons));
                 Checked::Run
             }
         }

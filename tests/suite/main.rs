@@ -8,6 +8,7 @@ mod conditions;
 mod documents;
 mod enrich_agrees;
 mod example;
+mod explain;
 mod faults;
 mod fewer;
 mod fixture;
