@@ -119,7 +119,7 @@ impl<'a> Context<'a> {
         let (world, memory, index) = (self.world(workspace), self.memory(workspace), self.index(workspace));
         let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(verify), evidence };
         let judge = Judge { eyes, clock: &self.clock, memory: &memory, retry_failed: permits.retry_failed };
-        let tell = |Hashed { done, total }| say(&hashing(done, total));
+        let tell = |Hashed { done, total }| say(&(hashing(done, total) + "\n"));
         let verdicts = watched(&world, &tell, || survey(graph, &judge, permits));
         if remember == Remember::Learned {
             world.remember();
@@ -152,7 +152,7 @@ impl<'a> Context<'a> {
     /// A cache that cannot be believed costs time and nothing else.
     fn say_started_anew(&self, anew: bool, name: &str) {
         if anew && !self.args.quiet && self.args.log_format == Format::Text {
-            say(&format!("warning: .daeda/{name} is damaged, or of another version of daeda: it is made anew"));
+            say(&format!("warning: .daeda/{name} is damaged, or of another version of daeda: it is made anew\n"));
         }
     }
 
