@@ -12,6 +12,7 @@ use arrow::datatypes::{DataType, Field};
 use daeda::digest::Digest;
 use daeda::engine::action::{Action, Job};
 use daeda::engine::clock::SystemClock;
+use daeda::engine::decision::Permits;
 use daeda::engine::disk::{Disk, SystemDisk};
 use daeda::engine::driver::{self, Options, Tools};
 use daeda::engine::event::{Event, Sink};
@@ -70,7 +71,7 @@ fn build(workspace: &Workspace, executor: &CopyData) -> Result<usize, String> {
     for asset in workspace.catalog.assets.values().filter(|a| a.service.is_some()) {
         targets.extend(parse_target(workspace, &asset.name, NOW).map_err(|e| e.0)?);
     }
-    let graph = graph(workspace, &targets).map_err(|e| format!("{e:?}"))?;
+    let graph = graph(workspace, &targets, NOW).map_err(|e| format!("{e:?}"))?;
     let state = workspace.state_directory();
     let tools = Tools {
         world: &Once(TableWorld::new(&state.join("cache/columns"))),
@@ -85,9 +86,8 @@ fn build(workspace: &Workspace, executor: &CopyData) -> Result<usize, String> {
     };
     let options = Options {
         keep_going: false,
-        force: false,
-        retry_failed: false,
-        allow_missing: false,
+        permits: Permits::default(),
+        replace_max: None,
         output: Default::default(),
         jobs: 2,
         cpus: 2,
@@ -138,6 +138,15 @@ struct Unflushed;
 impl Disk for Unflushed {
     fn create_directories(&self, path: &Path) -> io::Result<()> {
         SystemDisk.create_directories(path)
+    }
+    fn open(&self, path: &Path) -> io::Result<fs::File> {
+        SystemDisk.open(path)
+    }
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        SystemDisk.write(path, bytes)
+    }
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        SystemDisk.remove_file(path)
     }
     fn sync_file(&self, _: &Path) -> io::Result<()> {
         Ok(())

@@ -52,6 +52,8 @@ pub enum Command {
     Build(Build),
     /// Show what is fresh, what is not, and why
     Status(Status),
+    /// Tell why a partition is what it is, up to the root causes
+    Explain(Explain),
     /// Validate manifest, views, services and config without building
     Check(Check),
     /// Show the operator DAG of a service
@@ -75,17 +77,28 @@ pub enum Command {
 
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Targets:\n  asset  asset@2026-02-01  asset@2026-02-01..2026-02-07  asset@2026-02  asset@latest  asset.op@KEY  job\n\nExample:\n  daeda build dssm_ranking_training@2026-02-01..2026-02-03 -n --explain"
+    after_help = "Targets:\n  asset  asset@2026-02-01  asset@2026-02-01..2026-02-07  asset@2026-02  asset@latest  asset.op@KEY  job\n  With --select, @KEYS are the keys of all that is selected.\n\nExamples:\n  daeda build dssm_ranking_training@2026-02-01..2026-02-03 -n --explain\n  daeda build --select 'group:training and not tag:slow' @latest"
 )]
 pub struct Build {
     /// What to build
-    #[arg(value_name = "TARGET", required = true)]
+    #[arg(value_name = "TARGET", required_unless_present = "select")]
     pub targets: Vec<String>,
+    /// Build what an expression selects: +name (with upstreams), name+, group:G, kind:K, tag:T, and, or, not, (…)
+    #[arg(long, value_name = "EXPR")]
+    pub select: Option<String>,
     #[command(flatten)]
     pub options: BuildOptions,
     /// Print a stream of JSON events on stdout instead of text
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+/// Which partitions come first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Order {
+    #[default]
+    Oldest,
+    Newest,
 }
 
 #[derive(Debug, Clone, Default, ClapArgs)]
@@ -111,6 +124,12 @@ pub struct BuildOptions {
     /// Rebuild also partitions whose input has vanished, from what is left
     #[arg(long)]
     pub allow_missing: bool,
+    /// Rebuild also settled partitions whose data has changed since
+    #[arg(long)]
+    pub drifted: bool,
+    /// Which partitions to build first
+    #[arg(long, value_enum, default_value_t = Order::Oldest, value_name = "ORDER")]
+    pub order: Order,
     /// Compare outputs by content, not by size and time
     #[arg(long)]
     pub verify: bool,
@@ -125,6 +144,9 @@ pub struct Status {
     /// What to look at; everything without
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
+    /// Look at what an expression selects: +name (with upstreams), name+, group:G, kind:K, tag:T, and, or, not, (…)
+    #[arg(long, value_name = "EXPR")]
+    pub select: Option<String>,
     /// List fresh partitions too
     #[arg(long)]
     pub all: bool,
@@ -136,6 +158,21 @@ pub struct Status {
     /// Exit with 10 if anything is not fresh
     #[arg(long)]
     pub exit_code: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Of an asset's partition the last op is explained; asset.op@KEY names another.\n\nExamples:\n  daeda explain dssm_ranking_training@2026-02-03\n  daeda explain dssm_ranking_training.skeleton@2026-02 --format json"
+)]
+pub struct Explain {
+    /// What to explain; partitions with the same causes are told once
+    #[arg(value_name = "TARGET@KEY", required = true)]
+    pub targets: Vec<String>,
+    /// Compare outputs by content, not by size and time
+    #[arg(long)]
+    pub verify: bool,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,16 +1,31 @@
 //! What every command needs: the workspace as the command line and the environment want it, the clock, the style.
 
-use super::args::{Args, Color, Format};
+use super::args::{Args, Color, Format, Order};
+use super::build::output_check;
 use super::error::CliError;
 use super::output::{say, wants_color};
-use crate::engine::clock::{Clock, SystemClock};
+use crate::engine::check::{Eyes, Verdict};
+use crate::engine::clock::{self, Clock, SystemClock};
+use crate::engine::decision::Permits;
 use crate::engine::failure::FailureMemory;
 use crate::engine::graph::Graph;
+use crate::engine::hashing::{Hashed, watched};
 use crate::engine::index::TraceIndex;
+use crate::engine::judge::Judge;
+use crate::engine::survey::survey;
+use crate::engine::world::World;
 use crate::report::diagnostics::{self, Style};
-use crate::rules::TableWorld;
+use crate::report::plain::hashing;
+use crate::rules::{TableRecords, TableWorld};
 use crate::workspace::{self, Loaded, Overrides, Target, Workspace, parse_target};
 use std::path::PathBuf;
+
+/// Whether caches keep what a survey learned: a dry run changes no byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remember {
+    Learned,
+    Nothing,
+}
 
 pub struct Context<'a> {
     pub args: &'a Args,
@@ -67,15 +82,78 @@ impl<'a> Context<'a> {
     }
 
     pub fn graph(&self, workspace: &Workspace, targets: &[Target]) -> Result<Graph, CliError> {
-        Ok(workspace::graph(workspace, targets)?)
+        Ok(workspace::graph(workspace, targets, self.clock.now())?)
+    }
+
+    /// Targets, and what a selection leaves of them; the partitions of each in the order in which they are to be built.
+    pub fn wanted(&self, workspace: &Workspace, texts: &[String], select: Option<&str>, order: Order) -> Result<Vec<Target>, CliError> {
+        let mut targets = match select {
+            Some(select) => workspace::select(workspace, select, texts, self.clock.now())?,
+            None => self.targets(workspace, texts)?,
+        };
+        if order == Order::Newest {
+            targets.iter_mut().for_each(|target| target.keys.reverse());
+        }
+        Ok(targets)
+    }
+
+    /// The verdict on every action of a graph; nothing is run.
+    pub fn survey(&self, workspace: &Workspace, graph: &Graph, permits: &Permits, verify: bool, remember: Remember) -> Vec<Verdict> {
+        self.judged(workspace, graph, permits, verify, remember, false)
+    }
+
+    /// The same with the evidence that verdicts were made from, so that they can be explained.
+    pub fn evidence(&self, workspace: &Workspace, graph: &Graph, verify: bool) -> Vec<Verdict> {
+        self.judged(workspace, graph, &Permits::default(), verify, Remember::Learned, true)
+    }
+
+    fn judged(
+        &self,
+        workspace: &Workspace,
+        graph: &Graph,
+        permits: &Permits,
+        verify: bool,
+        remember: Remember,
+        evidence: bool,
+    ) -> Vec<Verdict> {
+        let (world, memory, index) = (self.world(workspace), self.memory(workspace), self.index(workspace));
+        let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(verify), evidence };
+        let judge = Judge { eyes, clock: &self.clock, memory: &memory, retry_failed: permits.retry_failed };
+        let tell = |Hashed { done, total }| say(&(hashing(done, total) + "\n"));
+        let verdicts = watched(&world, &tell, || survey(graph, &judge, permits));
+        if remember == Remember::Learned {
+            world.remember();
+            index.save();
+        }
+        verdicts
+    }
+
+    /// The command line up to a command's name, with what makes it speak of this workspace in this way.
+    pub fn program(&self) -> String {
+        let mut words = vec!["daeda".to_string()];
+        words.extend(self.args.directory.iter().map(|directory| format!("-C {}", quoted(&directory.display().to_string()))));
+        words.extend(self.args.profile.iter().map(|profile| format!("--profile {}", quoted(profile))));
+        words.extend(self.args.set.iter().map(|setting| format!("--set {}", quoted(setting))));
+        words.join(" ")
     }
 
     pub fn world(&self, workspace: &Workspace) -> TableWorld {
-        TableWorld::new(&workspace.state_directory().join("cache/columns"))
+        let world = TableWorld::new(&workspace.state_directory().join("cache/columns"));
+        self.say_started_anew(world.is_started_anew(), "cache/columns");
+        world
     }
 
     pub fn index(&self, workspace: &Workspace) -> TraceIndex {
-        TraceIndex::open(&workspace.state_directory().join("cache/traces"))
+        let index = TraceIndex::open(&workspace.state_directory().join("cache/traces"));
+        self.say_started_anew(index.is_started_anew(), "cache/traces");
+        index
+    }
+
+    /// A cache that cannot be believed costs time and nothing else.
+    fn say_started_anew(&self, anew: bool, name: &str) {
+        if anew && !self.args.quiet && self.args.log_format == Format::Text {
+            say(&format!("warning: .daeda/{name} is damaged, or of another version of daeda: it is made anew\n"));
+        }
     }
 
     pub fn memory(&self, workspace: &Workspace) -> FailureMemory {
@@ -89,16 +167,15 @@ impl<'a> Context<'a> {
     }
 }
 
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./=:@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) { word.to_string() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
 /// `DAEDA_NOW`: an RFC 3339 instant, or a day.
 fn fixed_now(text: Option<&String>) -> Result<Option<i64>, CliError> {
     let Some(text) = text else { return Ok(None) };
-    let instant = chrono::DateTime::parse_from_rfc3339(text).ok().map(|t| t.timestamp_millis());
-    let day = || {
-        chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .ok()
-            .and_then(|d| d.and_hms_opt(0, 0, 0))
-            .map(|t| t.and_utc().timestamp_millis())
-    };
     let wrong = || CliError::Usage(format!("DAEDA_NOW is an instant such as 2026-02-04T00:00:00Z, not `{text}`"));
-    instant.or_else(day).map(Some).ok_or_else(wrong)
+    clock::parse(text).map(Some).ok_or_else(wrong)
 }

@@ -1,20 +1,23 @@
-//! `daeda status`: states per asset and partition, with their reasons.
+//! `daeda status`: states per asset and partition, grouped by root cause.
 
-use super::args::{Format, Status};
-use super::build::output_check;
-use super::context::Context;
+use super::args::{Format, Order, Status};
+use super::context::{Context, Remember};
 use super::error::{CliError, code};
 use super::output::{print, print_json};
-use crate::engine::check::Eyes;
-use crate::engine::survey::survey;
-use crate::engine::world::World;
+use crate::engine::check::Verdict;
+use crate::engine::decision::Permits;
+use crate::engine::graph::Graph;
 use crate::query::status::{Report, report};
-use crate::rules::TableRecords;
 use crate::workspace::{Target, Workspace};
 
 pub fn run(context: &Context, command: &Status) -> Result<u8, CliError> {
     let workspace = context.workspace()?;
-    let report = status(context, &workspace, &command.targets, command.verify)?;
+    let targets = match &command.select {
+        None => targets(context, &workspace, &command.targets)?,
+        Some(select) => context.wanted(&workspace, &command.targets, Some(select), Order::Oldest)?,
+    };
+    let judged = Judged::new(context, &workspace, targets, command.verify)?;
+    let report = judged.report();
     match command.format {
         Format::Json => print_json(&report.json(command.all))?,
         Format::Text => print(&report.text(command.all, context.args.verbose))?,
@@ -23,16 +26,27 @@ pub fn run(context: &Context, command: &Status) -> Result<u8, CliError> {
     Ok(if command.exit_code && !fresh { code::NOT_FRESH } else { code::DONE })
 }
 
-/// The status of targets, or of every asset that this version can build.
-pub fn status(context: &Context, workspace: &Workspace, texts: &[String], verify: bool) -> Result<Report, CliError> {
-    let buildable = |name: &&String| workspace.catalog.assets[*name].service.is_some();
-    let all: Vec<String> = workspace.catalog.assets.keys().filter(buildable).cloned().collect();
-    let targets: Vec<Target> = context.targets(workspace, if texts.is_empty() { &all } else { texts })?;
-    let graph = context.graph(workspace, &targets)?;
-    let (world, memory, index) = (context.world(workspace), context.memory(workspace), context.index(workspace));
-    let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(verify) };
-    let verdicts = survey(&graph, &eyes, &memory);
-    world.remember();
-    index.save();
-    Ok(report(&targets, &graph, &verdicts))
+/// What was named, or every asset.
+fn targets(context: &Context, workspace: &Workspace, texts: &[String]) -> Result<Vec<Target>, CliError> {
+    let all: Vec<String> = workspace.catalog.assets.keys().cloned().collect();
+    context.targets(workspace, if texts.is_empty() { &all } else { texts })
+}
+
+/// Targets and the verdicts on all that they need.
+pub struct Judged {
+    targets: Vec<Target>,
+    graph: Graph,
+    verdicts: Vec<Verdict>,
+}
+
+impl Judged {
+    pub fn new(context: &Context, workspace: &Workspace, targets: Vec<Target>, verify: bool) -> Result<Self, CliError> {
+        let graph = context.graph(workspace, &targets)?;
+        let verdicts = context.survey(workspace, &graph, &Permits::default(), verify, Remember::Learned);
+        Ok(Self { targets, graph, verdicts })
+    }
+
+    pub fn report(&self) -> Report<'_> {
+        report(&self.targets, &self.graph, &self.verdicts)
+    }
 }

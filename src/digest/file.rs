@@ -1,4 +1,4 @@
-//! Digests of what files hold: on all cores, in bounded memory, telling how far they are.
+//! Digests of what files hold: on all cores, in bounded memory, with a meter of how far they are.
 //!
 //! Knows nothing of what is in the file. Invariant: the digest is blake3's of the plain bytes, for any number of threads: the work is split
 //! only where blake3's own tree is.
@@ -22,26 +22,13 @@ thread_local! {
 }
 
 /// How much there is to hash, and how much has been: shared by the threads that hash and whoever shows it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Meter {
     total: AtomicU64,
     done: AtomicU64,
-    tell: Option<Box<Tell>>,
 }
 
-/// Is told bytes done and bytes known of so far; from any thread, now and then.
-type Tell = dyn Fn(u64, u64) + Send + Sync;
-
 impl Meter {
-    /// Less than this is hashed before anybody could read a word about it.
-    const WORTH_TELLING: u64 = 256 << 20;
-    const EVERY: u64 = 32 << 20;
-
-    /// Calls `tell` each time that so much more has been hashed, once there is much to hash.
-    pub fn telling(tell: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
-        Self { tell: Some(Box::new(tell)), ..Self::default() }
-    }
-
     /// Announces work.
     pub fn expect(&self, bytes: u64) {
         self.total.fetch_add(bytes, Ordering::Relaxed);
@@ -52,13 +39,13 @@ impl Meter {
         self.done.load(Ordering::Relaxed)
     }
 
+    /// Bytes announced so far.
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+
     fn advance(&self, bytes: u64) {
-        let before = self.done.fetch_add(bytes, Ordering::Relaxed);
-        let total = self.total.load(Ordering::Relaxed);
-        let is_time = before / Self::EVERY < (before + bytes) / Self::EVERY;
-        if let Some(tell) = self.tell.as_ref().filter(|_| is_time && total > Self::WORTH_TELLING) {
-            tell(before + bytes, total);
-        }
+        self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
@@ -120,7 +107,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::io::Write;
-    use std::sync::Arc;
 
     fn file_of(bytes: &[u8]) -> File {
         let mut file = tempfile::tempfile().unwrap();
@@ -156,19 +142,5 @@ mod tests {
     #[test]
     fn a_range_beyond_the_end_is_an_error() {
         assert!(range(&file_of(b"short"), 2, 4, &Meter::default()).is_err());
-    }
-
-    #[test]
-    fn much_is_told_of_and_little_is_not() {
-        let told = Arc::new(AtomicU64::new(0));
-        let teller = told.clone();
-        let meter = Meter::telling(move |done, _| teller.store(done, Ordering::Relaxed));
-        meter.expect(40 << 20);
-        meter.advance(40 << 20);
-        assert_eq!(told.load(Ordering::Relaxed), 0);
-        meter.expect(1 << 30);
-        meter.advance(40 << 20);
-        assert_eq!(told.load(Ordering::Relaxed), 80 << 20);
-        assert_eq!(meter.done(), 80 << 20);
     }
 }

@@ -3,13 +3,16 @@
 //! Invariant: verdict and reasons come from the same comparison. Nothing here runs or changes anything.
 
 use super::action::{Action, ActionId};
+use super::failure::Past;
 use super::index::{TraceDigest, TraceIndex};
+use super::nesting;
 use super::observation::{ABSENT, Kind, Observation};
 use super::record::{Record, Records};
 use super::state::{Reason, ReasonKind, State};
 use super::trace;
 use super::world::{Detail, Look, Unobservable, World};
 use crate::digest::Digest;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -34,6 +37,8 @@ pub struct Eyes<'a> {
     pub records: &'a dyn Records,
     pub index: &'a TraceIndex,
     pub output: OutputCheck,
+    /// Whether verdicts carry their evidence, to be explained. Then every record is read.
+    pub evidence: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -44,6 +49,25 @@ pub struct Verdict {
     pub trace: Option<TraceDigest>,
     /// Of what is published under a record that is trusted.
     pub output: Option<Digest>,
+    /// What failed under just this trace, where that is why.
+    pub failure: Option<Box<Past>>,
+    /// Where it was asked for.
+    pub evidence: Option<Box<Evidence>>,
+}
+
+/// What a verdict was made from: both sides of its comparison.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// What is observed now, with values; the definition stands in the action.
+    pub observations: Vec<Observation>,
+    pub record: Option<Record>,
+}
+
+impl Verdict {
+    /// A verdict that nothing further is known of.
+    pub fn of(state: State, reasons: Vec<Reason>) -> Self {
+        Self { state, reasons, trace: None, output: None, failure: None, evidence: None }
+    }
 }
 
 /// What an action would be made of now.
@@ -51,6 +75,8 @@ struct Seen {
     observations: Vec<Observation>,
     /// Upstreams that will be rebuilt, so that nobody knows their outputs yet.
     unknown: Vec<String>,
+    /// What is required and is not there: the observations are of what is left.
+    lost: Option<String>,
 }
 
 impl Eyes<'_> {
@@ -62,13 +88,24 @@ impl Eyes<'_> {
             Err(why) => return self.cannot_observe(why, action, &directory),
         };
         let now = TraceDigest { definition: action.common.definition_digest(), data: trace::digest_of(&seen.observations) };
-        if let (true, OutputCheck::Stat, Some(entry)) = (seen.unknown.is_empty(), self.output, self.index.entry(action, &directory))
-            && entry.recorded.definition == now.definition
-            && entry.has_data(now.data)
+        if seen.unknown.is_empty()
+            && let Some(output) = self.indexed(action, &directory, now)
         {
-            return Verdict { state: State::Fresh, reasons: vec![], trace: Some(now), output: Some(entry.output) };
+            return Verdict { trace: Some(now), output: Some(output), ..Verdict::of(State::Fresh, vec![]) };
         }
-        self.check_record(action, &directory, upstreams, look, now)
+        match self.record(action, &directory) {
+            Some(record) => self.check_record(action, &directory, record, upstreams, look, now),
+            None => self.missing(action, &directory, seen, now),
+        }
+    }
+
+    /// The output of an action that is fresh by what the index knows, so that its record need not be opened.
+    fn indexed(&self, action: &Action, directory: &Path, now: TraceDigest) -> Option<Digest> {
+        if self.evidence || self.output != OutputCheck::Stat {
+            return None;
+        }
+        let entry = self.index.entry(action, directory)?;
+        (entry.recorded.definition == now.definition && entry.has_data(now.data)).then_some(entry.output)
     }
 
     /// Everything an action is made of, with values: what its record will say.
@@ -78,7 +115,11 @@ impl Eyes<'_> {
     }
 
     fn see(&self, action: &Action, upstreams: Upstreams, look: Look, detail: Detail) -> Result<Seen, Unobservable> {
-        let mut observations = self.world.observe(action, look, detail)?;
+        let (mut observations, lost) = match self.world.observe(action, look, detail) {
+            Ok(observations) => (observations, None),
+            Err(Unobservable::Absent { why, left: Some(left) }) => (left, Some(why)),
+            Err(why) => return Err(why),
+        };
         let mut unknown = Vec::new();
         for id in &action.upstreams {
             match upstreams(id) {
@@ -86,7 +127,7 @@ impl Eyes<'_> {
                 None => unknown.push(id.to_string()),
             }
         }
-        Ok(Seen { observations, unknown })
+        Ok(Seen { observations, unknown, lost })
     }
 
     fn record(&self, action: &Action, directory: &Path) -> Option<Record> {
@@ -94,8 +135,15 @@ impl Eyes<'_> {
     }
 
     /// The verdict by the record itself, with its reasons.
-    fn check_record(&self, action: &Action, directory: &Path, upstreams: Upstreams, look: Look, now: TraceDigest) -> Verdict {
-        let Some(record) = self.record(action, directory) else { return missing(action, directory, now) };
+    fn check_record(
+        &self,
+        action: &Action,
+        directory: &Path,
+        record: Record,
+        upstreams: Upstreams,
+        look: Look,
+        now: TraceDigest,
+    ) -> Verdict {
         let seen = match self.see(action, upstreams, look, Detail::Values) {
             Ok(seen) => seen,
             Err(why) => return self.cannot_observe(why, action, directory),
@@ -112,10 +160,18 @@ impl Eyes<'_> {
         let state = match &reasons[..] {
             [] => State::Fresh,
             // What is published was made from more than there is now: it stands.
-            reasons if reasons.iter().any(has_vanished) => State::Orphaned,
+            reasons if seen.lost.is_some() || reasons.iter().any(has_vanished) => State::Orphaned,
             _ => State::Stale,
         };
-        Verdict { state, reasons, trace: Some(now), output: Some(record.output.digest) }
+        if let (State::Orphaned, Some(why)) = (state, seen.lost) {
+            reasons.insert(0, Reason::new(ReasonKind::Blocked, action.id.to_string(), why));
+        }
+        let output = Some(record.output.digest);
+        Verdict { trace: Some(now), output, evidence: self.evidence(seen.observations, Some(record)), ..Verdict::of(state, reasons) }
+    }
+
+    fn evidence(&self, observations: Vec<Observation>, record: Option<Record>) -> Option<Box<Evidence>> {
+        self.evidence.then(|| Box::new(Evidence { observations, record }))
     }
 
     /// What differs from a record, contents compared where tokens differ.
@@ -136,31 +192,52 @@ impl Eyes<'_> {
         }
         // An upstream that will be rebuilt has no value to compare: it is named as such and not as gone.
         reasons.retain(|r| !(r.kind == ReasonKind::UPSTREAM && seen.unknown.contains(&r.name)));
-        reasons.extend(seen.unknown.iter().map(|name| Reason::new(ReasonKind::UPSTREAM, name.clone(), "will be rebuilt")));
+        // One that was rebuilt since to another result is a cause that nothing explains further.
+        reasons.iter_mut().filter(|r| r.kind == ReasonKind::UPSTREAM).for_each(|r| r.root = true);
+        reasons.extend(not_fresh(&seen.unknown));
         Ok(reasons)
     }
 
     fn cannot_observe(&self, why: Unobservable, action: &Action, directory: &Path) -> Verdict {
+        let record = self.record(action, directory);
+        let stands = || record.as_ref().is_some_and(|record| output_differs(directory, record, self.output).is_none());
         let (state, kind, text) = match why {
             Unobservable::Blocked(text) => (State::Blocked, ReasonKind::Blocked, text),
+            // What was made from it once, and is still there, stands.
+            Unobservable::Absent { why, .. } if stands() => (State::Orphaned, ReasonKind::Blocked, why),
+            Unobservable::Absent { why, .. } => (State::Blocked, ReasonKind::Blocked, why),
             Unobservable::Broken(text) => (State::Failed, ReasonKind::Failed, text),
         };
         let reason = Reason::new(kind, action.id.to_string(), text);
-        let output = self.record(action, directory).map(|r| r.output.digest);
-        Verdict { state, reasons: vec![reason], trace: None, output }
+        let output = record.as_ref().map(|r| r.output.digest);
+        Verdict { output, evidence: self.evidence(vec![], record), ..Verdict::of(state, vec![reason]) }
     }
+
+    /// Nothing is published that could be trusted.
+    fn missing(&self, action: &Action, directory: &Path, seen: Seen, now: TraceDigest) -> Verdict {
+        let said = |kind, text| vec![Reason::new(kind, action.id.to_string(), text)];
+        if let Some(why) = seen.lost {
+            return Verdict::of(State::Blocked, said(ReasonKind::Blocked, why));
+        }
+        if let Some(why) = nesting::conflict(action, self.records) {
+            return Verdict::of(State::Failed, said(ReasonKind::Failed, why));
+        }
+        let word = if directory.exists() { "there is no record of this action in" } else { "nothing is published in" };
+        let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
+        let reasons = std::iter::once(reason).chain(not_fresh(&seen.unknown)).collect();
+        Verdict { trace: Some(now), evidence: self.evidence(seen.observations, None), ..Verdict::of(State::Missing, reasons) }
+    }
+}
+
+/// Upstreams whose outputs nobody knows yet. Whoever knows their states says them.
+fn not_fresh(unknown: &[String]) -> impl Iterator<Item = Reason> + '_ {
+    unknown.iter().map(|name| Reason::new(ReasonKind::UPSTREAM, name.clone(), "not fresh"))
 }
 
 /// Whether a reason is that a whole period of an input, once read, is not there any more.
 fn has_vanished(reason: &Reason) -> bool {
     let is_there = |files: &Option<String>| files.as_deref().is_some_and(|f| !f.is_empty() && f != ABSENT);
     reason.kind == ReasonKind::Observed(Kind::Listing) && is_there(&reason.old) && reason.new.as_deref() == Some(ABSENT)
-}
-
-fn missing(action: &Action, directory: &Path, now: TraceDigest) -> Verdict {
-    let word = if directory.exists() { "there is no record of this action in" } else { "nothing is published in" };
-    let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
-    Verdict { state: State::Missing, reasons: vec![reason], trace: Some(now), output: None }
 }
 
 /// The first file that is gone, or is not what was written.
@@ -173,10 +250,25 @@ pub fn output_differs(directory: &Path, record: &Record, how: OutputCheck) -> Op
 
 /// A file that readers of the directory would see and that nobody recorded.
 fn foreign_file(directory: &Path, record: &Record) -> Option<Reason> {
-    let names = fs::read_dir(directory).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
-    let recorded = |name: &String| record.output.files.iter().any(|f| f.name == *name);
-    let foreign = names.into_iter().filter(|n| !n.starts_with(['_', '.'])).find(|n| !recorded(n))?;
+    let recorded: BTreeSet<&str> = record.output.files.iter().map(|f| f.name.as_str()).collect();
+    let foreign = visible_files(directory, "").into_iter().find(|name| !recorded.contains(name.as_str()))?;
     Some(Reason::new(ReasonKind::Output, "output modified: not written by daeda:", foreign))
+}
+
+/// The files below a directory, whatever their depth, apart from what readers pass over.
+fn visible_files(directory: &Path, below: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(['_', '.']) {
+            continue;
+        }
+        match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            true => found.extend(visible_files(&entry.path(), &format!("{below}{name}/"))),
+            false => found.push(format!("{below}{name}")),
+        }
+    }
+    found
 }
 
 fn is_as_recorded(path: &Path, file: &super::record::OutputFile, how: OutputCheck) -> bool {

@@ -2,23 +2,27 @@
 //!
 //! Knows nothing of how an action runs (see `attempt`). Invariants: what runs at once fits the envelope and `-j`; every action ends counted.
 
-use super::action::{Action, ActionId};
+use super::action::{Action, ActionId, Name};
 use super::attempt::{Ran, Shared};
 use super::check::{OutputCheck, Verdict};
 use super::clock::Clock;
+use super::decision::{Decision, Permits};
 use super::disk::Disk;
 use super::event::{Event, Sink, Summary};
 use super::execute::{Cancel, Executor};
 use super::failure::{Failure, FailureKind, FailureMemory};
 use super::graph::Graph;
+use super::hashing::{Hashed, watched};
 use super::index::TraceIndex;
-use super::observation::Kind;
 use super::plan::{Checked, Outcome, Plan, Step};
 use super::record::Records;
-use super::state::{Reason, ReasonKind, State};
+use super::staging;
+use super::state::{Reason, State};
+use super::survey::survey;
 use super::world::{Look, World};
 use rayon::prelude::*;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread::Scope;
 use std::time::{Duration, Instant};
@@ -41,11 +45,9 @@ pub struct Tools<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     pub keep_going: bool,
-    /// Rebuild the targets whatever their state.
-    pub force: bool,
-    pub retry_failed: bool,
-    /// Rebuild also from less than what is published was made of.
-    pub allow_missing: bool,
+    pub permits: Permits,
+    /// Replace at most so many published partitions.
+    pub replace_max: Option<u64>,
     pub output: OutputCheck,
     /// At most so many actions at once.
     pub jobs: usize,
@@ -62,14 +64,36 @@ pub struct Ended {
     /// Actions that wait for input, with what they wait for.
     pub blocked: Vec<(ActionId, String)>,
     pub interrupted: bool,
+    pub refused: Option<Refused>,
+}
+
+/// A build that did not begin because it would replace more than it may.
+#[derive(Debug)]
+pub struct Refused {
+    /// Published partitions that would be, or may be, replaced.
+    pub replaced: u64,
+    pub permitted: u64,
+    /// The plan: a verdict per action.
+    pub verdicts: Vec<Verdict>,
 }
 
 /// Brings every action of the graph up to date.
 pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
     let start = Instant::now();
     tools.sink.event(&Event::Planned { actions: graph.len() });
+    clear_up(graph, tools.disk);
     let shared = Shared::new(graph, tools, options);
-    let mut ended = std::thread::scope(|scope| Run::new(&shared, scope).finish());
+    let tell = |Hashed { done, total }| tools.sink.event(&Event::Hashing { done, total });
+    let known = match watched(tools.world, &tell, || brake(&shared)) {
+        Ok(known) => known,
+        Err(refused) => {
+            tools.world.remember();
+            tools.index.save();
+            tools.sink.event(&Event::Refused { replaced: refused.replaced, permitted: refused.permitted });
+            return Ended { refused: Some(refused), ..Ended::default() };
+        }
+    };
+    let mut ended = watched(tools.world, &tell, || std::thread::scope(|scope| Run::new(&shared, known, scope).finish()));
     ended.summary.seconds = start.elapsed().as_secs_f64();
     tools.world.remember();
     tools.index.save();
@@ -78,6 +102,33 @@ pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
     }
     tools.sink.event(&Event::Finished(ended.summary.clone()));
     ended
+}
+
+/// What dead builds have left under the roots of this one. Whatever cannot be cleared up harms nobody: a later build finds it again.
+fn clear_up(graph: &Graph, disk: &dyn Disk) {
+    let mut roots: Vec<&Path> = graph.actions().iter().map(|action| action.place.root.as_ref()).collect();
+    // Those of one op are one value.
+    roots.dedup_by_key(|root| root.as_os_str().as_encoded_bytes().as_ptr());
+    for root in roots.into_iter().collect::<BTreeSet<_>>() {
+        let _ = staging::clear(root, disk);
+    }
+}
+
+/// Where so many published outputs could be replaced, judges everything before anything runs. The verdicts are kept for the build.
+fn brake(shared: &Shared) -> Result<Vec<Verdict>, Refused> {
+    let Some(permitted) = shared.options.replace_max.filter(|max| shared.graph.len() as u64 > *max) else { return Ok(Vec::new()) };
+    let verdicts = survey(shared.graph, &shared.judging(), &shared.options.permits);
+    let runs = |index, verdict| shared.options.permits.decide(shared.graph, index, verdict) == Decision::Run;
+    let replaced = partitions(shared.graph, verdicts.iter().enumerate().filter(|(i, v)| v.output.is_some() && runs(*i, v)).map(|(i, _)| i));
+    if replaced > permitted { Err(Refused { replaced, permitted, verdicts }) } else { Ok(verdicts) }
+}
+
+/// How many partitions of assets some actions are of. What an op makes once for all partitions of an asset is none.
+fn partitions(graph: &Graph, actions: impl Iterator<Item = usize>) -> u64 {
+    let ids = || graph.actions().iter().map(|action| &action.id);
+    let partitioned: HashSet<&Name> = ids().filter(|id| id.key.is_some()).map(|id| &id.asset).collect();
+    let of = actions.map(|index| &graph.actions()[index].id).filter(|id| id.key.is_some() || !partitioned.contains(&id.asset));
+    of.map(|id| (&id.asset, &id.key)).collect::<HashSet<_>>().len() as u64
 }
 
 /// How one run of an action ended.
@@ -91,10 +142,18 @@ struct Run<'s, 'a, 'scope, 'env> {
     shared: &'s Shared<'a>,
     scope: &'scope Scope<'scope, 'env>,
     plan: Plan,
+    /// The verdicts of the brake; they hold for what nothing has been rebuilt below.
+    known: Vec<Verdict>,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     running: HashMap<usize, (u64, u64)>,
     /// What another process had built by the time its lock was ours.
     found: HashSet<usize>,
+    /// What was under way when the user stopped it.
+    interrupted: HashSet<usize>,
+    /// What stands without being fresh.
+    held: HashMap<usize, State>,
+    /// Why an action that waits for its turn will run: told when it starts.
+    why: HashMap<usize, (State, Vec<Reason>)>,
     ended: Ended,
 }
 
@@ -103,10 +162,11 @@ where
     's: 'scope,
     'a: 'scope,
 {
-    fn new(shared: &'s Shared<'a>, scope: &'scope Scope<'scope, 'env>) -> Self {
+    fn new(shared: &'s Shared<'a>, known: Vec<Verdict>, scope: &'scope Scope<'scope, 'env>) -> Self {
         let plan = Plan::new(shared.graph, shared.options.keep_going);
-        let (running, found) = (HashMap::new(), HashSet::new());
-        Self { shared, scope, plan, reports: mpsc::channel(), running, found, ended: Ended::default() }
+        let (running, found, held, why) = (HashMap::new(), HashSet::new(), HashMap::new(), HashMap::new());
+        let interrupted = HashSet::new();
+        Self { shared, scope, plan, known, reports: mpsc::channel(), running, found, interrupted, held, why, ended: Ended::default() }
     }
 
     fn finish(mut self) -> Ended {
@@ -159,6 +219,10 @@ where
 
     fn start(&mut self, index: usize) {
         self.running.insert(index, self.clamped(index));
+        if let Some((state, reasons)) = self.why.remove(&index) {
+            let action = self.shared.graph.actions()[index].id.clone();
+            self.shared.tools.sink.event(&Event::Judged { action, state, reasons });
+        }
         let (shared, sender) = (self.shared, self.reports.0.clone());
         self.scope.spawn(move || {
             let (result, attempts) = shared.run(index);
@@ -169,46 +233,57 @@ where
 
     fn check_all(&mut self, indices: &[usize]) {
         let shared = self.shared;
-        let judged: Vec<(usize, Verdict)> = indices.par_iter().map(|i| (*i, shared.judge(*i, Look::Once))).collect();
+        let (known, anew): (Vec<usize>, Vec<usize>) = indices.iter().partition(|i| self.is_known(**i));
+        let mut judged: Vec<(usize, Verdict)> = anew.par_iter().map(|i| (*i, shared.judge(*i, Look::Once))).collect();
+        judged.extend(known.into_iter().map(|i| (i, self.known[i].clone())));
         for (index, verdict) in judged {
             let checked = self.decide(index, verdict);
             self.plan.checked(index, checked);
         }
     }
 
+    /// Whether the brake's verdict on an action still holds: nothing it reads has been built since.
+    fn is_known(&self, index: usize) -> bool {
+        let built = |d: usize| self.plan.outcome(d) == Some(Outcome::Built);
+        index < self.known.len() && !self.shared.graph.dependencies(index).iter().any(|d| built(*d))
+    }
+
     /// What a verdict means for the plan.
     fn decide(&mut self, index: usize, verdict: Verdict) -> Checked {
         let action = &self.shared.graph.actions()[index];
-        let forced = self.shared.options.force && self.shared.graph.targets.contains(&index);
+        let permits = &self.shared.options.permits;
         let sink = self.shared.tools.sink;
         let first = verdict.reasons.first().map(|r| r.detail.clone()).unwrap_or_default();
-        match verdict.state {
-            State::Fresh if !forced => {
-                self.shared.keep_output(action, verdict.output);
-                return Checked::Fresh;
+        match permits.decide(self.shared.graph, index, &verdict) {
+            Decision::Stand => {
+                self.stand(index, verdict);
+                Checked::Fresh
             }
-            State::Orphaned if !self.shared.options.allow_missing => {
-                sink.event(&Event::Warned { action: action.id.clone(), message: orphaned(&verdict) });
-                self.shared.keep_output(action, verdict.output);
-                return Checked::Fresh;
-            }
-            State::Blocked => {
+            Decision::Wait => {
                 self.ended.blocked.push((action.id.clone(), first.clone()));
                 sink.event(&Event::Blocked { action: action.id.clone(), message: first });
-                return Checked::Blocked;
+                Checked::Blocked
             }
-            State::Failed if verdict.trace.is_none() || !self.shared.options.retry_failed => {
+            Decision::Fail => {
                 self.fail(action, Failure::permanent(first), 0);
-                return Checked::Failed;
+                Checked::Failed
             }
-            _ => {}
+            Decision::Run => {
+                let reasons = permits.reasons(self.shared.graph, index, &verdict);
+                self.why.insert(index, (verdict.state, reasons));
+                Checked::Run
+            }
         }
-        let mut reasons = verdict.reasons;
-        if forced && reasons.is_empty() {
-            reasons.push(Reason::new(ReasonKind::Output, "--force", ""));
+    }
+
+    /// What is published stays: fresh, or held by a brake, which is told and counted.
+    fn stand(&mut self, index: usize, verdict: Verdict) {
+        let action = &self.shared.graph.actions()[index];
+        self.shared.keep_output(action, verdict.output);
+        if verdict.state != State::Fresh {
+            self.held.insert(index, verdict.state);
+            self.shared.tools.sink.event(&Event::Held { action: action.id.clone(), state: verdict.state, reasons: verdict.reasons });
         }
-        sink.event(&Event::Judged { action: action.id.clone(), state: verdict.state, reasons });
-        Checked::Run
     }
 
     fn wait_for_report(&mut self) {
@@ -223,7 +298,12 @@ where
                 self.found.insert(report.index);
                 self.shared.keep_output(action, Some(digest));
             }
-            Err(failure) => self.fail(action, failure, report.attempts),
+            Err(failure) => {
+                if failure.kind == FailureKind::Interrupted {
+                    self.interrupted.insert(report.index);
+                }
+                self.fail(action, failure, report.attempts);
+            }
         }
         self.plan.finished(report.index, well);
     }
@@ -251,10 +331,14 @@ where
             let summary = &mut self.ended.summary;
             match self.plan.outcome(index) {
                 Some(Outcome::Built) if !self.found.contains(&index) => summary.built += 1,
-                Some(Outcome::Built | Outcome::Fresh) => summary.fresh += 1,
-                Some(Outcome::Failed) => summary.failed += 1,
+                Some(Outcome::Built | Outcome::Fresh) => match self.held.get(&index) {
+                    Some(State::Drifted) => summary.drifted += 1,
+                    Some(_) => summary.orphaned += 1,
+                    None => summary.fresh += 1,
+                },
+                Some(Outcome::Failed) if !self.interrupted.contains(&index) => summary.failed += 1,
                 Some(Outcome::Blocked) => summary.blocked += 1,
-                Some(Outcome::Skipped) | None => {
+                Some(Outcome::Failed | Outcome::Skipped) | None => {
                     summary.skipped += 1;
                     let action = self.shared.graph.actions()[index].id.clone();
                     let because = self.failed_below(index).map(|failed| self.shared.graph.actions()[failed].id.clone());
@@ -263,11 +347,4 @@ where
             }
         }
     }
-}
-
-/// What is said of a partition that stands although it could be built anew from less.
-fn orphaned(verdict: &Verdict) -> String {
-    let gone = verdict.reasons.iter().find(|r| r.kind == ReasonKind::Observed(Kind::Listing)).map(|r| format!("{} {}", r.name, r.detail));
-    let gone = gone.unwrap_or_else(|| "an input".into());
-    format!("orphaned: {gone} is gone; what is published stands (--allow-missing rebuilds it from what is left)")
 }

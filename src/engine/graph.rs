@@ -12,6 +12,8 @@ pub struct Graph {
     dependencies: Vec<Box<[usize]>>,
     /// What was asked for, as opposed to what that needs.
     pub targets: BTreeSet<usize>,
+    /// Those targets that were asked for by key.
+    pub named: BTreeSet<usize>,
 }
 
 impl Graph {

@@ -8,7 +8,7 @@ use super::record::Record;
 use crate::digest::{Digest, Hasher, SCHEME};
 use crate::pack::{self, Packer, Unpacker};
 use crate::stat::{Stat, now};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -21,13 +21,6 @@ const VERSION: u32 = SCHEME * 100 + 1;
 pub struct TraceDigest {
     pub definition: Digest,
     pub data: Digest,
-}
-
-impl TraceDigest {
-    /// Both as one, by which a failure is remembered.
-    pub fn whole(&self) -> Digest {
-        Hasher::new("whole trace").digest("definition", &self.definition).digest("data", &self.data).finish()
-    }
 }
 
 /// What is known of a published output.
@@ -68,6 +61,11 @@ pub struct TraceIndex {
 impl TraceIndex {
     pub fn open(path: &Path) -> Self {
         Self { path: path.into(), stored: pack::load(path, KIND, VERSION).and_then(Stored::new), learned: Mutex::default() }
+    }
+
+    /// Whether there is a file that could not be believed.
+    pub fn is_started_anew(&self) -> bool {
+        self.stored.is_none() && self.path.exists()
     }
 
     /// The entry of an action whose output and record are as they were when it was made.
@@ -164,7 +162,10 @@ impl Entry {
     fn of(directory: &Path, file: &str, record: &Record, data: Digest) -> Option<Self> {
         let looked = now();
         let settled = |path: &Path| fs::metadata(path).ok().map(|m| Stat::of(&m)).filter(|stat| stat.is_settled(looked));
-        let names = std::iter::once(file).chain(record.output.files.iter().map(|f| f.name.as_str()));
+        let recorded = || record.output.files.iter().map(|f| f.name.as_str());
+        // A file more in a directory below changes that directory alone.
+        let below: BTreeSet<&str> = recorded().flat_map(|name| name.match_indices('/').map(|(end, _)| &name[..end])).collect();
+        let names = std::iter::once(file).chain(recorded()).chain(below);
         let files: Option<Vec<_>> = names.map(|name| Some((name.to_string(), settled(&directory.join(name))?))).collect();
         let recorded = record.trace_digest();
         let same = (data != recorded.data).then_some(data);

@@ -4,6 +4,7 @@
 //! written by an unknown scheme is not trusted.
 
 use super::action::{Action, ActionId};
+use super::disk::Disk;
 use super::index::TraceDigest;
 use super::observation::Observation;
 use super::trace;
@@ -80,5 +81,5 @@ pub trait Records: Sync {
     fn is_ours(&self, directory: &Path) -> bool;
 
     /// Writes the record into a staged directory, so that readers of the data never notice it.
-    fn write(&self, directory: &Path, record: &Record) -> std::io::Result<()>;
+    fn write(&self, directory: &Path, record: &Record, disk: &dyn Disk) -> std::io::Result<()>;
 }

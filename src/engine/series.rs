@@ -5,7 +5,7 @@
 
 use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A range of periods, and of each of its parts (a column, or the listing) one mark per period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,31 +115,83 @@ impl Marks {
 /// A part of a period that is not what it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// The period's key, or `from..to` of periods that only one side has.
+    /// The period's key, or `from..to` of many that follow each other and differ alike.
     pub key: String,
     pub part: String,
     pub old: Option<String>,
     pub new: Option<String>,
 }
 
-/// Marks by part and key. The listing's part has no name.
-type Known = BTreeMap<(String, String), String>;
+/// By part and key, the marks of a period's files with their names. The listing's part has no name, and one mark for all its files.
+type Known<'a> = BTreeMap<(&'a str, String), Vec<(&'a str, String)>>;
 
 /// What differs between recorded series and those of now, period by period.
 pub fn differences(old: &[Series], new: &[Series]) -> Vec<Difference> {
     let (was, is) = (marks(old, new), marks(new, new));
-    let difference = |(part, key): &(String, String), old: Option<&String>, new: Option<&String>| Difference {
-        key: key.clone(),
-        part: part.clone(),
-        old: old.cloned(),
-        new: new.cloned(),
-    };
-    let changed = is.iter().filter(|(at, mark)| was.get(*at) != Some(mark)).map(|(at, mark)| difference(at, was.get(at), Some(mark)));
-    let gone = was.iter().filter(|(at, _)| !is.contains_key(*at)).map(|(at, mark)| difference(at, Some(mark), None));
-    changed.chain(gone).collect()
+    let none = Vec::new();
+    let of_now = is.iter().map(|(at, now)| (at, was.get(at).unwrap_or(&none), now));
+    let gone = was.iter().filter(|(at, _)| !is.contains_key(*at)).map(|(at, then)| (at, then, &none));
+    let found = of_now.chain(gone).flat_map(|((part, key), then, now)| of_period(part, key, then, now));
+    folded(found.collect(), new)
 }
 
-fn marks(series: &[Series], now: &[Series]) -> Known {
+/// The files of one period in which a part differs. Where there was one file and is one, it need not be named.
+fn of_period(part: &str, key: &str, then: &[(&str, String)], now: &[(&str, String)]) -> Vec<Difference> {
+    let difference = |name: &str, old: Option<&String>, new: Option<&String>| {
+        let part = if name.is_empty() { part.to_string() } else { format!("{part} in {name}") };
+        Difference { key: key.into(), part, old: old.cloned(), new: new.cloned() }
+    };
+    let mut found = match (then, now) {
+        ([] | [_], [] | [_]) => vec![difference("", then.first().map(|(_, mark)| mark), now.first().map(|(_, mark)| mark))],
+        _ => {
+            let of = |files: &[(&str, String)], name: &str| files.iter().find(|(n, _)| *n == name).map(|(_, mark)| mark.clone());
+            let kept = now.iter().map(|(name, mark)| difference(name, of(then, name).as_ref(), Some(mark)));
+            let gone = then.iter().filter(|(name, _)| of(now, name).is_none());
+            kept.chain(gone.map(|(name, mark)| difference(name, Some(mark), None))).collect()
+        }
+    };
+    found.retain(|d| d.old != d.new);
+    found
+}
+
+/// From so many periods in a row on, they are told as one range: a rewritten history is one cause, not thousands.
+const RANGE: usize = 8;
+
+/// Joins runs of periods that follow each other and differ in the same part.
+fn folded(differences: Vec<Difference>, now: &[Series]) -> Vec<Difference> {
+    let next: HashMap<&str, &str> = now.iter().flat_map(|s| s.keys.windows(2)).map(|w| (w[0].as_str(), w[1].as_str())).collect();
+    let follows = |a: &Difference, b: &Difference| a.is_like(b) && next.get(a.key.as_str()) == Some(&b.key.as_str());
+    let runs = differences.chunk_by(follows);
+    let mut folded: Vec<Difference> =
+        runs.flat_map(|run| if run.len() < RANGE { run.to_vec() } else { vec![Difference::range(run)] }).collect();
+    // Period by period, all parts of each together.
+    folded.sort_by(|a, b| (&a.key, &a.part).cmp(&(&b.key, &b.part)));
+    folded
+}
+
+impl Difference {
+    /// Whether two periods differ in the same way: of listings also their files.
+    fn is_like(&self, other: &Self) -> bool {
+        let sides = |d: &Self| (d.old.is_some(), d.new.is_some());
+        let same_files = !self.part.is_empty() || (&self.old, &self.new) == (&other.old, &other.new);
+        self.part == other.part && sides(self) == sides(other) && same_files
+    }
+
+    /// Many periods as one; of columns there is no one value to show.
+    fn range(run: &[Self]) -> Self {
+        let first = &run[0];
+        let key = format!("{}..{}", first.key, run[run.len() - 1].key);
+        let count = |side: &Option<String>| side.as_ref().map(|_| format!("{} periods", run.len()));
+        let (old, new) = match (first.part.is_empty(), &first.old, &first.new) {
+            (true, old, new) => (old.clone(), new.clone()),
+            (false, Some(_), Some(_)) => (None, None),
+            (false, old, new) => (count(old), count(new)),
+        };
+        Self { key, part: first.part.clone(), old, new }
+    }
+}
+
+fn marks<'a>(series: &'a [Series], now: &[Series]) -> Known<'a> {
     series.iter().flat_map(|s| s.marks(now)).collect()
 }
 
@@ -148,23 +200,25 @@ impl Series {
         self.parts.values().map(Marks::len).max().unwrap_or(0)
     }
 
-    /// By part and key. Where there are prints of columns, the listing only names the files.
-    fn marks(&self, now: &[Series]) -> Known {
+    /// How many periods have that text in their listing.
+    pub fn count_of(&self, text: &str) -> usize {
+        self.parts.get("").map_or(0, |listing| listing.list().into_iter().filter(|t| *t == text).count())
+    }
+
+    /// Where there are prints of columns, the listing only names the files.
+    fn marks(&self, now: &[Series]) -> Known<'_> {
         let keys = self.named(now);
         let names = self.parts.get("").map(Marks::list).unwrap_or_default();
         let mut known = Known::new();
         for (part, marks) in &self.parts {
-            match marks {
-                Marks::Texts { .. } if self.parts.len() > 1 => {}
-                Marks::Texts { .. } => known
-                    .extend(keys.iter().zip(marks.list()).filter_map(|(key, text)| Some(((part.clone(), key.clone()?), text.to_string())))),
+            let of_periods: Vec<Vec<(&str, String)>> = match marks {
+                Marks::Texts { .. } if self.parts.len() > 1 => continue,
+                Marks::Texts { .. } => marks.list().into_iter().map(|text| vec![("", text.to_string())]).collect(),
                 Marks::Prints(prints) => {
-                    for (at, (key, prints)) in keys.iter().zip(prints.list()).enumerate() {
-                        let Some(key) = key else { continue };
-                        known.extend(files_of(part, prints, names.get(at)).map(|(part, print)| ((part, key.clone()), print)));
-                    }
+                    prints.list().into_iter().enumerate().map(|(at, prints)| named_prints(prints, names.get(at).copied())).collect()
                 }
-            }
+            };
+            known.extend(keys.iter().zip(of_periods).filter_map(|(key, files)| Some(((part.as_str(), key.clone()?), files))));
         }
         known
     }
@@ -198,14 +252,9 @@ impl Series {
     }
 }
 
-/// One part per file; where there is one file only, it need not be named.
-fn files_of<'a>(part: &'a str, prints: &'a [u32], names: Option<&&'a str>) -> impl Iterator<Item = (String, String)> + 'a {
-    let names: Vec<&str> = names.map(|names| names.split(", ").collect()).unwrap_or_default();
-    let named = move |at: usize| match (prints.len(), names.get(at)) {
-        (0 | 1, _) | (_, None) => part.to_string(),
-        (_, Some(name)) => format!("{part} in {name}"),
-    };
-    prints.iter().enumerate().map(move |(at, print)| (named(at), format!("{print:08x}")))
+fn named_prints<'a>(prints: &[u32], names: Option<&'a str>) -> Vec<(&'a str, String)> {
+    let mut names = names.unwrap_or_default().split(", ");
+    prints.iter().map(|print| (names.next().unwrap_or_default(), format!("{print:08x}"))).collect()
 }
 
 #[cfg(test)]
@@ -245,6 +294,15 @@ mod tests {
     }
 
     #[test]
+    fn many_periods_in_a_row_are_one_range() {
+        let old = recorded(&series(1..=20, |_| "a"));
+        let new = series(1..=20, |day| if (3..=12).contains(&day) || day == 15 { "b" } else { "a" });
+        let found = differences(&[old], &[new]);
+        let told: Vec<(&str, Option<&str>)> = found.iter().map(|d| (d.key.as_str(), d.new.as_deref())).collect();
+        assert_eq!(told, [("2026-02-03..2026-02-12", Some("b")), ("2026-02-15", Some("b"))]);
+    }
+
+    #[test]
     fn of_several_files_the_one_that_changed_is_named() {
         let columns = |second: &[u8]| {
             let mut prints = Prints::default();
@@ -260,5 +318,20 @@ mod tests {
         let found = differences(&[old], &[new]);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].key.as_str(), found[0].part.as_str()), ("2026-02-02", "event in p1"));
+    }
+
+    #[test]
+    fn a_file_that_joins_another_is_all_that_is_new() {
+        let period = |files: &[&str]| {
+            let mut prints = Prints::default();
+            prints.push(files.iter().map(|name| Digest::of(name.as_bytes())).collect::<Vec<_>>().iter());
+            let names = Marks::texts(std::iter::once(files.join(", ")));
+            let key = "2026-02-01".to_string();
+            let parts = [(String::new(), names), ("event".to_string(), Marks::Prints(prints))].into();
+            Series { from: key.clone(), to: key.clone(), parts, keys: vec![key] }
+        };
+        let found = differences(&[recorded(&period(&["p0"]))], &[period(&["p0", "p1"])]);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].part.as_str(), found[0].old.is_none()), ("event in p1", true));
     }
 }

@@ -1,15 +1,19 @@
 //! The world as the engine sees it: something that answers an action's requests with observations.
 
 use super::action::Action;
+use super::hashing::Hashed;
 use super::observation::Observation;
 use super::state::Reason;
+use serde_json::Value;
 use std::path::Path;
 
 /// Why an observation cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unobservable {
-    /// What is required is not there yet; waiting may help.
+    /// What is required is there and not complete yet: waiting helps.
     Blocked(String),
+    /// What is required is not there: it has not come yet, or has gone. With the observations of what is left, if that is anything.
+    Absent { why: String, left: Option<Vec<Observation>> },
     /// The input is broken: no run could succeed.
     Broken(String),
 }
@@ -44,6 +48,16 @@ pub trait World: Sync {
     /// Completes the observations of a run with what it has discovered, such as the keys used: sets `fine`.
     fn discover(&self, _action: &Action, _staged: &Path, _trace: &mut [Observation]) -> Result<(), Unobservable> {
         Ok(())
+    }
+
+    /// What was resolved once for this build, and whoever runs the action must use: versions of datasets. Opaque to the engine.
+    fn resolved(&self, _action: &Action) -> Value {
+        Value::Null
+    }
+
+    /// How far it is with hashing what it did not know.
+    fn hashed(&self) -> Hashed {
+        Hashed::default()
     }
 
     /// Keeps what was learned for the next build; called once at the end.

@@ -7,6 +7,7 @@ use super::in_process;
 use chrono::NaiveDate;
 use daeda::digest::SCHEME;
 use daeda::engine::action::{Action, Input, Job};
+use daeda::engine::disk::SystemDisk;
 use daeda::engine::record::{Output, Record, Records};
 use daeda::rules::{self, TableRecords};
 use daeda::sample::{self, SampleSpec};
@@ -35,7 +36,8 @@ fn spec() -> SampleSpec {
 fn published(action: &Action, inputs: Vec<Input>) -> PathBuf {
     let place = action.place.path();
     fs::create_dir_all(&place).unwrap();
-    let made = rules::run(&Job { action: action.clone(), staging: place.clone(), inputs }, &|_| {}).unwrap();
+    let made =
+        rules::run(&Job { action: action.clone(), staging: place.clone(), inputs, resolved: serde_json::Value::Null }, &|_| {}).unwrap();
     let record = Record {
         scheme: SCHEME,
         action: action.id.clone(),
@@ -47,7 +49,7 @@ fn published(action: &Action, inputs: Vec<Input>) -> PathBuf {
         attempts: 1,
         peak_memory: 0,
     };
-    TableRecords.write(&place, &record).unwrap();
+    TableRecords.write(&place, &record, &SystemDisk).unwrap();
     place
 }
 

@@ -78,10 +78,11 @@ impl Periods {
         View { periods: self, cache, seen }
     }
 
-    /// The numbers of the periods that overlap a range of instants; none before the source's first one.
+    /// The numbers of the periods whose files may hold rows of a range of instants; none before the source's first one.
     pub fn range(&self, (start, end): (Option<i64>, i64)) -> Option<Range> {
         let first = (*self.first.get_or_init(|| self.source.first_instant()))?;
         let start = start.unwrap_or(first).max(first);
+        let end = end.saturating_add(self.source.lateness);
         (start < end).then(|| (self.cadence.ordinal(start), self.cadence.ordinal(end - 1)))
     }
 

@@ -14,6 +14,6 @@ pub use cache::ColumnCache;
 pub use digest::column_digests;
 pub use error::TableError;
 pub use footer::{Footer, footer};
-pub use note::{read_note, schema_of, write_note};
+pub use note::{note, read_note, schema_of};
 pub use read::{read_batches, read_columns};
 pub use shards::{Compression, ShardWriter, WriteOptions, Written, WrittenFile};

@@ -42,19 +42,14 @@ impl ColumnCache {
         Self { path: path.into(), kept: CacheFile::open(path), learned, dirty, meter: Meter::default() }
     }
 
-    /// Says how far the hashing is while there is much of it: see [`Meter`].
-    pub fn telling(self, tell: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
-        Self { meter: Meter::telling(tell), ..self }
-    }
-
     /// Whether there is a file that could not be believed.
     pub fn is_started_anew(&self) -> bool {
         self.kept.is_none() && self.path.exists()
     }
 
-    /// Bytes of columns that were hashed so far, because they were not known.
-    pub fn hashed(&self) -> u64 {
-        self.meter.done()
+    /// Counts the bytes of columns that are hashed because they were not known.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// The digests of the wanted columns in their order, hashed only where they are not known.

@@ -1,3 +1,5 @@
+//! The stat cache: what is hashed again and what is not, and files that cannot be believed.
+
 use super::*;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use parquet::arrow::ArrowWriter;
@@ -59,11 +61,11 @@ fn what_was_hashed_once_is_not_hashed_again() {
     settle();
     let first = place.cache();
     let both = first.digests(&place.file("t.parquet"), &names(&["a", "b"])).unwrap();
-    assert!(first.hashed() > 0);
+    assert!(first.meter().done() > 0);
     first.save();
     let second = place.cache();
     assert_eq!(second.digests(&place.file("t.parquet"), &names(&["b", "a"])).unwrap(), [both[1], both[0]]);
-    assert_eq!(second.hashed(), 0);
+    assert_eq!(second.meter().done(), 0);
 }
 
 #[test]
@@ -77,11 +79,11 @@ fn only_the_columns_that_are_missing_are_hashed_and_both_are_kept() {
     let two = place.cache();
     let both = two.digests(&place.file("t.parquet"), &names(&["a", "b"])).unwrap();
     assert_eq!(both[0], a[0]);
-    assert_eq!(two.hashed(), one.hashed(), "the columns are of one size");
+    assert_eq!(two.meter().done(), one.meter().done(), "the columns are of one size");
     two.save();
     let three = place.cache();
     assert_eq!(three.digests(&place.file("t.parquet"), &names(&["a", "b"])).unwrap(), both);
-    assert_eq!(three.hashed(), 0);
+    assert_eq!(three.meter().done(), 0);
 }
 
 #[test]
@@ -90,11 +92,11 @@ fn a_file_that_was_just_written_is_not_believed() {
     table(&place.file("t.parquet"), 1, 2);
     let cache = place.cache();
     cache.digests(&place.file("t.parquet"), &names(&["a"])).unwrap();
-    let once = cache.hashed();
+    let once = cache.meter().done();
     // Within the clock's grain it could have been written again.
     if once > 0 && cache.learned.read().unwrap().is_empty() {
         cache.digests(&place.file("t.parquet"), &names(&["a"])).unwrap();
-        assert_eq!(cache.hashed(), 2 * once);
+        assert_eq!(cache.meter().done(), 2 * once);
     }
 }
 
