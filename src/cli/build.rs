@@ -117,7 +117,7 @@ fn brake(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
         State::Orphaned => options.allow_missing,
         _ => options.force && graph.targets.contains(index),
     };
-    let published = verdicts.iter().enumerate().filter(|(_, verdict)| verdict.output.is_some());
+    let published = verdicts.iter().enumerate().filter(|(_, verdict)| verdict.output.is_some() && verdict.cleaned.is_none());
     let count = published.filter(replaced).count() as u64;
     if count <= max {
         return Ok(());

@@ -28,7 +28,9 @@ pub fn status(context: &Context, workspace: &Workspace, texts: &[String], verify
     let buildable = |name: &&String| workspace.catalog.assets[*name].service.is_some();
     let all: Vec<String> = workspace.catalog.assets.keys().filter(buildable).cloned().collect();
     let targets: Vec<Target> = context.targets(workspace, if texts.is_empty() { &all } else { texts })?;
-    let graph = context.graph(workspace, &targets)?;
+    let mut graph = context.graph(workspace, &targets)?;
+    // Nothing is needed for being looked at.
+    graph.named.clear();
     let (world, memory, index) = (context.world(workspace), context.memory(workspace), context.index(workspace));
     let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(verify) };
     let verdicts = survey(&graph, &eyes, &memory);

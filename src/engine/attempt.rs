@@ -14,12 +14,12 @@ use super::graph::Graph;
 use super::lock::{self, Lock};
 use super::observation::{Kind, Observation};
 use super::publish::{Staging, publish};
-use super::record::{Output, Record};
+use super::record::{Output, Record, SCHEME};
 use super::state::State;
 use super::survey::recall;
 use super::trace;
 use super::world::{Detail, Look, Unobservable};
-use crate::digest::{Digest, SCHEME};
+use crate::digest::Digest;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -98,6 +98,7 @@ impl<'a> Shared<'a> {
         };
         let forced = self.options.force && self.graph.targets.contains(&index);
         let stands = match verdict.state {
+            _ if verdict.cleaned.is_some() => false,
             State::Fresh => !forced,
             state => state == State::Orphaned && !self.options.allow_missing,
         };
@@ -179,7 +180,8 @@ impl<'a> Shared<'a> {
         let start = Instant::now();
         let staging = self.staging(&action.place.root).map_err(|e| Failure::io("cannot stage the output", &e))?;
         let staged = staging.create(self.tools.disk).map_err(|e| Failure::io("cannot stage the output", &e))?;
-        let result = self.make(action, &staged).and_then(|made| {
+        let there = action.upstreams.iter().try_for_each(|id| self.upstream_unchanged(id));
+        let result = there.and_then(|()| self.make(action, &staged)).and_then(|made| {
             self.unchanged(action, &trace)?;
             self.tools.world.discover(action, &staged, &mut trace).map_err(unobservable)?;
             let seconds = start.elapsed().as_secs_f64();
@@ -223,6 +225,9 @@ impl<'a> Shared<'a> {
         let known = self.output_of(id);
         let place = upstream.place.path();
         let record = self.tools.records.read(&place).filter(|r| r.is_of(upstream) && Some(r.output.digest) == known);
+        if let Some(time) = record.as_ref().and_then(|r| r.cleaned.as_ref()) {
+            return Err(Failure::transient(format!("the output of {id} was cleaned meanwhile ({time}); build again")));
+        }
         let same = record.is_some_and(|r| output_differs(&place, &r, self.options.output).is_none());
         if same { Ok(()) } else { Err(Failure::transient(format!("input changed while the op ran: the output of {id}"))) }
     }
@@ -238,6 +243,7 @@ impl<'a> Shared<'a> {
             seconds: run.1,
             attempts: run.0,
             peak_memory: made.peak_memory,
+            cleaned: None,
         };
         self.tools.records.write(staged, &record).map_err(|e| Failure::io("cannot write the record", &e))?;
         let target = action.place.path();

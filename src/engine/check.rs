@@ -5,7 +5,7 @@
 use super::action::{Action, ActionId};
 use super::index::{TraceDigest, TraceIndex};
 use super::observation::{ABSENT, Kind, Observation};
-use super::record::{Record, Records};
+use super::record::{self, OutputFile, Record, Records};
 use super::state::{Reason, ReasonKind, State};
 use super::trace;
 use super::world::{Detail, Look, Unobservable, World};
@@ -44,6 +44,15 @@ pub struct Verdict {
     pub trace: Option<TraceDigest>,
     /// Of what is published under a record that is trusted.
     pub output: Option<Digest>,
+    /// When the data of that output was cleaned away.
+    pub cleaned: Option<String>,
+}
+
+impl Verdict {
+    /// Whether a cleaned output would be another one today, as far as that can be known.
+    pub fn is_stale(&self) -> bool {
+        matches!(self.state, State::Stale | State::Missing | State::Failed)
+    }
 }
 
 /// What an action would be made of now.
@@ -66,7 +75,7 @@ impl Eyes<'_> {
             && entry.recorded.definition == now.definition
             && entry.has_data(now.data)
         {
-            return Verdict { state: State::Fresh, reasons: vec![], trace: Some(now), output: Some(entry.output) };
+            return Verdict { state: State::Fresh, reasons: vec![], trace: Some(now), output: Some(entry.output), cleaned: entry.cleaned };
         }
         self.check_record(action, &directory, upstreams, look, now)
     }
@@ -90,12 +99,21 @@ impl Eyes<'_> {
     }
 
     fn record(&self, action: &Action, directory: &Path) -> Option<Record> {
-        self.records.read(directory).filter(|r| r.is_of(action))
+        let record = self.records.read(directory).filter(|r| r.is_of(action))?;
+        Some(if record.scheme < record::SCHEME { self.world.upgrade(action, record) } else { record })
+    }
+
+    /// Nothing that can be trusted is there. What a newer version has published is not ours to replace.
+    fn without_record(&self, action: &Action, directory: &Path, now: TraceDigest) -> Verdict {
+        match self.records.scheme(directory).filter(|scheme| *scheme > record::SCHEME) {
+            Some(scheme) => newer(action, directory, scheme),
+            None => missing(action, directory, now),
+        }
     }
 
     /// The verdict by the record itself, with its reasons.
     fn check_record(&self, action: &Action, directory: &Path, upstreams: Upstreams, look: Look, now: TraceDigest) -> Verdict {
-        let Some(record) = self.record(action, directory) else { return missing(action, directory, now) };
+        let Some(record) = self.record(action, directory) else { return self.without_record(action, directory, now) };
         let seen = match self.see(action, upstreams, look, Detail::Values) {
             Ok(seen) => seen,
             Err(why) => return self.cannot_observe(why, action, directory),
@@ -115,7 +133,7 @@ impl Eyes<'_> {
             reasons if reasons.iter().any(has_vanished) => State::Orphaned,
             _ => State::Stale,
         };
-        Verdict { state, reasons, trace: Some(now), output: Some(record.output.digest) }
+        Verdict { state, reasons, trace: Some(now), output: Some(record.output.digest), cleaned: record.cleaned }
     }
 
     /// What differs from a record, contents compared where tokens differ.
@@ -146,8 +164,9 @@ impl Eyes<'_> {
             Unobservable::Broken(text) => (State::Failed, ReasonKind::Failed, text),
         };
         let reason = Reason::new(kind, action.id.to_string(), text);
-        let output = self.record(action, directory).map(|r| r.output.digest);
-        Verdict { state, reasons: vec![reason], trace: None, output }
+        let record = self.record(action, directory);
+        let output = record.as_ref().map(|r| r.output.digest);
+        Verdict { state, reasons: vec![reason], trace: None, output, cleaned: record.and_then(|r| r.cleaned) }
     }
 }
 
@@ -160,26 +179,36 @@ fn has_vanished(reason: &Reason) -> bool {
 fn missing(action: &Action, directory: &Path, now: TraceDigest) -> Verdict {
     let word = if directory.exists() { "there is no record of this action in" } else { "nothing is published in" };
     let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
-    Verdict { state: State::Missing, reasons: vec![reason], trace: Some(now), output: None }
+    Verdict { state: State::Missing, reasons: vec![reason], trace: Some(now), output: None, cleaned: None }
+}
+
+fn newer(action: &Action, directory: &Path, scheme: u32) -> Verdict {
+    let hint = "use that version, or move the directory away";
+    let text = format!("{} was written by a newer daeda (records of scheme {scheme}); {hint}", directory.display());
+    let reason = Reason::new(ReasonKind::Failed, action.id.to_string(), text);
+    Verdict { state: State::Failed, reasons: vec![reason], trace: None, output: None, cleaned: None }
 }
 
 /// The first file that is gone, or is not what was written.
 pub fn output_differs(directory: &Path, record: &Record, how: OutputCheck) -> Option<Reason> {
-    let differs = |file: &&super::record::OutputFile| !is_as_recorded(&directory.join(&file.name), file, how);
-    let Some(file) = record.output.files.iter().find(differs) else { return foreign_file(directory, record) };
+    if record.cleaned.is_some() {
+        return foreign_file(directory, &[]);
+    }
+    let differs = |file: &&OutputFile| !is_as_recorded(&directory.join(&file.name), file, how);
+    let Some(file) = record.output.files.iter().find(differs) else { return foreign_file(directory, &record.output.files) };
     let word = if directory.join(&file.name).exists() { "output modified" } else { "output removed" };
     Some(Reason::new(ReasonKind::Output, word, file.name.clone()))
 }
 
 /// A file that readers of the directory would see and that nobody recorded.
-fn foreign_file(directory: &Path, record: &Record) -> Option<Reason> {
+fn foreign_file(directory: &Path, files: &[OutputFile]) -> Option<Reason> {
     let names = fs::read_dir(directory).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
-    let recorded = |name: &String| record.output.files.iter().any(|f| f.name == *name);
+    let recorded = |name: &String| files.iter().any(|f| f.name == *name);
     let foreign = names.into_iter().filter(|n| !n.starts_with(['_', '.'])).find(|n| !recorded(n))?;
     Some(Reason::new(ReasonKind::Output, "output modified: not written by daeda:", foreign))
 }
 
-fn is_as_recorded(path: &Path, file: &super::record::OutputFile, how: OutputCheck) -> bool {
+fn is_as_recorded(path: &Path, file: &OutputFile, how: OutputCheck) -> bool {
     let Ok(metadata) = fs::metadata(path) else { return false };
     if metadata.len() != file.size {
         return false;

@@ -90,7 +90,7 @@ struct Report {
 struct Run<'s, 'a, 'scope, 'env> {
     shared: &'s Shared<'a>,
     scope: &'scope Scope<'scope, 'env>,
-    plan: Plan,
+    plan: Plan<'a>,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     running: HashMap<usize, (u64, u64)>,
     /// What another process had built by the time its lock was ours.
@@ -171,44 +171,61 @@ where
         let shared = self.shared;
         let judged: Vec<(usize, Verdict)> = indices.par_iter().map(|i| (*i, shared.judge(*i, Look::Once))).collect();
         for (index, verdict) in judged {
-            let checked = self.decide(index, verdict);
+            let state = verdict.state;
+            let (checked, reasons) = self.decide(index, verdict);
             self.plan.checked(index, checked);
+            // One that has to wait for a cleaned input is judged again.
+            if self.plan.is_to_run(index) {
+                let action = self.shared.graph.actions()[index].id.clone();
+                self.shared.tools.sink.event(&Event::Judged { action, state, reasons });
+            }
         }
     }
 
-    /// What a verdict means for the plan.
-    fn decide(&mut self, index: usize, verdict: Verdict) -> Checked {
+    /// What a verdict means for the plan; if that is to run, why.
+    fn decide(&mut self, index: usize, verdict: Verdict) -> (Checked, Vec<Reason>) {
         let action = &self.shared.graph.actions()[index];
         let forced = self.shared.options.force && self.shared.graph.targets.contains(&index);
         let sink = self.shared.tools.sink;
         let first = verdict.reasons.first().map(|r| r.detail.clone()).unwrap_or_default();
+        if verdict.cleaned.is_some() && !forced && self.plan.suffices(index, verdict.is_stale()) {
+            self.shared.keep_output(action, verdict.output);
+            return (Checked::Cleaned { stale: verdict.is_stale() }, vec![]);
+        }
         match verdict.state {
-            State::Fresh if !forced => {
+            State::Fresh if !forced && verdict.cleaned.is_none() => {
                 self.shared.keep_output(action, verdict.output);
-                return Checked::Fresh;
+                return (Checked::Fresh, vec![]);
+            }
+            State::Orphaned if !self.shared.options.allow_missing && verdict.cleaned.is_some() => {
+                return (self.blocked(action, gone_and_cleaned(&verdict)), vec![]);
             }
             State::Orphaned if !self.shared.options.allow_missing => {
                 sink.event(&Event::Warned { action: action.id.clone(), message: orphaned(&verdict) });
                 self.shared.keep_output(action, verdict.output);
-                return Checked::Fresh;
+                return (Checked::Fresh, vec![]);
             }
-            State::Blocked => {
-                self.ended.blocked.push((action.id.clone(), first.clone()));
-                sink.event(&Event::Blocked { action: action.id.clone(), message: first });
-                return Checked::Blocked;
-            }
+            State::Blocked => return (self.blocked(action, first), vec![]),
             State::Failed if verdict.trace.is_none() || !self.shared.options.retry_failed => {
                 self.fail(action, Failure::permanent(first), 0);
-                return Checked::Failed;
+                return (Checked::Failed, vec![]);
             }
             _ => {}
         }
         let mut reasons = verdict.reasons;
+        if let (Some(time), true) = (&verdict.cleaned, reasons.is_empty()) {
+            reasons.push(cleaned(time));
+        }
         if forced && reasons.is_empty() {
             reasons.push(Reason::new(ReasonKind::Output, "--force", ""));
         }
-        sink.event(&Event::Judged { action: action.id.clone(), state: verdict.state, reasons });
-        Checked::Run
+        (Checked::Run, reasons)
+    }
+
+    fn blocked(&mut self, action: &Action, message: String) -> Checked {
+        self.ended.blocked.push((action.id.clone(), message.clone()));
+        self.shared.tools.sink.event(&Event::Blocked { action: action.id.clone(), message });
+        Checked::Blocked
     }
 
     fn wait_for_report(&mut self) {
@@ -251,7 +268,7 @@ where
             let summary = &mut self.ended.summary;
             match self.plan.outcome(index) {
                 Some(Outcome::Built) if !self.found.contains(&index) => summary.built += 1,
-                Some(Outcome::Built | Outcome::Fresh) => summary.fresh += 1,
+                Some(Outcome::Built | Outcome::Fresh | Outcome::Cleaned) => summary.fresh += 1,
                 Some(Outcome::Failed) => summary.failed += 1,
                 Some(Outcome::Blocked) => summary.blocked += 1,
                 Some(Outcome::Skipped) | None => {
@@ -265,9 +282,23 @@ where
     }
 }
 
+/// Why an output is rebuilt whose record is as it should be.
+pub(super) fn cleaned(time: &str) -> Reason {
+    Reason::new(ReasonKind::Output, "output cleaned", time)
+}
+
+/// What is said of a cleaned partition whose data is needed and cannot be built as it was.
+fn gone_and_cleaned(verdict: &Verdict) -> String {
+    let time = verdict.cleaned.as_deref().unwrap_or_default();
+    format!("its data was cleaned {time}, and {} (--allow-missing rebuilds it from what is left)", input_gone(verdict))
+}
+
+fn input_gone(verdict: &Verdict) -> String {
+    let gone = verdict.reasons.iter().find(|r| r.kind == ReasonKind::Observed(Kind::Listing));
+    format!("{} is gone", gone.map_or_else(|| "an input".into(), |r| format!("{} {}", r.name, r.detail)))
+}
+
 /// What is said of a partition that stands although it could be built anew from less.
 fn orphaned(verdict: &Verdict) -> String {
-    let gone = verdict.reasons.iter().find(|r| r.kind == ReasonKind::Observed(Kind::Listing)).map(|r| format!("{} {}", r.name, r.detail));
-    let gone = gone.unwrap_or_else(|| "an input".into());
-    format!("orphaned: {gone} is gone; what is published stands (--allow-missing rebuilds it from what is left)")
+    format!("orphaned: {}; what is published stands (--allow-missing rebuilds it from what is left)", input_gone(verdict))
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariants: files under `locks` are never renamed or deleted; the kernel drops a lock with its process, so none is ever removed by hand.
 
-use super::action::Action;
+use super::action::{Action, ActionId};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,12 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// The lock of an action's output.
 pub fn path_of(action: &Action) -> PathBuf {
-    action.place.root.join("_daeda/locks").join(action.id.file_name() + ".lock")
+    path_at(&action.place.root, &action.id)
+}
+
+/// The lock of what an action publishes under a root.
+pub fn path_at(root: &Path, id: &ActionId) -> PathBuf {
+    root.join("_daeda/locks").join(id.file_name() + ".lock")
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 pub mod action;
 mod attempt;
 pub mod check;
+pub mod clean;
 pub mod clock;
 pub mod disk;
 pub mod driver;

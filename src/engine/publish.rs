@@ -55,15 +55,24 @@ fn unique_name() -> String {
     format!("{}-{nanos}", std::process::id())
 }
 
-/// A directory whose owner's lock can be taken has no owner any more.
 fn clear_dead(all: &Path, disk: &dyn Disk) {
-    let entries = fs::read_dir(all).into_iter().flatten().flatten().map(|e| e.path());
-    for owner in entries.filter(|p| p.extension().is_some_and(|e| e == "owner")) {
-        let Ok(Some(_lock)) = Lock::try_take(&owner) else { continue };
-        if disk.remove_tree(&owner.with_extension("")).is_ok() {
-            let _ = fs::remove_file(&owner);
+    for (directory, _lock) in dead(all) {
+        if disk.remove_tree(&directory).is_ok() {
+            let _ = fs::remove_file(directory.with_extension("owner"));
         }
     }
+}
+
+/// A directory whose owner's lock can be taken has no owner any more.
+fn dead(all: &Path) -> impl Iterator<Item = (PathBuf, Lock)> {
+    let entries = fs::read_dir(all).into_iter().flatten().flatten().map(|e| e.path());
+    let owners = entries.filter(|p| p.extension().is_some_and(|e| e == "owner"));
+    owners.filter_map(|owner| Some((owner.with_extension(""), Lock::try_take(&owner).ok()??)))
+}
+
+/// What dead processes have left under an output root.
+pub fn leftovers(root: &Path) -> Vec<PathBuf> {
+    dead(&root.join("_daeda/staging")).map(|(directory, _)| directory).collect()
 }
 
 /// Makes a staged directory durable and puts it in place; what stood there before is removed afterwards.
@@ -84,6 +93,15 @@ pub fn publish(staged: &Path, place: &Place, disk: &dyn Disk) -> io::Result<()> 
     // The directories above may be new as well.
     let above = parent.ancestors().take_while(|directory| directory.starts_with(&place.root));
     above.into_iter().try_for_each(|directory| disk.sync_directory(directory))
+}
+
+/// Takes a published directory away: one rename into an empty staged directory, whose removal may take its time.
+pub fn withdraw(staged: &Path, place: &Place, disk: &dyn Disk) -> io::Result<()> {
+    let target = place.path();
+    disk.rename_new(&target, &staged.join("withdrawn"))?;
+    disk.sync_directory(target.parent().unwrap_or(&place.root))?;
+    let _ = disk.remove_tree(staged);
+    Ok(())
 }
 
 fn replace(staged: &Path, target: &Path, disk: &dyn Disk) -> io::Result<()> {

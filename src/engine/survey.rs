@@ -4,14 +4,16 @@
 
 use super::action::{Action, ActionId};
 use super::check::{Eyes, Verdict};
+use super::driver::cleaned;
 use super::failure::FailureMemory;
 use super::graph::Graph;
-use super::plan::{Checked, Plan, Step};
+use super::plan::{Checked, Outcome, Plan, Step};
 use super::state::{Reason, ReasonKind, State};
 use super::world::Look;
 use rayon::prelude::*;
 
-/// A verdict per action of the graph, in its order.
+/// A verdict per action of the graph, in its order. One whose data was cleaned away, and of which nothing needs more than its record,
+/// is fresh.
 pub fn survey(graph: &Graph, eyes: &Eyes, memory: &FailureMemory) -> Vec<Verdict> {
     let mut plan = Plan::new(graph, true);
     let mut verdicts: Vec<Option<Verdict>> = vec![None; graph.len()];
@@ -28,24 +30,40 @@ pub fn survey(graph: &Graph, eyes: &Eyes, memory: &FailureMemory) -> Vec<Verdict
         if over {
             break;
         }
-        let known = &verdicts;
-        let judged: Vec<(usize, Verdict)> = ready.par_iter().map(|i| (*i, judge(graph, *i, known, eyes, memory))).collect();
-        for (index, verdict) in judged {
-            // A survey looks beyond what is blocked or failed, so everything but the fresh counts as rebuilt.
-            let checked = if verdict.state.stands() { Checked::Fresh } else { Checked::Run };
+        let (known, settled) = (&verdicts, &plan);
+        let judged: Vec<(usize, Verdict)> = ready.par_iter().map(|i| (*i, judge(graph, *i, (known, settled), eyes, memory))).collect();
+        for (index, mut verdict) in judged {
+            let checked = meaning(&plan, index, &verdict);
+            if checked == Checked::Run && verdict.state == State::Fresh {
+                (verdict.state, verdict.reasons) = (State::Stale, verdict.cleaned.iter().map(|time| cleaned(time)).collect());
+            }
             verdicts[index] = Some(verdict);
             plan.checked(index, checked);
         }
     }
-    verdicts.into_iter().flatten().collect()
+    let settled = |(index, verdict): (usize, Option<Verdict>)| match plan.outcome(index) {
+        Some(Outcome::Cleaned) => verdict.map(|v| Verdict { state: State::Fresh, reasons: vec![], ..v }),
+        _ => verdict,
+    };
+    verdicts.into_iter().enumerate().filter_map(settled).collect()
 }
 
-fn judge(graph: &Graph, index: usize, known: &[Option<Verdict>], eyes: &Eyes, memory: &FailureMemory) -> Verdict {
+/// A survey looks beyond what is blocked or failed, so everything but the fresh counts as rebuilt.
+fn meaning(plan: &Plan, index: usize, verdict: &Verdict) -> Checked {
+    match verdict.cleaned {
+        Some(_) if plan.suffices(index, verdict.is_stale()) => Checked::Cleaned { stale: verdict.is_stale() },
+        None if verdict.state.stands() => Checked::Fresh,
+        _ => Checked::Run,
+    }
+}
+
+fn judge(graph: &Graph, index: usize, (known, plan): (&[Option<Verdict>], &Plan), eyes: &Eyes, memory: &FailureMemory) -> Verdict {
     let action = &graph.actions()[index];
-    let of = |id: &ActionId| known[graph.index_of(id)?].as_ref();
-    let fresh = |id: &ActionId| of(id).filter(|v| v.state.stands())?.output;
+    let stands = |index: usize| matches!(plan.outcome(index), Some(Outcome::Fresh | Outcome::Cleaned));
+    let of = |id: &ActionId| graph.index_of(id).and_then(|i| Some((known[i].as_ref()?, stands(i))));
+    let fresh = |id: &ActionId| of(id).filter(|(_, stands)| *stands)?.0.output;
     let verdict = eyes.check(action, &fresh, Look::Once);
-    let below_blocked = || action.upstreams.iter().filter_map(of).any(|v| v.state == State::Blocked);
+    let below_blocked = || action.upstreams.iter().filter_map(of).any(|(v, stands)| v.state == State::Blocked && !stands);
     if verdict.state != State::Fresh && below_blocked() {
         return Verdict { state: State::Blocked, ..verdict };
     }

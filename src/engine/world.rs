@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use super::observation::Observation;
+use super::record::Record;
 use super::state::Reason;
 use std::path::Path;
 
@@ -44,6 +45,11 @@ pub trait World: Sync {
     /// Completes the observations of a run with what it has discovered, such as the keys used: sets `fine`.
     fn discover(&self, _action: &Action, _staged: &Path, _trace: &mut [Observation]) -> Result<(), Unobservable> {
         Ok(())
+    }
+
+    /// What a record of an older scheme would say today of the world it has seen.
+    fn upgrade(&self, _action: &Action, record: Record) -> Record {
+        record
     }
 
     /// Keeps what was learned for the next build; called once at the end.

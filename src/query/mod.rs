@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of who asks: the command line renders these, and later servers will. Invariant: asking changes nothing.
 
+pub mod clean;
 pub mod day;
 pub mod declared;
 pub mod grid;
@@ -11,3 +12,4 @@ pub mod plan;
 pub mod published;
 pub mod ranges;
 pub mod status;
+pub mod undeclared;

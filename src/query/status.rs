@@ -40,13 +40,17 @@ pub struct OpStatus {
     pub op: Name,
     pub state: State,
     pub reasons: Vec<Reason>,
+    /// When its data was cleaned away: only the record is left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cleaned: Option<String>,
 }
 
 /// Puts the verdicts of a graph in order by asset and partition.
 pub fn report(targets: &[Target], graph: &Graph, verdicts: &[Verdict]) -> Report {
     let mut by_asset: BTreeMap<&str, BTreeMap<Option<&Name>, Vec<OpStatus>>> = BTreeMap::new();
     for (action, verdict) in graph.actions().iter().zip(verdicts) {
-        let op = OpStatus { op: action.id.op.clone(), state: verdict.state, reasons: verdict.reasons.clone() };
+        let (op, reasons, cleaned) = (action.id.op.clone(), verdict.reasons.clone(), verdict.cleaned.clone());
+        let op = OpStatus { op, state: verdict.state, reasons, cleaned };
         by_asset.entry(&action.id.asset).or_default().entry(action.id.key.as_ref()).or_default().push(op);
     }
     let mut assets: Vec<AssetStatus> = Vec::new();
@@ -85,7 +89,34 @@ impl Report {
     }
 }
 
+impl Entry {
+    /// When the data of its last op, which is the asset's, was cleaned away.
+    fn cleaned(&self) -> Option<&String> {
+        self.ops.last()?.cleaned.as_ref()
+    }
+
+    fn json(&self) -> Value {
+        let mut entry = json!({"partition": self.partition, "state": self.state, "ops": self.ops});
+        if let (Some(time), Some(entry)) = (self.cleaned(), entry.as_object_mut()) {
+            entry.insert("cleaned".into(), json!(time));
+        }
+        entry
+    }
+}
+
 impl AssetStatus {
+    /// Of how many partitions only records are left: of the asset's own data, and of the ops before.
+    fn cleaned_text(&self) -> String {
+        let own = self.entries.iter().filter(|e| e.cleaned().is_some()).count();
+        let mut before: BTreeMap<&str, usize> = BTreeMap::new();
+        for op in self.entries.iter().flat_map(|e| e.ops.iter().rev().skip(1)).filter(|o| o.cleaned.is_some()) {
+            *before.entry(&*op.op).or_default() += 1;
+        }
+        let own = (own > 0).then(|| format!("{own} cleaned"));
+        let said: Vec<String> = own.into_iter().chain(before.iter().map(|(op, n)| format!("{n} {op} cleaned"))).collect();
+        if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
+    }
+
     fn is_fresh(&self) -> bool {
         self.entries.iter().all(|e| e.state == State::Fresh) && self.whole.iter().all(|o| o.state == State::Fresh)
     }
@@ -103,15 +134,19 @@ impl AssetStatus {
             entries.push(json!({"partition": null, "state": worst, "ops": whole}));
         }
         let partitions = self.entries.iter().filter(|e| listed(e.state));
-        entries.extend(partitions.map(|e| json!({"partition": e.partition, "state": e.state, "ops": e.ops})));
-        json!({"asset": self.asset, "group": self.group, "partitions": self.partitions, "counts": counts, "entries": entries})
+        entries.extend(partitions.map(Entry::json));
+        let cleaned = self.entries.iter().filter(|e| e.cleaned().is_some()).count();
+        json!({
+            "asset": self.asset, "group": self.group, "partitions": self.partitions, "counts": counts, "cleaned": cleaned, "entries": entries,
+        })
     }
 
     fn text(&self, all: bool, verbose: bool) -> String {
         let counted = State::ALL.iter().filter(|s| self.count(**s) > 0).map(|s| format!("{} {}", self.count(*s), s.name()));
         let counts = counted.collect::<Vec<_>>().join(", ");
         let partitions = self.partitions.as_ref().map_or(String::new(), |p| format!(" ({p})"));
-        let mut text = format!("{}{partitions}: {}\n", self.asset, if counts.is_empty() { "no partitions" } else { &counts });
+        let counts = if counts.is_empty() { "no partitions" } else { &counts };
+        let mut text = format!("{}{partitions}: {counts}{}\n", self.asset, self.cleaned_text());
         for op in self.whole.iter().filter(|o| o.state != State::Fresh) {
             text += &format!("  {:<8} {} (once for all partitions)\n", op.state.name(), op.op);
             if op.state != State::Missing || verbose {

@@ -2,6 +2,7 @@
 
 use crate::engine::record::{Record, Records};
 use crate::table::parquet::{TableError, read_note, schema_of, write_note};
+use serde::Deserialize;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -14,18 +15,33 @@ const KEY: &str = "daeda.record";
 #[derive(Debug, Default)]
 pub struct TableRecords;
 
+/// What records of every scheme have.
+#[derive(Deserialize)]
+struct Head {
+    scheme: u32,
+}
+
+impl TableRecords {
+    fn text(&self, directory: &Path) -> Option<String> {
+        let file = self.file_name(directory);
+        match file {
+            PARQUET => read_note(&directory.join(file), KEY).ok()?,
+            _ => fs::read_to_string(directory.join(file)).ok(),
+        }
+    }
+}
+
 impl Records for TableRecords {
     fn file_name(&self, directory: &Path) -> &'static str {
         if directory.join(PARQUET).exists() { PARQUET } else { JSON }
     }
 
     fn read(&self, directory: &Path) -> Option<Record> {
-        let file = self.file_name(directory);
-        let text = match file {
-            PARQUET => read_note(&directory.join(file), KEY).ok()??,
-            _ => fs::read_to_string(directory.join(file)).ok()?,
-        };
-        serde_json::from_str(&text).ok()
+        serde_json::from_str(&self.text(directory)?).ok()
+    }
+
+    fn scheme(&self, directory: &Path) -> Option<u32> {
+        serde_json::from_str::<Head>(&self.text(directory)?).ok().map(|head| head.scheme)
     }
 
     fn is_ours(&self, directory: &Path) -> bool {
@@ -45,6 +61,21 @@ impl Records for TableRecords {
                 write_note(&directory.join(PARQUET), schema, KEY, &text).map_err(as_io)
             }
         }
+    }
+    fn bury(&self, published: &Path, staged: &Path, tombstone: &Record) -> io::Result<()> {
+        for entry in fs::read_dir(published)? {
+            let name = entry?.file_name();
+            let text = name.to_string_lossy();
+            if text.starts_with("_daeda") && text != PARQUET && text != JSON {
+                fs::copy(published.join(&name), staged.join(&name))?;
+            }
+        }
+        let (file, text) = (self.file_name(published), serde_json::to_string(tombstone).map_err(io::Error::other)?);
+        if file == JSON {
+            return fs::write(staged.join(JSON), text);
+        }
+        let schema = schema_of(&published.join(PARQUET)).map_err(as_io)?;
+        write_note(&staged.join(PARQUET), schema, KEY, &text).map_err(as_io)
     }
 }
 
@@ -68,9 +99,8 @@ fn as_io(error: TableError) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::SCHEME;
     use crate::engine::action::ActionId;
-    use crate::engine::record::Output;
+    use crate::engine::record::{Output, SCHEME};
 
     #[test]
     fn only_what_we_write_is_ours() {
@@ -101,6 +131,7 @@ mod tests {
             seconds: 1.5,
             attempts: 1,
             peak_memory: 0,
+            cleaned: None,
         };
         TableRecords.write(directory.path(), &record).unwrap();
         assert_eq!(TableRecords.read(directory.path()), Some(record));

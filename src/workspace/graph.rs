@@ -1,7 +1,7 @@
 //! Targets → the graph of actions: every op of an asset for every key, each rule kind drafting its own.
 
 use super::Workspace;
-use super::target::Target;
+use super::target::{Keys, Target};
 use crate::catalog::compile::compile;
 use crate::catalog::dag::Dag;
 use crate::catalog::declaration::{Backoff as DeclaredBackoff, Jitter};
@@ -60,13 +60,30 @@ impl Builder<'_> {
         let dag = dag.ok_or_else(not_yet)?;
         let ops = self.ops(asset, target.op.as_deref(), &dag)?;
         let partitions = asset.partitions.as_ref().and_then(|name| self.workspace.catalog.partitions.get(name));
-        let Some(partitions) = partitions else { return self.partition(asset, &dag, &ops, None) };
+        let Some(partitions) = partitions else {
+            self.partition(asset, &dag, &ops, None)?;
+            self.name(asset, &ops, None);
+            return Ok(());
+        };
         for key in target.keys.list() {
             let period = partitions.cadence.period(key);
             let period = period.ok_or_else(|| PlanError::Invalid(format!("`{key}` is no key of asset `{}`", asset.name)))?;
             self.partition(asset, &dag, &ops, Some(Partition { key, period }))?;
+            if let Keys::Named(_) = target.keys {
+                self.name(asset, &ops, Some(key));
+            }
         }
         Ok(())
+    }
+
+    /// Of what was named by key, or has none, the ops that no other one there needs.
+    fn name(&mut self, asset: &Asset, ops: &[Planned], key: Option<&str>) {
+        let needed = |at: &usize| ops.iter().any(|op| op.reads.contains(at) || op.after.contains(at));
+        for at in (0..ops.len()).filter(|at| !needed(at)) {
+            let key = key.filter(|_| !ops[at].rule.is_unpartitioned());
+            let id = ActionId { asset: asset.name.as_str().into(), op: ops[at].name.clone(), key: key.map(Name::from) };
+            self.graph.named.extend(self.graph.index_of(&id));
+        }
     }
 
     /// The ops that are wanted, each after what it needs.

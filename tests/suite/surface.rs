@@ -10,6 +10,7 @@ const COMMANDS: &[&[&str]] = &[
     &["build", "ranker"],
     &["status", "--all"],
     &["check"],
+    &["clean", "ranker", "-n"],
     &["compile", "ranking"],
     &["lineage", "ranking.likes_2d"],
     &["materialize-day", "ranking", "2026-02-03"],
@@ -23,6 +24,7 @@ const COMMANDS: &[&[&str]] = &[
 const DOCUMENTS: &[&[&str]] = &[
     &["build", "ranker", "-n", "--format", "json"],
     &["status", "--format", "json"],
+    &["clean", "ranker", "-n", "--format", "json"],
     &["check", "--format", "json"],
     &["compile", "ranking", "--format", "json"],
     &["lineage", "feed", "--format", "json"],

@@ -7,6 +7,7 @@ mod ask;
 mod files;
 mod periods;
 mod tree;
+mod upgrade;
 
 pub use ask::{Ask, Read, merged};
 
@@ -15,11 +16,12 @@ use crate::catalog::calendar::Period;
 use crate::digest::{Digest, Hasher};
 use crate::engine::action::{Action, Common, Interval, Name, Request};
 use crate::engine::observation::{Kind, Observation, Shown};
+use crate::engine::record::{self, Record};
 use crate::engine::series::Series;
 use crate::engine::world::{Detail, Look, Unobservable, World};
 use crate::table::lance::{Dataset, LanceError};
 use crate::table::parquet::{ColumnCache, TableError};
-use periods::{Periods, Range, View};
+use periods::{Known, Periods, Range, View};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -143,13 +145,25 @@ impl World for TableWorld {
         Ok(observations)
     }
 
+    fn upgrade(&self, action: &Action, mut record: Record) -> Record {
+        let period = action.period.map(|Interval { start, end }| Period { start, end });
+        if let (Ok(prepared), Some(target)) = (self.prepared(&action.common), period) {
+            for (name, ask) in &prepared.asks {
+                if let Prepare::Periods { periods, reads, .. } = ask {
+                    upgrade::periods(&mut record.trace, name, periods, reads, target);
+                }
+            }
+        }
+        Record { scheme: record::SCHEME, ..record }
+    }
+
     fn remember(&self) {
         self.columns.save();
     }
 }
 
 /// The files and the columns of ranges of periods: two observations, however many periods there are.
-fn ranges(name: &Name, view: &View, reads: &[(Range, &Read)], detail: Detail) -> Result<Vec<Observation>, Unobservable> {
+fn ranges(name: &Name, view: &dyn Known, reads: &[(Range, &Read)], detail: Detail) -> Result<Vec<Observation>, Unobservable> {
     let listings = widest(reads);
     let listing: Result<Vec<Digest>, Unobservable> = listings.iter().map(|range| view.listing(*range)).collect();
     let columns: Result<Vec<Digest>, Unobservable> = reads.iter().map(|(range, read)| view.columns(*range, &read.columns)).collect();

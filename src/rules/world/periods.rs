@@ -5,7 +5,7 @@
 use super::super::source::{PeriodFiles, SourceSpec};
 use super::tree::{Memo, Tree};
 use super::unobservable;
-use crate::catalog::calendar::{Cadence, Period};
+use crate::catalog::calendar::{Cadence, Period, fill};
 use crate::digest::{Digest, Hasher};
 use crate::engine::observation::ABSENT;
 use crate::engine::series::{Marks, Prints, Series};
@@ -15,6 +15,9 @@ use crate::table::parquet::ColumnCache;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, RwLock};
+
+/// Of a column's digest so many bytes count: what records of the first scheme have kept of it.
+const HALF: usize = 16;
 
 /// A range of periods by their numbers, both ends in.
 pub type Range = (i64, i64);
@@ -30,7 +33,7 @@ pub struct Periods {
 #[derive(Default)]
 struct Seen {
     files: Memo<Arc<PeriodFiles>>,
-    listing: Tree,
+    listing: Arc<Tree>,
     columns: RwLock<HashMap<Vec<String>, Arc<Tree>>>,
 }
 
@@ -78,6 +81,24 @@ impl Periods {
         self.cadence.key_at(self.period(number).start)
     }
 
+    /// The number of the period that a key names.
+    pub fn number(&self, key: &str) -> Option<i64> {
+        self.cadence.period(key).map(|period| self.cadence.ordinal(period.start))
+    }
+
+    /// The part of a range of instants that lies within periods that were recorded.
+    pub fn within(&self, (start, end): (Option<i64>, i64), (first, last): Range) -> Option<Range> {
+        let from = start.map_or(first, |start| self.cadence.ordinal(start)).max(first);
+        let to = self.cadence.ordinal(end.saturating_sub(1)).min(last);
+        (from <= to).then_some((from, to))
+    }
+
+    /// The directory of a period, below the source's.
+    pub fn directory(&self, number: i64) -> String {
+        let layout = self.source.layout.as_ref().map_or("", |l| &l.pattern);
+        fill(layout, &self.cadence, self.period(number).start)
+    }
+
     fn period(&self, number: i64) -> Period {
         self.cadence.at_ordinal(number)
     }
@@ -95,55 +116,56 @@ impl View<'_> {
             found.map(Arc::new).map_err(|e| Unobservable::Broken(format!("{}: {e}", self.source().shown)))
         })
     }
+}
+
+/// A file of a period by its name there, and the digests of its columns.
+pub type FileColumns = (String, BTreeMap<String, Digest>);
+
+/// What is known of each period of a source, seen now or recorded, and the digests over ranges that follow from it.
+pub trait Known {
+    /// The names of a period's files, as listings have them.
+    fn names(&self, number: i64) -> Result<String, Unobservable>;
+
+    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<FileColumns>, Unobservable>;
+
+    fn key(&self, number: i64) -> String;
+
+    /// Where digests of these columns are kept, or without any those of the listing.
+    fn tree(&self, wanted: Option<&[String]>) -> Arc<Tree>;
 
     /// One digest of which files the periods of a range have.
-    pub fn listing(&self, (from, to): Range) -> Result<Digest, Unobservable> {
-        let leaf = |number| Ok(Hasher::new("files").text("names", &self.names(&*self.files(number)?)).finish());
-        self.seen.listing.range(from, to, &leaf)
+    fn listing(&self, (from, to): Range) -> Result<Digest, Unobservable> {
+        let leaf = |number| Ok(Hasher::new("files").text("names", &self.names(number)?).finish());
+        self.tree(None).range(from, to, &leaf)
     }
 
     /// One digest of columns of the periods of a range.
-    pub fn columns(&self, (from, to): Range, wanted: &[String]) -> Result<Digest, Unobservable> {
+    fn columns(&self, (from, to): Range, wanted: &[String]) -> Result<Digest, Unobservable> {
         let leaf = |number| {
             let mut hasher = Hasher::new("columns of a period");
             for (name, columns) in self.digests(number, wanted)? {
                 hasher.text("file", &name);
                 for (column, digest) in &columns {
-                    hasher.part(column, &digest.bytes()[..16]);
+                    hasher.part(column, &digest.bytes()[..HALF]);
                 }
             }
             Ok(hasher.finish())
         };
-        self.seen.columns(wanted).range(from, to, &leaf)
-    }
-
-    /// By file of a period, the digests of columns.
-    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<(String, BTreeMap<String, Digest>)>, Unobservable> {
-        let period = self.files(number)?;
-        let files = period.files.iter().flatten();
-        let of = |file: &PathBuf| Ok((period.name_of(file), self.cache.digests(file, wanted).map_err(|e| unobservable(self.source(), e))?));
-        files.map(of).collect()
-    }
-
-    fn names(&self, period: &PeriodFiles) -> String {
-        match &period.files {
-            None => ABSENT.to_string(),
-            Some(files) => files.iter().map(|f| period.name_of(f)).collect::<Vec<_>>().join(", "),
-        }
+        self.tree(Some(wanted)).range(from, to, &leaf)
     }
 
     /// What `listing` is made of, for people.
-    pub fn listing_series(&self, (from, to): Range) -> Result<Series, Unobservable> {
-        let names: Result<Vec<String>, Unobservable> = (from..=to).map(|n| Ok(self.names(&*self.files(n)?))).collect();
+    fn listing_series(&self, (from, to): Range) -> Result<Series, Unobservable> {
+        let names: Result<Vec<String>, Unobservable> = (from..=to).map(|n| self.names(n)).collect();
         Ok(self.series((from, to), [(String::new(), Marks::texts(names?.into_iter()))].into()))
     }
 
     /// What `columns` is made of, for people.
-    pub fn columns_series(&self, (from, to): Range, wanted: &[String]) -> Result<Series, Unobservable> {
+    fn columns_series(&self, (from, to): Range, wanted: &[String]) -> Result<Series, Unobservable> {
         let mut prints: BTreeMap<String, Prints> = wanted.iter().map(|c| (c.clone(), Prints::default())).collect();
         let mut names = Vec::new();
         for number in from..=to {
-            names.push(self.names(&*self.files(number)?));
+            names.push(self.names(number)?);
             let files = self.digests(number, wanted)?;
             for (column, prints) in &mut prints {
                 prints.push(files.iter().filter_map(|(_, digests)| digests.get(column)));
@@ -155,8 +177,33 @@ impl View<'_> {
     }
 
     fn series(&self, (from, to): Range, parts: BTreeMap<String, Marks>) -> Series {
-        let keys: Vec<String> = (from..=to).map(|n| self.periods.key(n)).collect();
+        let keys: Vec<String> = (from..=to).map(|n| self.key(n)).collect();
         let ends = |key: Option<&String>| key.cloned().unwrap_or_default();
         Series { from: ends(keys.first()), to: ends(keys.last()), parts, keys }
+    }
+}
+
+impl Known for View<'_> {
+    fn names(&self, number: i64) -> Result<String, Unobservable> {
+        let period = self.files(number)?;
+        Ok(match &period.files {
+            None => ABSENT.to_string(),
+            Some(files) => files.iter().map(|f| period.name_of(f)).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<FileColumns>, Unobservable> {
+        let period = self.files(number)?;
+        let files = period.files.iter().flatten();
+        let of = |file: &PathBuf| Ok((period.name_of(file), self.cache.digests(file, wanted).map_err(|e| unobservable(self.source(), e))?));
+        files.map(of).collect()
+    }
+
+    fn key(&self, number: i64) -> String {
+        self.periods.key(number)
+    }
+
+    fn tree(&self, wanted: Option<&[String]>) -> Arc<Tree> {
+        wanted.map_or_else(|| self.seen.listing.clone(), |wanted| self.seen.columns(wanted))
     }
 }
