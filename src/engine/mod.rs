@@ -25,6 +25,8 @@ pub mod retry;
 pub mod series;
 pub mod state;
 pub mod survey;
+#[cfg(test)]
+mod toys;
 pub mod trace;
 pub mod worker;
 pub mod world;

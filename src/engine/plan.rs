@@ -51,7 +51,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    fn is_good(self) -> bool {
+    pub fn is_good(self) -> bool {
         matches!(self, Self::Fresh | Self::Cleaned | Self::Built)
     }
 
