@@ -3,6 +3,8 @@
 //! Knows nothing of what is hashed. Invariants: every part is length-prefixed and named, so that no two different sequences of
 //! parts hash alike; the scheme has a version, and a golden test pins it. Never hashed: mtimes, absolute paths, `Debug` output.
 
+pub mod file;
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

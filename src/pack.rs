@@ -7,6 +7,7 @@ use crate::digest::Digest;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 /// Writes values one after the other.
 #[derive(Debug, Default)]
@@ -113,12 +114,29 @@ pub fn save(path: &Path, kind: &str, version: u32, contents: &[u8]) -> io::Resul
     bytes.extend(checksum.as_bytes());
     let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     fs::create_dir_all(directory)?;
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    if path.is_dir() {
+        // Nothing of ours, and what lies among caches may be lost.
+        fs::remove_dir_all(path)?;
+    }
+    clear_abandoned(directory);
+    let temporary = path.with_extension(format!("{}.{TEMPORARY}", std::process::id()));
     let written = fs::write(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+const TEMPORARY: &str = "tmp";
+
+/// Writing a file takes moments: what was not moved to its place within an hour never will be.
+fn clear_abandoned(directory: &Path) {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let is_old = |entry: &fs::DirEntry| entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|age| age > HOUR));
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    for entry in entries.filter(|e| e.path().extension().is_some_and(|x| x == TEMPORARY) && is_old(e)) {
+        let _ = fs::remove_file(entry.path());
+    }
 }
 
 /// The whole file and where its contents start, if it is one of that kind and version, undamaged.
@@ -167,5 +185,18 @@ mod tests {
         assert_eq!((unpacker.number(), unpacker.text(), unpacker.small(), unpacker.wide()), (Some(7), Some("name"), Some(3), Some(9)));
         assert_eq!(unpacker.digest(), Some(Digest::of(b"x")));
         assert_eq!(unpacker.small(), None);
+    }
+
+    #[test]
+    fn what_was_abandoned_or_stands_in_the_way_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, abandoned, recent) =
+            (directory.path().join("index"), directory.path().join("index.1.tmp"), directory.path().join("x.2.tmp"));
+        fs::create_dir_all(path.join("inner")).unwrap();
+        [&abandoned, &recent].into_iter().for_each(|path| fs::write(path, "").unwrap());
+        let long_ago = std::time::SystemTime::now() - 2 * Duration::from_secs(3600);
+        fs::File::options().write(true).open(&abandoned).unwrap().set_modified(long_ago).unwrap();
+        save(&path, "index", 1, b"contents").unwrap();
+        assert!(load(&path, "index", 1).is_some() && !abandoned.exists() && recent.exists());
     }
 }

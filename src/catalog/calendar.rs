@@ -52,7 +52,8 @@ impl Every {
         }
     }
 
-    fn key_format(self) -> &'static str {
+    /// In strftime.
+    pub fn key_format(self) -> &'static str {
         match self {
             Self::Hour => "%Y-%m-%dT%H",
             Self::Day | Self::Week => "%Y-%m-%d",
@@ -70,21 +71,29 @@ impl Cadence {
 
     /// The period that holds an instant.
     pub fn period_at(&self, instant: i64) -> Period {
-        let local = self.local(instant);
-        let start = self.floor(local);
+        let start = self.start_at(instant);
         Period { start: self.instant(start), end: self.instant(self.step(start)) }
+    }
+
+    /// The local start of the period that holds an instant. Where clocks go back over midnight, what follows the first midnight is the next
+    /// day's, although the clock shows the day before once more.
+    fn start_at(&self, instant: i64) -> NaiveDateTime {
+        let start = self.floor(self.local(instant));
+        let next = self.step(start);
+        if self.zone != Tz::UTC && self.instant(next) <= instant { next } else { start }
     }
 
     /// The key of the period that holds an instant.
     pub fn key_at(&self, instant: i64) -> String {
-        self.floor(self.local(instant)).format(self.every.key_format()).to_string()
+        self.start_at(instant).format(self.every.key_format()).to_string()
     }
 
-    /// The period that a key names. `None` for what is no key of this cadence (a week's key is its Monday).
+    /// The period that a key names. `None` for what is no key of this cadence (a week's key is its Monday, and a zone may have skipped a day).
     pub fn period(&self, key: &str) -> Option<Period> {
         let start = self.parse(key)?;
-        (self.floor(start) == start && start.format(self.every.key_format()).to_string() == key)
-            .then(|| Period { start: self.instant(start), end: self.instant(self.step(start)) })
+        let period = Period { start: self.instant(start), end: self.instant(self.step(start)) };
+        let is_key = self.floor(start) == start && start.format(self.every.key_format()).to_string() == key;
+        (is_key && period.start < period.end).then_some(period)
     }
 
     /// The keys of all periods that overlap a range, oldest first.
@@ -101,7 +110,7 @@ impl Cadence {
 
     /// The number of the period that holds an instant: those of consecutive periods are consecutive.
     pub fn ordinal(&self, instant: i64) -> i64 {
-        let start = self.floor(self.local(instant));
+        let start = self.start_at(instant);
         let days = i64::from(start.date().num_days_from_ce());
         match self.every {
             Every::Hour => instant.div_euclid(HOUR),
@@ -130,6 +139,35 @@ impl Cadence {
     pub fn start_of(&self, text: &str) -> Option<i64> {
         let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(|d| d.and_time(NaiveTime::MIN));
         self.parse(text).or_else(day).map(|local| self.instant(self.floor(local)))
+    }
+
+    /// From the first to the last period whose key begins with a year, a month, or (hourly) a day; `None` for what is no such beginning.
+    pub fn prefixed(&self, prefix: &str) -> Option<Period> {
+        let number = |text: &str, digits: usize| {
+            (text.len() == digits && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse::<u32>().ok()).flatten()
+        };
+        let parts: Vec<&str> = prefix.trim_end_matches(['-', 'T']).split('-').collect();
+        let (first, after) = match (parts.as_slice(), self.every) {
+            ([year], _) => {
+                let first = NaiveDate::from_ymd_opt(number(year, 4)? as i32, 1, 1)?;
+                (first, first + Months::new(12))
+            }
+            ([year, month], Every::Hour | Every::Day | Every::Week) => {
+                let first = NaiveDate::from_ymd_opt(number(year, 4)? as i32, number(month, 2)?, 1)?;
+                (first, first + Months::new(1))
+            }
+            ([year, month, day], Every::Hour) => {
+                let first = NaiveDate::from_ymd_opt(number(year, 4)? as i32, number(month, 2)?, number(day, 2)?)?;
+                (first, first + Days::new(1))
+            }
+            _ => return None,
+        };
+        // A week belongs to the month that its Monday lies in.
+        let of_key = |date: NaiveDate| {
+            let floor = self.floor(date.and_time(NaiveTime::MIN));
+            self.instant(if floor.date() < date { self.step(floor) } else { floor })
+        };
+        Some(Period { start: of_key(first), end: of_key(after) })
     }
 
     fn parse(&self, key: &str) -> Option<NaiveDateTime> {
@@ -165,11 +203,23 @@ impl Cadence {
         self.zone.from_utc_datetime(&utc.naive_utc()).naive_local()
     }
 
-    /// A local midnight that a clock change skips starts at the first instant after the gap.
+    /// A local midnight that a clock change skips starts at the first instant after the gap, be it an hour or a whole day.
     fn instant(&self, local: NaiveDateTime) -> i64 {
-        let later = (0..=4).map(|quarters| local + chrono::TimeDelta::minutes(30 * quarters));
-        let found = later.filter_map(|l| self.zone.from_local_datetime(&l).earliest()).next();
-        found.map_or_else(|| local.and_utc().timestamp_millis(), |t| t.timestamp_millis())
+        match self.zone.from_local_datetime(&local).earliest() {
+            Some(instant) => instant.timestamp_millis(),
+            None => self.after_gap(local),
+        }
+    }
+
+    fn after_gap(&self, local: NaiveDateTime) -> i64 {
+        let near = local.and_utc().timestamp_millis();
+        // No zone is farther than this from UTC, on either side of the gap.
+        let (mut before, mut after) = (near - 2 * DAY, near + 2 * DAY);
+        while after - before > 1 {
+            let middle = before + (after - before) / 2;
+            if self.local(middle) < local { before = middle } else { after = middle }
+        }
+        after
     }
 }
 
@@ -188,6 +238,18 @@ impl Partitions {
     pub fn keys(&self, now: i64) -> Vec<String> {
         let until = self.cadence.period_at(now).start.min(self.end.unwrap_or(i64::MAX));
         self.cadence.keys(Period { start: self.start, end: until })
+    }
+
+    /// The keys of the periods that overlap a range; without its bounds, from the first one to the last that has ended by `now`.
+    pub fn keys_within(&self, range: (Option<i64>, Option<i64>), now: i64) -> Vec<String> {
+        let Some(until) = range.1 else {
+            let from = range.0.unwrap_or(i64::MIN);
+            let mut keys = self.keys(now);
+            keys.retain(|key| self.cadence.period(key).is_some_and(|p| p.end > from));
+            return keys;
+        };
+        let start = range.0.map_or(self.start, |from| from.max(self.start));
+        self.cadence.keys(Period { start, end: until.min(self.end.unwrap_or(i64::MAX)) })
     }
 
     /// Whether a key names a period of this definition, ended or not.
@@ -281,6 +343,7 @@ fn placeholders(pattern: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn berlin() -> Cadence {
         Cadence { every: Every::Day, zone: Tz::Europe__Berlin }
@@ -331,6 +394,88 @@ mod tests {
         assert_eq!(length("2026-03-29"), Some(23));
         assert_eq!(length("2026-10-25"), Some(25));
         assert_eq!(length("2026-06-01"), Some(24));
+    }
+
+    /// Every period of decades, one after the other: they meet, their keys ascend, and keys and periods determine each other.
+    fn walk(cadence: Cadence, from: &str, years: i64, hours: &[i64]) {
+        let mut period = cadence.period_at(Cadence::DAILY.start_of(from).unwrap());
+        let mut last = String::new();
+        let until = period.start + years * 366 * DAY;
+        while period.start < until {
+            let key = cadence.key_at(period.start);
+            assert!(key > last, "{cadence:?}: {key} after {last}");
+            assert_eq!(cadence.period(&key), Some(period), "{cadence:?} {key}");
+            assert_eq!(cadence.key_at(period.end - 1), key, "{cadence:?}");
+            assert!(hours.is_empty() || hours.contains(&((period.end - period.start) / HOUR)), "{cadence:?} {key}");
+            let next = cadence.period_at(period.end);
+            assert_eq!(next.start, period.end, "{cadence:?} {key}: neither gap nor overlap");
+            (period, last) = (next, key);
+        }
+    }
+
+    #[test]
+    fn periods_meet_over_decades() {
+        walk(Cadence::utc(Every::Hour), "2024-01-01", 2, &[1]);
+        walk(Cadence::utc(Every::Day), "1975-01-01", 80, &[24]);
+        walk(Cadence::utc(Every::Week), "1975-01-01", 80, &[7 * 24]);
+        walk(Cadence::utc(Every::Month), "1975-01-01", 80, &[28 * 24, 29 * 24, 30 * 24, 31 * 24]);
+    }
+
+    #[test]
+    fn days_of_zones_meet_over_decades() {
+        // Clocks change at midnight, by half an hour, back over midnight (St John's), and a whole day is left out (Apia).
+        for zone in ["Europe/Berlin", "America/New_York", "America/Sao_Paulo", "Africa/Cairo", "Australia/Lord_Howe"] {
+            walk(Cadence { every: Every::Day, zone: zone.parse().unwrap() }, "1985-01-01", 45, &[23, 24, 25]);
+        }
+        for zone in ["America/St_Johns", "Pacific/Apia", "America/Havana"] {
+            walk(Cadence { every: Every::Day, zone: zone.parse().unwrap() }, "1985-01-01", 45, &[]);
+        }
+    }
+
+    #[test]
+    fn a_day_that_a_zone_left_out_is_no_key() {
+        let apia = Cadence { every: Every::Day, zone: Tz::Pacific__Apia };
+        assert_eq!(apia.period("2011-12-30"), None);
+        let (before, after) = (apia.period("2011-12-29").unwrap(), apia.period("2011-12-31").unwrap());
+        assert_eq!((before.end, before.end - before.start), (after.start, 24 * HOUR));
+    }
+
+    proptest! {
+        #[test]
+        fn an_instant_lies_in_the_period_of_its_key(instant in 0..4_000_000_000_000i64, zone in 0..chrono_tz::TZ_VARIANTS.len(), kind in 0..4usize) {
+            let cadence = match kind {
+                0 => Cadence::utc(Every::Hour),
+                1 => Cadence::utc(Every::Week),
+                2 => Cadence::utc(Every::Month),
+                _ => Cadence { every: Every::Day, zone: chrono_tz::TZ_VARIANTS[zone] },
+            };
+            let period = cadence.period_at(instant);
+            prop_assert!(period.start <= instant && instant < period.end, "{:?}", cadence);
+            prop_assert_eq!(cadence.period(&cadence.key_at(instant)), Some(period));
+        }
+
+        #[test]
+        fn a_prefix_is_of_the_keys_that_begin_so(day in 0..20_000i64, every in 0..4usize) {
+            let every = [Every::Hour, Every::Day, Every::Week, Every::Month][every];
+            let cadence = Cadence::utc(every);
+            let key = cadence.key_at(day * DAY);
+            for length in [4, 7, 10].into_iter().filter(|length| *length < key.len()) {
+                let prefix = &key[..length];
+                let Some(range) = cadence.prefixed(prefix) else { prop_assert!(false, "{prefix}"); continue };
+                let wide = Period { start: range.start - 40 * DAY, end: range.end + 40 * DAY };
+                let begin_so: Vec<String> = cadence.keys(wide).into_iter().filter(|k| k.starts_with(prefix)).collect();
+                prop_assert_eq!(cadence.keys(range), begin_so);
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_key_begins_with_is_no_prefix() {
+        for prefix in ["", "20", "2026-13", "2026-2", "2026-02-30", "x", "2026-02-01T0"] {
+            assert_eq!(Cadence::utc(Every::Hour).prefixed(prefix), None, "{prefix}");
+        }
+        assert_eq!(Cadence::DAILY.prefixed("2026-02-01"), None);
+        assert_eq!(Cadence::utc(Every::Month).prefixed("2026-02"), None);
     }
 
     #[test]

@@ -108,6 +108,25 @@ pub enum Reach {
 
 impl Reach {
     pub const PERIOD: Self = Self::Around { back: 0, ahead: 0 };
+
+    /// How far beyond the target period's end.
+    pub fn ahead(self) -> i64 {
+        match self {
+            Self::Whole => 0,
+            Self::Lifetime { ahead } | Self::Around { ahead, .. } => ahead,
+        }
+    }
+}
+
+impl Dag {
+    /// How long after its end a period is due: what a scan reads ahead of it has passed, and late rows have come.
+    pub fn due_after(&self, lateness: &dyn Fn(&str) -> i64) -> i64 {
+        let scan = |operator: &Operator| match &operator.does {
+            Kind::Scan(scan) => Some(scan.reach.ahead() + lateness(&scan.view)),
+            _ => None,
+        };
+        self.operators.iter().filter_map(scan).max().unwrap_or(0)
+    }
 }
 
 /// Keeps the rows that an expression holds for; unknown counts as false.

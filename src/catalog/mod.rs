@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod calendar;
+pub mod command;
 pub mod compile;
 pub mod dag;
 pub mod declaration;
@@ -12,4 +13,5 @@ pub mod expr;
 pub mod model;
 pub mod quantity;
 pub mod resolve;
+pub mod selection;
 pub mod types;

@@ -4,7 +4,8 @@
 
 use super::aggregate::Options;
 use super::calendar::{Cadence, Partitions};
-use super::declaration::{Backoff, CheckDecl, CommandDecl, ComputeEngine, Format, Gaps, Jitter, Late, Pool, SessionKind};
+use super::command::Command;
+use super::declaration::{Backoff, CheckDecl, ComputeEngine, Format, Gaps, Jitter, Late, Pool, SessionKind};
 use super::expr::Expr;
 use super::quantity::{Duration, Size, Window};
 use super::types::{DataType, TimeUnit};
@@ -88,6 +89,13 @@ pub struct Layout {
     pub cadence: Cadence,
 }
 
+impl Layout {
+    /// How an asset's partitions lie below it.
+    pub fn of_asset(partitions: &Partitions) -> Self {
+        Self { pattern: partitions.cadence.every.directory_pattern().into(), cadence: partitions.cadence }
+    }
+}
+
 /// A column that holds instants, and their unit.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TimeColumn {
@@ -102,6 +110,14 @@ impl View {
 
     pub fn names(&self) -> Vec<String> {
         self.fields.iter().map(|f| f.name.clone()).collect()
+    }
+
+    /// How long after a period's end rows of it may lie in the files of later periods, in milliseconds.
+    pub fn lateness(&self) -> i64 {
+        match self.late {
+            Late::Allow => self.lateness.map_or(0, |l| l.millis),
+            Late::Error | Late::Drop => 0,
+        }
     }
 
     /// The name of the external asset that a view is.
@@ -282,7 +298,8 @@ pub struct Op {
     pub cpus: Option<u64>,
     pub memory: Option<Size>,
     pub output: Option<String>,
-    pub command: Option<CommandDecl>,
+    /// Present where the rule is `command`.
+    pub command: Option<Command>,
 }
 
 #[derive(Debug, Clone, Default)]

@@ -77,17 +77,28 @@ pub enum Command {
 
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Targets:\n  asset  asset@2026-02-01  asset@2026-02-01..2026-02-07  asset@2026-02  asset@latest  asset.op@KEY  job\n\nExample:\n  daeda build dssm_ranking_training@2026-02-01..2026-02-03 -n --explain"
+    after_help = "Targets:\n  asset  asset@2026-02-01  asset@2026-02-01..2026-02-07  asset@2026-02  asset@latest  asset.op@KEY  job\n  With --select, @KEYS are the keys of all that is selected.\n\nExamples:\n  daeda build dssm_ranking_training@2026-02-01..2026-02-03 -n --explain\n  daeda build --select 'group:training and not tag:slow' @latest"
 )]
 pub struct Build {
     /// What to build
-    #[arg(value_name = "TARGET", required = true)]
+    #[arg(value_name = "TARGET", required_unless_present = "select")]
     pub targets: Vec<String>,
+    /// Build what an expression selects: +name (with upstreams), name+, group:G, kind:K, tag:T, and, or, not, (…)
+    #[arg(long, value_name = "EXPR")]
+    pub select: Option<String>,
     #[command(flatten)]
     pub options: BuildOptions,
     /// Print a stream of JSON events on stdout instead of text
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+/// Which partitions come first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Order {
+    #[default]
+    Oldest,
+    Newest,
 }
 
 #[derive(Debug, Clone, Default, ClapArgs)]
@@ -113,6 +124,12 @@ pub struct BuildOptions {
     /// Rebuild also partitions whose input has vanished, from what is left
     #[arg(long)]
     pub allow_missing: bool,
+    /// Rebuild also settled partitions whose data has changed since
+    #[arg(long)]
+    pub drifted: bool,
+    /// Which partitions to build first
+    #[arg(long, value_enum, default_value_t = Order::Oldest, value_name = "ORDER")]
+    pub order: Order,
     /// Compare outputs by content, not by size and time
     #[arg(long)]
     pub verify: bool,
@@ -127,6 +144,9 @@ pub struct Status {
     /// What to look at; everything without
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
+    /// Look at what an expression selects: +name (with upstreams), name+, group:G, kind:K, tag:T, and, or, not, (…)
+    #[arg(long, value_name = "EXPR")]
+    pub select: Option<String>,
     /// List fresh partitions too
     #[arg(long)]
     pub all: bool,

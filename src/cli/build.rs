@@ -1,19 +1,17 @@
 //! `daeda build`: brings targets up to date.
 
 use super::args::{Build, BuildOptions, Format};
-use super::context::Context;
+use super::context::{Context, Remember};
 use super::error::{CliError, code};
 use super::output::{print, print_json, say};
-use crate::engine::check::Eyes;
-use crate::engine::check::{OutputCheck, Verdict};
+use crate::engine::check::OutputCheck;
+use crate::engine::decision::Permits;
 use crate::engine::disk::SystemDisk;
-use crate::engine::driver::{self, Ended, Options, Tools};
+use crate::engine::driver::{self, Ended, Options, Refused, Tools};
 use crate::engine::event::Sink;
 use crate::engine::execute::Cancel;
 use crate::engine::failure::FailureKind;
 use crate::engine::graph::Graph;
-use crate::engine::state::State;
-use crate::engine::survey::survey;
 use crate::engine::worker::WorkerPool;
 use crate::query;
 use crate::report::{json, plain, terminal};
@@ -23,7 +21,7 @@ use std::io::IsTerminal;
 
 pub fn run(context: &Context, command: &Build) -> Result<u8, CliError> {
     let workspace = context.workspace()?;
-    let targets = context.targets(&workspace, &command.targets)?;
+    let targets = context.wanted(&workspace, &command.targets, command.select.as_deref(), command.options.order)?;
     if command.options.dry_run {
         return dry_run(context, &workspace, &targets, command);
     }
@@ -40,19 +38,19 @@ pub fn build(
     format: Format,
 ) -> Result<Ended, CliError> {
     let graph = context.graph(workspace, targets)?;
-    brake(context, workspace, &graph, options)?;
     let quiet = context.args.quiet;
     let explain = options.explain || context.args.verbose;
-    let named = is_named(targets);
+    let lines = plain::Lines { explain, verbose: context.args.verbose, quiet, named: is_named(targets) };
     let ended = match (format, context.args.log_format) {
         (Format::Json, _) => drive(context, workspace, &graph, options, &json::Stream::stdout()),
         (_, Format::Json) => drive(context, workspace, &graph, options, &json::Stream::stderr()),
-        _ if !quiet && std::io::stderr().is_terminal() => {
-            drive(context, workspace, &graph, options, &terminal::Terminal::new(plain::Lines { explain, quiet, named }))
-        }
-        _ => drive(context, workspace, &graph, options, &plain::Plain::new(plain::Lines { explain, quiet, named })),
+        _ if !quiet && std::io::stderr().is_terminal() => drive(context, workspace, &graph, options, &terminal::Terminal::new(lines)),
+        _ => drive(context, workspace, &graph, options, &plain::Plain::new(lines)),
     };
-    Ok(ended)
+    match &ended.refused {
+        Some(refused) => Err(refuse(context, &graph, &permits(options), refused)),
+        None => Ok(ended),
+    }
 }
 
 fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &BuildOptions, sink: &dyn Sink) -> Ended {
@@ -76,9 +74,8 @@ fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
     let settings = &workspace.settings;
     let options = Options {
         keep_going: options.keep_going,
-        force: options.force,
-        retry_failed: options.retry_failed,
-        allow_missing: options.allow_missing,
+        permits: permits(options),
+        replace_max: options.replace.or(settings.replace_max.value),
         output: output_check(options.verify),
         jobs: options.jobs.unwrap_or(settings.cpus.value).max(1) as usize,
         cpus: settings.cpus.value,
@@ -103,42 +100,31 @@ fn stop_on_signal(cancel: &Cancel) {
     });
 }
 
-/// Refuses to replace more published partitions than `replace-max` permits.
-fn brake(context: &Context, workspace: &Workspace, graph: &Graph, options: &BuildOptions) -> Result<(), CliError> {
-    let Some(max) = options.replace.or(workspace.settings.replace_max.value) else { return Ok(()) };
-    if graph.len() as u64 <= max {
-        return Ok(());
+/// Says what a build that was refused would have done.
+fn refuse(context: &Context, graph: &Graph, permits: &Permits, refused: &Refused) -> CliError {
+    if !context.args.quiet {
+        say(&query::plan::text(graph, &refused.verdicts, permits, false));
     }
-    let (world, memory, index) = (context.world(workspace), context.memory(workspace), context.index(workspace));
-    let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(options.verify) };
-    let verdicts = survey(graph, &eyes, &memory);
-    let replaced = |(index, verdict): &(usize, &Verdict)| match verdict.state {
-        State::Stale => true,
-        State::Orphaned => options.allow_missing,
-        _ => options.force && graph.targets.contains(index),
-    };
-    let published = verdicts.iter().enumerate().filter(|(_, verdict)| verdict.output.is_some() && verdict.cleaned.is_none());
-    let count = published.filter(replaced).count() as u64;
-    if count <= max {
-        return Ok(());
-    }
-    if !context.args.quiet && !options.force {
-        say(&query::plan::text(graph, &verdicts, false));
-    }
-    let hint = format!("permit it with --replace {count}");
-    Err(CliError::Refused(format!("this would replace {count} published partitions, and replace-max is {max}; {hint}")))
+    let Refused { replaced, permitted, .. } = refused;
+    let hint = format!("permit it with --replace {replaced}");
+    CliError::Refused(format!("this would replace {replaced} published partitions, and replace-max is {permitted}; {hint}"))
 }
 
 fn dry_run(context: &Context, workspace: &Workspace, targets: &[Target], command: &Build) -> Result<u8, CliError> {
     let graph = context.graph(workspace, targets)?;
-    let (world, memory, index) = (context.world(workspace), context.memory(workspace), context.index(workspace));
-    let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(command.options.verify) };
-    let verdicts = survey(&graph, &eyes, &memory);
+    let permits = permits(&command.options);
+    let verdicts = context.survey(workspace, &graph, &permits, command.options.verify, Remember::Nothing);
     match command.format {
-        Format::Json => print_json(&query::plan::json(&graph, &verdicts))?,
-        Format::Text => print(&query::plan::text(&graph, &verdicts, command.options.explain || context.args.verbose))?,
+        Format::Json => print_json(&query::plan::json(&graph, &verdicts, &permits))?,
+        Format::Text => print(&query::plan::text(&graph, &verdicts, &permits, command.options.explain || context.args.verbose))?,
     }
     Ok(code::DONE)
+}
+
+/// What the flags permit.
+fn permits(options: &BuildOptions) -> Permits {
+    let BuildOptions { force, retry_failed, allow_missing, drifted, .. } = *options;
+    Permits { force, retry_failed, allow_missing, drifted }
 }
 
 /// Whether the user named keys: then a blocked one is worth an exit code of its own.

@@ -12,7 +12,7 @@ use crate::engine::disk::SystemDisk;
 use crate::engine::execute::Cancel;
 use crate::engine::failure::{Failure, FailureKind};
 use crate::engine::graph::Graph;
-use crate::engine::publish::{Staging, leftovers};
+use crate::engine::staging;
 use crate::query::clean::{Output, Retention, Sweep, bytes_below, outputs};
 use crate::query::undeclared::{Search, Undeclared, undeclared};
 use crate::rules::TableRecords;
@@ -77,17 +77,17 @@ fn cache(workspace: &Workspace) -> PathBuf {
 
 /// What is neither published nor needed: staging of dead processes, and the caches if they were named.
 fn rest(workspace: &Workspace, command: &Clean) -> Vec<(PathBuf, u64)> {
-    let mut paths: Vec<PathBuf> = roots(workspace).iter().flat_map(|root| leftovers(root)).collect();
+    let mut paths: Vec<PathBuf> = roots(workspace).iter().flat_map(|root| staging::leftovers(root, &SystemDisk)).collect();
     paths.extend(Some(cache(workspace)).filter(|cache| command.cache && cache.exists()));
     paths.into_iter().map(|path| (path.clone(), bytes_below(&path))).collect()
 }
 
 /// False for what is still there.
 fn remove_rest(path: &Path, failures: &mut Vec<Failure>) -> bool {
-    // `<root>/_daeda/staging/<process>`: opening a staging directory clears those of the dead, under the lock that this takes.
+    // `<root>/_daeda/staging/<process>`: cleared as every build does it, under the lock that this takes.
     let root = path.parent().filter(|p| p.ends_with("_daeda/staging")).and_then(|staging| staging.parent()?.parent());
     let removed = match root {
-        Some(root) => Staging::open(root, &SystemDisk).map(drop),
+        Some(root) => staging::clear(root, &SystemDisk),
         None => std::fs::remove_dir_all(path),
     };
     if let Err(error) = removed {

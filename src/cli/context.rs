@@ -1,16 +1,31 @@
 //! What every command needs: the workspace as the command line and the environment want it, the clock, the style.
 
-use super::args::{Args, Color, Format};
+use super::args::{Args, Color, Format, Order};
+use super::build::output_check;
 use super::error::CliError;
 use super::output::{say, wants_color};
-use crate::engine::clock::{Clock, SystemClock};
+use crate::engine::check::{Eyes, Verdict};
+use crate::engine::clock::{self, Clock, SystemClock};
+use crate::engine::decision::Permits;
 use crate::engine::failure::FailureMemory;
 use crate::engine::graph::Graph;
+use crate::engine::hashing::{Hashed, watched};
 use crate::engine::index::TraceIndex;
+use crate::engine::judge::Judge;
+use crate::engine::survey::survey;
+use crate::engine::world::World;
 use crate::report::diagnostics::{self, Style};
-use crate::rules::TableWorld;
+use crate::report::plain::hashing;
+use crate::rules::{TableRecords, TableWorld};
 use crate::workspace::{self, Loaded, Overrides, Target, Workspace, parse_target};
 use std::path::PathBuf;
+
+/// Whether caches keep what a survey learned: a dry run changes no byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remember {
+    Learned,
+    Nothing,
+}
 
 pub struct Context<'a> {
     pub args: &'a Args,
@@ -67,11 +82,37 @@ impl<'a> Context<'a> {
     }
 
     pub fn graph(&self, workspace: &Workspace, targets: &[Target]) -> Result<Graph, CliError> {
-        Ok(workspace::graph(workspace, targets)?)
+        Ok(workspace::graph(workspace, targets, self.clock.now())?)
+    }
+
+    /// Targets, and what a selection leaves of them; the partitions of each in the order in which they are to be built.
+    pub fn wanted(&self, workspace: &Workspace, texts: &[String], select: Option<&str>, order: Order) -> Result<Vec<Target>, CliError> {
+        let mut targets = match select {
+            Some(select) => workspace::select(workspace, select, texts, self.clock.now())?,
+            None => self.targets(workspace, texts)?,
+        };
+        if order == Order::Newest {
+            targets.iter_mut().for_each(|target| target.keys.reverse());
+        }
+        Ok(targets)
+    }
+
+    /// The verdict on every action of a graph; nothing is run.
+    pub fn survey(&self, workspace: &Workspace, graph: &Graph, permits: &Permits, verify: bool, remember: Remember) -> Vec<Verdict> {
+        let (world, memory, index) = (self.world(workspace), self.memory(workspace), self.index(workspace));
+        let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(verify) };
+        let judge = Judge { eyes, clock: &self.clock, memory: &memory, retry_failed: permits.retry_failed };
+        let tell = |Hashed { done, total }| say(&hashing(done, total));
+        let verdicts = watched(&world, &tell, || survey(graph, &judge, permits));
+        if remember == Remember::Learned {
+            world.remember();
+            index.save();
+        }
+        verdicts
     }
 
     pub fn world(&self, workspace: &Workspace) -> TableWorld {
-        TableWorld::new(&workspace.state_directory().join("cache/columns.json"))
+        TableWorld::new(&workspace.state_directory().join("cache/columns"))
     }
 
     pub fn index(&self, workspace: &Workspace) -> TraceIndex {
@@ -92,13 +133,6 @@ impl<'a> Context<'a> {
 /// `DAEDA_NOW`: an RFC 3339 instant, or a day.
 fn fixed_now(text: Option<&String>) -> Result<Option<i64>, CliError> {
     let Some(text) = text else { return Ok(None) };
-    let instant = chrono::DateTime::parse_from_rfc3339(text).ok().map(|t| t.timestamp_millis());
-    let day = || {
-        chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d")
-            .ok()
-            .and_then(|d| d.and_hms_opt(0, 0, 0))
-            .map(|t| t.and_utc().timestamp_millis())
-    };
     let wrong = || CliError::Usage(format!("DAEDA_NOW is an instant such as 2026-02-04T00:00:00Z, not `{text}`"));
-    instant.or_else(day).map(Some).ok_or_else(wrong)
+    clock::parse(text).map(Some).ok_or_else(wrong)
 }

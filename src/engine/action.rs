@@ -153,6 +153,12 @@ pub struct Common {
     pub retry: RetryPolicy,
     /// Milliseconds.
     pub timeout: Option<u64>,
+    /// How long after its end, in milliseconds, a period no longer follows changed data.
+    #[serde(default)]
+    pub settle: Option<i64>,
+    /// How long after its end, in milliseconds, a period is due: rows of it may come until then.
+    #[serde(default)]
+    pub due_after: i64,
     #[serde(skip)]
     pub digest: OnceLock<Digest>,
 }

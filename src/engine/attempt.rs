@@ -6,17 +6,19 @@
 use super::action::{Action, ActionId, Input, Job};
 use super::check::{Eyes, Verdict, output_differs};
 use super::clock::rfc3339;
+use super::decision::Decision;
 use super::driver::{Options, Tools};
 use super::event::Event;
 use super::execute::{Made, Progress};
 use super::failure::{Failure, FailureKind};
 use super::graph::Graph;
+use super::judge::Judge;
 use super::lock::{self, Lock};
 use super::observation::{Kind, Observation};
-use super::publish::{Staging, publish};
+use super::publish::publish;
 use super::record::{Output, Record, SCHEME};
+use super::staging::Staging;
 use super::state::State;
-use super::survey::recall;
 use super::trace;
 use super::world::{Detail, Look, Unobservable};
 use crate::digest::Digest;
@@ -32,7 +34,7 @@ pub(super) struct Shared<'a> {
     pub(super) options: &'a Options,
     /// Output digests of settled actions.
     outputs: Mutex<HashMap<ActionId, Digest>>,
-    staging: Mutex<BTreeMap<PathBuf, Arc<Staging>>>,
+    staging: Mutex<BTreeMap<PathBuf, Arc<Staging<'a>>>>,
 }
 
 /// How an action came to its end.
@@ -53,8 +55,12 @@ impl<'a> Shared<'a> {
 
     pub(super) fn judge(&self, index: usize, look: Look) -> Verdict {
         let action = &self.graph.actions()[index];
-        let verdict = self.eyes().check(action, &|id| self.output_of(id), look);
-        if self.options.retry_failed { verdict } else { recall(action, verdict, self.tools.memory) }
+        self.judging().verdict(action, &|id| self.output_of(id), look)
+    }
+
+    pub(super) fn judging(&self) -> Judge<'a> {
+        let Tools { clock, memory, .. } = self.tools;
+        Judge { eyes: self.eyes(), clock, memory, retry_failed: self.options.permits.retry_failed }
     }
 
     fn eyes(&self) -> Eyes<'a> {
@@ -87,7 +93,7 @@ impl<'a> Shared<'a> {
             self.tools.sink.event(&Event::WaitingForLock { action: action.id.clone() });
         };
         let cancelled = || self.tools.cancel.is_requested();
-        let lock = match Lock::take(&lock::path_of(action), waiting, &cancelled) {
+        let lock = match Lock::take(&lock::path_of(action), self.tools.disk, waiting, &cancelled) {
             Ok(Some(lock)) => lock,
             Ok(None) => return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), 1),
             Err(error) => return (Err(Failure::io(&format!("cannot lock the output in {}", action.place.root.display()), &error)), 1),
@@ -96,18 +102,11 @@ impl<'a> Shared<'a> {
             Ok(verdict) => verdict,
             Err(failure) => return (Err(failure), 1),
         };
-        let forced = self.options.force && self.graph.targets.contains(&index);
-        let stands = match verdict.state {
-            _ if verdict.cleaned.is_some() => false,
-            State::Fresh => !forced,
-            state => state == State::Orphaned && !self.options.allow_missing,
-        };
-        if let (true, Some(digest)) = (stands, verdict.output) {
+        let decision = self.options.permits.decide(self.graph, index, &verdict);
+        if let (Decision::Stand, Some(digest), None) = (decision, verdict.output, &verdict.cleaned) {
             return (Ok(Ran::Found(digest)), 1);
         }
-        let result = self.attempts(index, verdict);
-        drop(lock);
-        result
+        self.attempts(index, verdict, &lock)
     }
 
     /// The verdict on an action that is about to run. What can be observed no more cannot be run on.
@@ -121,7 +120,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    fn attempts(&self, index: usize, mut verdict: Verdict) -> (Result<Ran, Failure>, u64) {
+    fn attempts(&self, index: usize, mut verdict: Verdict, lock: &Lock) -> (Result<Ran, Failure>, u64) {
         let action = &self.graph.actions()[index];
         let mut attempt = 1;
         loop {
@@ -130,7 +129,7 @@ impl<'a> Shared<'a> {
                 Err(why) => return (Err(unobservable(why)), attempt),
             };
             self.tools.sink.event(&Event::Started { action: action.id.clone(), attempt });
-            let failure = match self.attempt(action, trace.clone(), attempt) {
+            let failure = match self.attempt(action, trace.clone(), attempt, lock) {
                 Ok(record) => {
                     self.tools.memory.forget(&action.id);
                     return (Ok(Ran::Published(Box::new(record))), attempt);
@@ -176,16 +175,17 @@ impl<'a> Shared<'a> {
         !self.tools.cancel.is_requested()
     }
 
-    fn attempt(&self, action: &Action, mut trace: Vec<Observation>, attempt: u64) -> Result<Record, Failure> {
+    fn attempt(&self, action: &Action, mut trace: Vec<Observation>, attempt: u64, lock: &Lock) -> Result<Record, Failure> {
         let start = Instant::now();
         let staging = self.staging(&action.place.root).map_err(|e| Failure::io("cannot stage the output", &e))?;
-        let staged = staging.create(self.tools.disk).map_err(|e| Failure::io("cannot stage the output", &e))?;
+        let staged = staging.create().map_err(|e| Failure::io("cannot stage the output", &e))?;
         let there = action.upstreams.iter().try_for_each(|id| self.upstream_unchanged(id));
         let result = there.and_then(|()| self.make(action, &staged)).and_then(|made| {
             self.unchanged(action, &trace)?;
             self.tools.world.discover(action, &staged, &mut trace).map_err(unobservable)?;
             let seconds = start.elapsed().as_secs_f64();
-            self.publish(action, &staged, trace, made, (attempt, seconds))
+            let record = self.record(action, trace, made, (attempt, seconds));
+            self.publish(action, &staged, record, lock)
         });
         if result.is_err() {
             let _ = self.tools.disk.remove_tree(&staged);
@@ -194,9 +194,13 @@ impl<'a> Shared<'a> {
     }
 
     fn make(&self, action: &Action, staged: &Path) -> Result<Made, Failure> {
-        let progress = |p: Progress| {
+        let progress = |progress: Progress| {
             let action = action.id.clone();
-            self.tools.sink.event(&Event::Progress { action, message: p.message, done: p.done, total: p.total });
+            match progress {
+                Progress::Step { message, done, total } => self.tools.sink.event(&Event::Progress { action, message, done, total }),
+                Progress::Said(line) => self.tools.sink.event(&Event::Said { action, line }),
+                Progress::Running(_) => {}
+            }
         };
         let input = |up: &Action| Input { id: up.id.clone(), rule: up.common.rule.clone(), path: up.place.path() };
         let inputs = action.upstreams.iter().filter_map(|id| self.graph.get(id)).map(input).collect();
@@ -210,8 +214,10 @@ impl<'a> Shared<'a> {
 
     /// An input that changed while the op ran makes the attempt void: nothing false is recorded.
     fn unchanged(&self, action: &Action, before: &[Observation]) -> Result<(), Failure> {
-        let observed = self.tools.world.observe(action, Look::Again, Detail::Values);
-        let now = observed.map_err(|_| Failure::transient("an input vanished while the op ran"))?;
+        let now = match self.tools.world.observe(action, Look::Again, Detail::Values) {
+            Ok(now) | Err(Unobservable::Absent { left: Some(now), .. }) => now,
+            Err(_) => return Err(Failure::transient("an input vanished while the op ran")),
+        };
         let data: Vec<Observation> = before.iter().filter(|o| !o.kind.is_declared() && o.kind != Kind::Upstream).cloned().collect();
         if let Some(reason) = trace::compare(&data, &now).first() {
             return Err(Failure::transient(format!("input changed while the op ran: {reason}")));
@@ -232,8 +238,8 @@ impl<'a> Shared<'a> {
         if same { Ok(()) } else { Err(Failure::transient(format!("input changed while the op ran: the output of {id}"))) }
     }
 
-    fn publish(&self, action: &Action, staged: &Path, trace: Vec<Observation>, made: Made, run: (u64, f64)) -> Result<Record, Failure> {
-        let record = Record {
+    fn record(&self, action: &Action, trace: Vec<Observation>, made: Made, run: (u64, f64)) -> Record {
+        Record {
             scheme: SCHEME,
             action: action.id.clone(),
             trace,
@@ -244,19 +250,22 @@ impl<'a> Shared<'a> {
             attempts: run.0,
             peak_memory: made.peak_memory,
             cleaned: None,
-        };
-        self.tools.records.write(staged, &record).map_err(|e| Failure::io("cannot write the record", &e))?;
+        }
+    }
+
+    fn publish(&self, action: &Action, staged: &Path, record: Record, lock: &Lock) -> Result<Record, Failure> {
+        self.tools.records.write(staged, &record, self.tools.disk).map_err(|e| Failure::io("cannot write the record", &e))?;
         let target = action.place.path();
         if target.is_dir() && !self.tools.records.is_ours(&target) {
             let hint = "move it away, or publish elsewhere with output=\"…\"";
             return Err(Failure::permanent(format!("{} holds files that daeda did not write; {hint}", target.display())));
         }
-        let published = publish(staged, &action.place, self.tools.disk);
+        let published = publish(staged, &action.place, lock, self.tools.disk);
         published.map_err(|e| Failure::io(&format!("cannot publish to {}", action.place.path().display()), &e))?;
         Ok(record)
     }
 
-    fn staging(&self, root: &Path) -> std::io::Result<Arc<Staging>> {
+    fn staging(&self, root: &Path) -> std::io::Result<Arc<Staging<'a>>> {
         let mut open = self.staging.lock().expect("no thread panics while it holds the staging directories");
         if let Some(staging) = open.get(root) {
             return Ok(staging.clone());
@@ -270,7 +279,7 @@ impl<'a> Shared<'a> {
 /// What could be observed a moment ago and cannot be now may come back.
 fn unobservable(why: Unobservable) -> Failure {
     match why {
-        Unobservable::Blocked(text) => Failure::transient(text),
+        Unobservable::Blocked(text) | Unobservable::Absent { why: text, .. } => Failure::transient(text),
         Unobservable::Broken(text) => Failure::permanent(text),
     }
 }

@@ -4,12 +4,14 @@
 
 use super::action::{Action, ActionId};
 use super::index::{TraceDigest, TraceIndex};
+use super::nesting;
 use super::observation::{ABSENT, Kind, Observation};
 use super::record::{self, OutputFile, Record, Records};
 use super::state::{Reason, ReasonKind, State};
 use super::trace;
 use super::world::{Detail, Look, Unobservable, World};
 use crate::digest::Digest;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -60,6 +62,8 @@ struct Seen {
     observations: Vec<Observation>,
     /// Upstreams that will be rebuilt, so that nobody knows their outputs yet.
     unknown: Vec<String>,
+    /// What is required and is not there: the observations are of what is left.
+    lost: Option<String>,
 }
 
 impl Eyes<'_> {
@@ -77,7 +81,10 @@ impl Eyes<'_> {
         {
             return Verdict { state: State::Fresh, reasons: vec![], trace: Some(now), output: Some(entry.output), cleaned: entry.cleaned };
         }
-        self.check_record(action, &directory, upstreams, look, now)
+        match self.record(action, &directory) {
+            Some(record) => self.check_record(action, &directory, &record, upstreams, look, now),
+            None => self.missing(action, &directory, seen, now),
+        }
     }
 
     /// Everything an action is made of, with values: what its record will say.
@@ -87,7 +94,11 @@ impl Eyes<'_> {
     }
 
     fn see(&self, action: &Action, upstreams: Upstreams, look: Look, detail: Detail) -> Result<Seen, Unobservable> {
-        let mut observations = self.world.observe(action, look, detail)?;
+        let (mut observations, lost) = match self.world.observe(action, look, detail) {
+            Ok(observations) => (observations, None),
+            Err(Unobservable::Absent { why, left: Some(left) }) => (left, Some(why)),
+            Err(why) => return Err(why),
+        };
         let mut unknown = Vec::new();
         for id in &action.upstreams {
             match upstreams(id) {
@@ -95,7 +106,7 @@ impl Eyes<'_> {
                 None => unknown.push(id.to_string()),
             }
         }
-        Ok(Seen { observations, unknown })
+        Ok(Seen { observations, unknown, lost })
     }
 
     fn record(&self, action: &Action, directory: &Path) -> Option<Record> {
@@ -103,37 +114,39 @@ impl Eyes<'_> {
         Some(if record.scheme < record::SCHEME { self.world.upgrade(action, record) } else { record })
     }
 
-    /// Nothing that can be trusted is there. What a newer version has published is not ours to replace.
-    fn without_record(&self, action: &Action, directory: &Path, now: TraceDigest) -> Verdict {
-        match self.records.scheme(directory).filter(|scheme| *scheme > record::SCHEME) {
-            Some(scheme) => newer(action, directory, scheme),
-            None => missing(action, directory, now),
-        }
-    }
-
     /// The verdict by the record itself, with its reasons.
-    fn check_record(&self, action: &Action, directory: &Path, upstreams: Upstreams, look: Look, now: TraceDigest) -> Verdict {
-        let Some(record) = self.record(action, directory) else { return self.without_record(action, directory, now) };
+    fn check_record(
+        &self,
+        action: &Action,
+        directory: &Path,
+        record: &Record,
+        upstreams: Upstreams,
+        look: Look,
+        now: TraceDigest,
+    ) -> Verdict {
         let seen = match self.see(action, upstreams, look, Detail::Values) {
             Ok(seen) => seen,
             Err(why) => return self.cannot_observe(why, action, directory),
         };
-        let mut reasons = match self.differences(action, &record, &seen) {
+        let mut reasons = match self.differences(action, record, &seen) {
             Ok(reasons) => reasons,
             Err(why) => return self.cannot_observe(why, action, directory),
         };
-        let differs = output_differs(directory, &record, self.output);
+        let differs = output_differs(directory, record, self.output);
         if reasons.is_empty() && differs.is_none() {
-            self.index.keep(action, directory, self.records.file_name(directory), &record, now.data);
+            self.index.keep(action, directory, self.records.file_name(directory), record, now.data);
         }
         reasons.extend(differs);
         let state = match &reasons[..] {
             [] => State::Fresh,
             // What is published was made from more than there is now: it stands.
-            reasons if reasons.iter().any(has_vanished) => State::Orphaned,
+            reasons if seen.lost.is_some() || reasons.iter().any(has_vanished) => State::Orphaned,
             _ => State::Stale,
         };
-        Verdict { state, reasons, trace: Some(now), output: Some(record.output.digest), cleaned: record.cleaned }
+        if let (State::Orphaned, Some(why)) = (state, seen.lost) {
+            reasons.insert(0, Reason::new(ReasonKind::Blocked, action.id.to_string(), why));
+        }
+        Verdict { state, reasons, trace: Some(now), output: Some(record.output.digest), cleaned: record.cleaned.clone() }
     }
 
     /// What differs from a record, contents compared where tokens differ.
@@ -159,14 +172,37 @@ impl Eyes<'_> {
     }
 
     fn cannot_observe(&self, why: Unobservable, action: &Action, directory: &Path) -> Verdict {
+        let record = self.record(action, directory);
+        let stands = || record.as_ref().is_some_and(|record| output_differs(directory, record, self.output).is_none());
         let (state, kind, text) = match why {
             Unobservable::Blocked(text) => (State::Blocked, ReasonKind::Blocked, text),
+            // What was made from it once, and is still there, stands.
+            Unobservable::Absent { why, .. } if stands() => (State::Orphaned, ReasonKind::Blocked, why),
+            Unobservable::Absent { why, .. } => (State::Blocked, ReasonKind::Blocked, why),
             Unobservable::Broken(text) => (State::Failed, ReasonKind::Failed, text),
         };
         let reason = Reason::new(kind, action.id.to_string(), text);
-        let record = self.record(action, directory);
         let output = record.as_ref().map(|r| r.output.digest);
         Verdict { state, reasons: vec![reason], trace: None, output, cleaned: record.and_then(|r| r.cleaned) }
+    }
+
+    /// Nothing is published that could be trusted.
+    fn missing(&self, action: &Action, directory: &Path, seen: Seen, now: TraceDigest) -> Verdict {
+        let said = |kind, text| vec![Reason::new(kind, action.id.to_string(), text)];
+        // What a newer version has published is not ours to replace.
+        if let Some(scheme) = self.records.scheme(directory).filter(|scheme| *scheme > record::SCHEME) {
+            let why = said(ReasonKind::Failed, newer(directory, scheme));
+            return Verdict { state: State::Failed, reasons: why, trace: None, output: None, cleaned: None };
+        }
+        if let Some(why) = seen.lost {
+            return Verdict { state: State::Blocked, reasons: said(ReasonKind::Blocked, why), trace: None, output: None, cleaned: None };
+        }
+        if let Some(why) = nesting::conflict(action, self.records) {
+            return Verdict { state: State::Failed, reasons: said(ReasonKind::Failed, why), trace: None, output: None, cleaned: None };
+        }
+        let word = if directory.exists() { "there is no record of this action in" } else { "nothing is published in" };
+        let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
+        Verdict { state: State::Missing, reasons: vec![reason], trace: Some(now), output: None, cleaned: None }
     }
 }
 
@@ -176,17 +212,9 @@ fn has_vanished(reason: &Reason) -> bool {
     reason.kind == ReasonKind::Observed(Kind::Listing) && is_there(&reason.old) && reason.new.as_deref() == Some(ABSENT)
 }
 
-fn missing(action: &Action, directory: &Path, now: TraceDigest) -> Verdict {
-    let word = if directory.exists() { "there is no record of this action in" } else { "nothing is published in" };
-    let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
-    Verdict { state: State::Missing, reasons: vec![reason], trace: Some(now), output: None, cleaned: None }
-}
-
-fn newer(action: &Action, directory: &Path, scheme: u32) -> Verdict {
+fn newer(directory: &Path, scheme: u32) -> String {
     let hint = "use that version, or move the directory away";
-    let text = format!("{} was written by a newer daeda (records of scheme {scheme}); {hint}", directory.display());
-    let reason = Reason::new(ReasonKind::Failed, action.id.to_string(), text);
-    Verdict { state: State::Failed, reasons: vec![reason], trace: None, output: None, cleaned: None }
+    format!("{} was written by a newer daeda (records of scheme {scheme}); {hint}", directory.display())
 }
 
 /// The first file that is gone, or is not what was written.
@@ -202,10 +230,25 @@ pub fn output_differs(directory: &Path, record: &Record, how: OutputCheck) -> Op
 
 /// A file that readers of the directory would see and that nobody recorded.
 fn foreign_file(directory: &Path, files: &[OutputFile]) -> Option<Reason> {
-    let names = fs::read_dir(directory).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
-    let recorded = |name: &String| files.iter().any(|f| f.name == *name);
-    let foreign = names.into_iter().filter(|n| !n.starts_with(['_', '.'])).find(|n| !recorded(n))?;
+    let recorded: BTreeSet<&str> = files.iter().map(|f| f.name.as_str()).collect();
+    let foreign = visible_files(directory, "").into_iter().find(|name| !recorded.contains(name.as_str()))?;
     Some(Reason::new(ReasonKind::Output, "output modified: not written by daeda:", foreign))
+}
+
+/// The files below a directory, whatever their depth, apart from what readers pass over.
+fn visible_files(directory: &Path, below: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(['_', '.']) {
+            continue;
+        }
+        match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            true => found.extend(visible_files(&entry.path(), &format!("{below}{name}/"))),
+            false => found.push(format!("{below}{name}")),
+        }
+    }
+    found
 }
 
 fn is_as_recorded(path: &Path, file: &OutputFile, how: OutputCheck) -> bool {

@@ -11,8 +11,9 @@ use super::execute::Cancel;
 use super::failure::{Failure, FailureKind};
 use super::graph::Graph;
 use super::lock::{self, Lock};
-use super::publish::{Staging, publish, withdraw};
+use super::publish::{publish, withdraw};
 use super::record::{Record, Records};
+use super::staging::Staging;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs;
@@ -48,7 +49,8 @@ pub fn held(id: &ActionId, directory: &Path, records: &dyn Records) -> Held {
     let Some(record) = records.read(directory).filter(|r| r.is_about(id)) else {
         return Held::Foreign("there is no record of this action in it".into());
     };
-    names.retain(|name| !name.starts_with("_daeda") && !record.output.files.iter().any(|f| f.name == *name));
+    let is_recorded = |name: &String| record.output.files.iter().any(|f| f.name.split('/').next() == Some(name.as_str()));
+    names.retain(|name| !name.starts_with("_daeda") && !is_recorded(name));
     if let Some(name) = names.first() {
         return Held::Foreign(format!("it holds {name}, which daeda did not write"));
     }
@@ -70,7 +72,7 @@ pub struct Broom<'a> {
     pub cancel: &'a Cancel,
     /// Told once about each output whose lock another process holds.
     pub waiting: &'a dyn Fn(&ActionId),
-    staging: BTreeMap<PathBuf, Staging>,
+    staging: BTreeMap<PathBuf, Staging<'a>>,
 }
 
 impl<'a> Broom<'a> {
@@ -90,41 +92,41 @@ impl<'a> Broom<'a> {
         let action = &graph.actions()[index];
         let actions = std::iter::once(action).chain(readers.iter().map(|reader| &graph.actions()[*reader]));
         let locks: Result<Vec<Lock>, Failure> = actions.map(|a| self.lock(&a.place, &a.id)).collect();
-        let _locks = locks?;
+        let locks = locks?;
         let found = held(&action.id, &action.place.path(), self.records);
         if let Held::Data(record) = &found {
-            self.bury(action, record).map_err(|e| Failure::io(&format!("cannot clean {}", action.place.path().display()), &e))?;
+            self.bury(action, record, &locks[0])
+                .map_err(|e| Failure::io(&format!("cannot clean {}", action.place.path().display()), &e))?;
         }
         Ok(found)
     }
 
-    fn bury(&mut self, action: &Action, record: &Record) -> std::io::Result<()> {
+    fn bury(&mut self, action: &Action, record: &Record, lock: &Lock) -> std::io::Result<()> {
         let tombstone = Record { cleaned: Some(rfc3339(self.clock.now())), ..record.clone() };
-        let disk = self.disk;
-        let staged = self.staging(&action.place.root)?.create(disk)?;
-        self.records.bury(&action.place.path(), &staged, &tombstone)?;
-        publish(&staged, &action.place, disk)
+        let staged = self.staging(&action.place.root)?.create()?;
+        self.records.bury(&action.place.path(), &staged, &tombstone, self.disk)?;
+        publish(&staged, &action.place, lock, self.disk)
     }
 
     /// Removes an output whole, with its record: nothing is verified against it any more.
     pub fn remove(&mut self, id: &ActionId, place: &Place) -> Result<Held, Failure> {
-        let _lock = self.lock(place, id)?;
+        let lock = self.lock(place, id)?;
         let found = held(id, &place.path(), self.records);
         if let Held::Data(_) | Held::Tombstone(_) = found {
             let disk = self.disk;
-            let removed = self.staging(&place.root).and_then(|staging| withdraw(&staging.create(disk)?, place, disk));
+            let removed = self.staging(&place.root).and_then(|staging| withdraw(&staging.create()?, place, &lock, disk));
             removed.map_err(|e| Failure::io(&format!("cannot remove {}", place.path().display()), &e))?;
         }
         Ok(found)
     }
 
     fn lock(&self, place: &Place, id: &ActionId) -> Result<Lock, Failure> {
-        let taken = Lock::take(&lock::path_at(&place.root, id), || (self.waiting)(id), &|| self.cancel.is_requested());
+        let taken = Lock::take(&lock::path_at(&place.root, id), self.disk, || (self.waiting)(id), &|| self.cancel.is_requested());
         let taken = taken.map_err(|e| Failure::io(&format!("cannot lock the output in {}", place.root.display()), &e))?;
         taken.ok_or_else(|| Failure::new(FailureKind::Interrupted, "interrupted"))
     }
 
-    fn staging(&mut self, root: &Path) -> std::io::Result<&Staging> {
+    fn staging(&mut self, root: &Path) -> std::io::Result<&Staging<'a>> {
         match self.staging.entry(root.into()) {
             Entry::Occupied(open) => Ok(open.into_mut()),
             Entry::Vacant(free) => Ok(free.insert(Staging::open(root, self.disk)?)),

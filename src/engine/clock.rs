@@ -15,6 +15,20 @@ pub struct SystemClock {
     pub fixed: Option<i64>,
 }
 
+impl SystemClock {
+    /// The clock that `DAEDA_NOW` fixes, or the machine's: a worker has the time of the build that started it.
+    pub fn of_environment() -> Self {
+        Self { fixed: std::env::var("DAEDA_NOW").ok().and_then(|text| parse(&text)) }
+    }
+}
+
+/// An RFC 3339 instant, or a day.
+pub fn parse(text: &str) -> Option<i64> {
+    let instant = chrono::DateTime::parse_from_rfc3339(text).ok().map(|t| t.timestamp_millis());
+    let day = || chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0).map(|t| t.and_utc().timestamp_millis());
+    instant.or_else(day)
+}
+
 impl Clock for SystemClock {
     fn now(&self) -> i64 {
         let since = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);

@@ -6,19 +6,23 @@ use super::action::{Action, ActionId};
 use super::attempt::{Ran, Shared};
 use super::check::{OutputCheck, Verdict};
 use super::clock::Clock;
+use super::decision::{Decision, Permits};
 use super::disk::Disk;
 use super::event::{Event, Sink, Summary};
 use super::execute::{Cancel, Executor};
 use super::failure::{Failure, FailureKind, FailureMemory};
 use super::graph::Graph;
+use super::hashing::{Hashed, watched};
 use super::index::TraceIndex;
-use super::observation::Kind;
 use super::plan::{Checked, Outcome, Plan, Step};
 use super::record::Records;
+use super::staging;
 use super::state::{Reason, ReasonKind, State};
+use super::survey::survey;
 use super::world::{Look, World};
 use rayon::prelude::*;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
 use std::sync::mpsc;
 use std::thread::Scope;
 use std::time::{Duration, Instant};
@@ -41,11 +45,9 @@ pub struct Tools<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     pub keep_going: bool,
-    /// Rebuild the targets whatever their state.
-    pub force: bool,
-    pub retry_failed: bool,
-    /// Rebuild also from less than what is published was made of.
-    pub allow_missing: bool,
+    pub permits: Permits,
+    /// Replace at most so many published partitions.
+    pub replace_max: Option<u64>,
     pub output: OutputCheck,
     /// At most so many actions at once.
     pub jobs: usize,
@@ -62,14 +64,36 @@ pub struct Ended {
     /// Actions that wait for input, with what they wait for.
     pub blocked: Vec<(ActionId, String)>,
     pub interrupted: bool,
+    pub refused: Option<Refused>,
+}
+
+/// A build that did not begin because it would replace more than it may.
+#[derive(Debug)]
+pub struct Refused {
+    /// Published partitions that would be, or may be, replaced.
+    pub replaced: u64,
+    pub permitted: u64,
+    /// The plan: a verdict per action.
+    pub verdicts: Vec<Verdict>,
 }
 
 /// Brings every action of the graph up to date.
 pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
     let start = Instant::now();
     tools.sink.event(&Event::Planned { actions: graph.len() });
+    clear_up(graph, tools.disk);
     let shared = Shared::new(graph, tools, options);
-    let mut ended = std::thread::scope(|scope| Run::new(&shared, scope).finish());
+    let tell = |Hashed { done, total }| tools.sink.event(&Event::Hashing { done, total });
+    let known = match watched(tools.world, &tell, || brake(&shared)) {
+        Ok(known) => known,
+        Err(refused) => {
+            tools.world.remember();
+            tools.index.save();
+            tools.sink.event(&Event::Refused { replaced: refused.replaced, permitted: refused.permitted });
+            return Ended { refused: Some(refused), ..Ended::default() };
+        }
+    };
+    let mut ended = watched(tools.world, &tell, || std::thread::scope(|scope| Run::new(&shared, known, scope).finish()));
     ended.summary.seconds = start.elapsed().as_secs_f64();
     tools.world.remember();
     tools.index.save();
@@ -78,6 +102,24 @@ pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
     }
     tools.sink.event(&Event::Finished(ended.summary.clone()));
     ended
+}
+
+/// What dead builds have left under the roots of this one. Whatever cannot be cleared up harms nobody: a later build finds it again.
+fn clear_up(graph: &Graph, disk: &dyn Disk) {
+    let roots: BTreeSet<&Path> = graph.actions().iter().map(|action| action.place.root.as_ref()).collect();
+    for root in roots {
+        let _ = staging::clear(root, disk);
+    }
+}
+
+/// Where so many published outputs could be replaced, judges everything before anything runs. The verdicts are kept for the build.
+fn brake(shared: &Shared) -> Result<Vec<Verdict>, Refused> {
+    let Some(permitted) = shared.options.replace_max.filter(|max| shared.graph.len() as u64 > *max) else { return Ok(Vec::new()) };
+    let verdicts = survey(shared.graph, &shared.judging(), &shared.options.permits);
+    let runs = |index, verdict| shared.options.permits.decide(shared.graph, index, verdict) == Decision::Run;
+    let replaced =
+        verdicts.iter().enumerate().filter(|(index, v)| v.output.is_some() && v.cleaned.is_none() && runs(*index, v)).count() as u64;
+    if replaced > permitted { Err(Refused { replaced, permitted, verdicts }) } else { Ok(verdicts) }
 }
 
 /// How one run of an action ended.
@@ -91,10 +133,14 @@ struct Run<'s, 'a, 'scope, 'env> {
     shared: &'s Shared<'a>,
     scope: &'scope Scope<'scope, 'env>,
     plan: Plan<'a>,
+    /// The verdicts of the brake; they hold for what nothing has been rebuilt below.
+    known: Vec<Verdict>,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
     running: HashMap<usize, (u64, u64)>,
     /// What another process had built by the time its lock was ours.
     found: HashSet<usize>,
+    /// What stands without being fresh.
+    held: HashMap<usize, State>,
     ended: Ended,
 }
 
@@ -103,10 +149,10 @@ where
     's: 'scope,
     'a: 'scope,
 {
-    fn new(shared: &'s Shared<'a>, scope: &'scope Scope<'scope, 'env>) -> Self {
+    fn new(shared: &'s Shared<'a>, known: Vec<Verdict>, scope: &'scope Scope<'scope, 'env>) -> Self {
         let plan = Plan::new(shared.graph, shared.options.keep_going);
-        let (running, found) = (HashMap::new(), HashSet::new());
-        Self { shared, scope, plan, reports: mpsc::channel(), running, found, ended: Ended::default() }
+        let (running, found, held) = (HashMap::new(), HashSet::new(), HashMap::new());
+        Self { shared, scope, plan, known, reports: mpsc::channel(), running, found, held, ended: Ended::default() }
     }
 
     fn finish(mut self) -> Ended {
@@ -169,7 +215,9 @@ where
 
     fn check_all(&mut self, indices: &[usize]) {
         let shared = self.shared;
-        let judged: Vec<(usize, Verdict)> = indices.par_iter().map(|i| (*i, shared.judge(*i, Look::Once))).collect();
+        let (known, anew): (Vec<usize>, Vec<usize>) = indices.iter().partition(|i| self.is_known(**i));
+        let mut judged: Vec<(usize, Verdict)> = anew.par_iter().map(|i| (*i, shared.judge(*i, Look::Once))).collect();
+        judged.extend(known.into_iter().map(|i| (i, self.known[i].clone())));
         for (index, verdict) in judged {
             let state = verdict.state;
             let (checked, reasons) = self.decide(index, verdict);
@@ -182,50 +230,57 @@ where
         }
     }
 
+    /// Whether the brake's verdict on an action still holds: nothing it reads has been built since.
+    fn is_known(&self, index: usize) -> bool {
+        let built = |d: usize| self.plan.outcome(d) == Some(Outcome::Built);
+        index < self.known.len() && !self.shared.graph.dependencies(index).iter().any(|d| built(*d))
+    }
+
     /// What a verdict means for the plan; if that is to run, why.
     fn decide(&mut self, index: usize, verdict: Verdict) -> (Checked, Vec<Reason>) {
         let action = &self.shared.graph.actions()[index];
-        let forced = self.shared.options.force && self.shared.graph.targets.contains(&index);
-        let sink = self.shared.tools.sink;
+        let permits = &self.shared.options.permits;
         let first = verdict.reasons.first().map(|r| r.detail.clone()).unwrap_or_default();
+        let forced = permits.is_forced(self.shared.graph, index);
         if verdict.cleaned.is_some() && !forced && self.plan.suffices(index, verdict.is_stale()) {
             self.shared.keep_output(action, verdict.output);
             return (Checked::Cleaned { stale: verdict.is_stale() }, vec![]);
         }
-        match verdict.state {
-            State::Fresh if !forced && verdict.cleaned.is_none() => {
-                self.shared.keep_output(action, verdict.output);
-                return (Checked::Fresh, vec![]);
+        match (permits.decide(self.shared.graph, index, &verdict), &verdict.cleaned) {
+            (Decision::Stand, None) => {
+                self.stand(index, verdict);
+                (Checked::Fresh, vec![])
             }
-            State::Orphaned if !self.shared.options.allow_missing && verdict.cleaned.is_some() => {
-                return (self.blocked(action, gone_and_cleaned(&verdict)), vec![]);
+            (Decision::Stand, Some(time)) if verdict.state == State::Orphaned => {
+                let why = verdict.reasons.first().map(Reason::to_string).unwrap_or_default();
+                (self.wait(action, format!("its data was cleaned {time}, and cannot be built again as it was: {why}")), vec![])
             }
-            State::Orphaned if !self.shared.options.allow_missing => {
-                sink.event(&Event::Warned { action: action.id.clone(), message: orphaned(&verdict) });
-                self.shared.keep_output(action, verdict.output);
-                return (Checked::Fresh, vec![]);
-            }
-            State::Blocked => return (self.blocked(action, first), vec![]),
-            State::Failed if verdict.trace.is_none() || !self.shared.options.retry_failed => {
+            (Decision::Wait, _) => (self.wait(action, first), vec![]),
+            (Decision::Fail, _) => {
                 self.fail(action, Failure::permanent(first), 0);
-                return (Checked::Failed, vec![]);
+                (Checked::Failed, vec![])
             }
-            _ => {}
+            (_, Some(time)) if verdict.reasons.is_empty() => {
+                (Checked::Run, vec![Reason::new(ReasonKind::Output, "output cleaned", time.clone())])
+            }
+            (Decision::Run | Decision::Stand, _) => (Checked::Run, permits.reasons(self.shared.graph, index, &verdict)),
         }
-        let mut reasons = verdict.reasons;
-        if let (Some(time), true) = (&verdict.cleaned, reasons.is_empty()) {
-            reasons.push(cleaned(time));
-        }
-        if forced && reasons.is_empty() {
-            reasons.push(Reason::new(ReasonKind::Output, "--force", ""));
-        }
-        (Checked::Run, reasons)
     }
 
-    fn blocked(&mut self, action: &Action, message: String) -> Checked {
+    fn wait(&mut self, action: &Action, message: String) -> Checked {
         self.ended.blocked.push((action.id.clone(), message.clone()));
         self.shared.tools.sink.event(&Event::Blocked { action: action.id.clone(), message });
         Checked::Blocked
+    }
+
+    /// What is published stays: fresh, or held by a brake, which is told and counted.
+    fn stand(&mut self, index: usize, verdict: Verdict) {
+        let action = &self.shared.graph.actions()[index];
+        self.shared.keep_output(action, verdict.output);
+        if verdict.state != State::Fresh {
+            self.held.insert(index, verdict.state);
+            self.shared.tools.sink.event(&Event::Held { action: action.id.clone(), state: verdict.state, reasons: verdict.reasons });
+        }
     }
 
     fn wait_for_report(&mut self) {
@@ -268,7 +323,12 @@ where
             let summary = &mut self.ended.summary;
             match self.plan.outcome(index) {
                 Some(Outcome::Built) if !self.found.contains(&index) => summary.built += 1,
-                Some(Outcome::Built | Outcome::Fresh | Outcome::Cleaned) => summary.fresh += 1,
+                Some(Outcome::Built | Outcome::Fresh) => match self.held.get(&index) {
+                    Some(State::Drifted) => summary.drifted += 1,
+                    Some(_) => summary.orphaned += 1,
+                    None => summary.fresh += 1,
+                },
+                Some(Outcome::Cleaned) => summary.fresh += 1,
                 Some(Outcome::Failed) => summary.failed += 1,
                 Some(Outcome::Blocked) => summary.blocked += 1,
                 Some(Outcome::Skipped) | None => {
@@ -280,25 +340,4 @@ where
             }
         }
     }
-}
-
-/// Why an output is rebuilt whose record is as it should be.
-pub(super) fn cleaned(time: &str) -> Reason {
-    Reason::new(ReasonKind::Output, "output cleaned", time)
-}
-
-/// What is said of a cleaned partition whose data is needed and cannot be built as it was.
-fn gone_and_cleaned(verdict: &Verdict) -> String {
-    let time = verdict.cleaned.as_deref().unwrap_or_default();
-    format!("its data was cleaned {time}, and {} (--allow-missing rebuilds it from what is left)", input_gone(verdict))
-}
-
-fn input_gone(verdict: &Verdict) -> String {
-    let gone = verdict.reasons.iter().find(|r| r.kind == ReasonKind::Observed(Kind::Listing));
-    format!("{} is gone", gone.map_or_else(|| "an input".into(), |r| format!("{} {}", r.name, r.detail)))
-}
-
-/// What is said of a partition that stands although it could be built anew from less.
-fn orphaned(verdict: &Verdict) -> String {
-    format!("orphaned: {}; what is published stands (--allow-missing rebuilds it from what is left)", input_gone(verdict))
 }

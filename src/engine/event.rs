@@ -14,11 +14,27 @@ pub enum Event {
     Planned {
         actions: usize,
     },
+    /// Much has to be hashed before verdicts can be made: bytes done and known of so far.
+    Hashing {
+        done: u64,
+        total: u64,
+    },
     /// An action is not fresh, and why.
     Judged {
         action: ActionId,
         state: super::state::State,
         reasons: Vec<Reason>,
+    },
+    /// An action is not fresh, and what is published stands nevertheless, and why.
+    Held {
+        action: ActionId,
+        state: super::state::State,
+        reasons: Vec<Reason>,
+    },
+    /// Nothing was begun: so many published partitions would be replaced. The last event.
+    Refused {
+        replaced: u64,
+        permitted: u64,
     },
     /// Another process holds the output's lock.
     WaitingForLock {
@@ -34,6 +50,11 @@ pub enum Event {
         message: String,
         done: u64,
         total: u64,
+    },
+    /// A line of a program that an action runs.
+    Said {
+        action: ActionId,
+        line: String,
     },
     /// An attempt failed and will be repeated after so many seconds.
     Retrying {
@@ -77,6 +98,8 @@ pub enum Event {
 pub struct Summary {
     pub built: usize,
     pub fresh: usize,
+    pub orphaned: usize,
+    pub drifted: usize,
     pub failed: usize,
     pub skipped: usize,
     pub blocked: usize,

@@ -22,10 +22,17 @@ pub struct Made {
 
 /// What a running action says meanwhile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    pub message: String,
-    pub done: u64,
-    pub total: u64,
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    Step {
+        message: String,
+        done: u64,
+        total: u64,
+    },
+    /// A line of a program that it runs.
+    Said(String),
+    /// The leader of a process group that it has started; none once that has ended.
+    Running(Option<u32>),
 }
 
 /// Set once when the user wants to stop.

@@ -26,9 +26,8 @@ impl FailureKind {
     pub fn of_io(kind: std::io::ErrorKind) -> Self {
         use std::io::ErrorKind::*;
         match kind {
-            StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem | NotFound | NotADirectory | IsADirectory => {
-                Self::Environment
-            }
+            StorageFull | QuotaExceeded | PermissionDenied | ReadOnlyFilesystem | NotFound | NotADirectory | IsADirectory | Unsupported
+            | CrossesDevices => Self::Environment,
             _ => Self::Transient,
         }
     }
@@ -88,8 +87,13 @@ impl FailureMemory {
     pub fn remember(&self, action: &ActionId, trace: Digest, message: &str) {
         let remembered = Remembered { action: action.clone(), trace, message: message.into() };
         let _ = std::fs::create_dir_all(&self.directory);
+        let path = self.path(action);
+        if path.is_dir() {
+            // Nothing of ours; whatever lies under `.daeda` may be lost.
+            let _ = std::fs::remove_dir_all(&path);
+        }
         if let Ok(text) = serde_json::to_string(&remembered) {
-            let _ = std::fs::write(self.path(action), text);
+            let _ = std::fs::write(path, text);
         }
     }
 

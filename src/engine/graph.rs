@@ -12,8 +12,10 @@ pub struct Graph {
     dependencies: Vec<Box<[usize]>>,
     /// What was asked for, as opposed to what that needs.
     pub targets: BTreeSet<usize>,
-    /// Those whose own output was asked for by key: it has to be there, and not only its record.
+    /// Those targets that were asked for by key.
     pub named: BTreeSet<usize>,
+    /// Those whose own output was asked for by key: it has to be there, and not only its record.
+    pub wanted: BTreeSet<usize>,
 }
 
 impl Graph {

@@ -8,7 +8,7 @@ use super::record::Record;
 use crate::digest::{Digest, Hasher, SCHEME};
 use crate::pack::{self, Packer, Unpacker};
 use crate::stat::{Stat, now};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -163,14 +163,17 @@ impl Stored {
 
 impl Entry {
     /// `None` where something changed so recently that its next change might not show.
-    fn of(directory: &Path, file: &str, record: &Record, observed: Digest) -> Option<Self> {
+    fn of(directory: &Path, file: &str, record: &Record, data: Digest) -> Option<Self> {
         let looked = now();
         let settled = |path: &Path| fs::metadata(path).ok().map(|m| Stat::of(&m)).filter(|stat| stat.is_settled(looked));
-        let data = if record.cleaned.is_none() { &record.output.files[..] } else { &[] };
-        let names = std::iter::once(file).chain(data.iter().map(|f| f.name.as_str()));
+        let data_files = if record.cleaned.is_none() { &record.output.files[..] } else { &[] };
+        let recorded = || data_files.iter().map(|f| f.name.as_str());
+        // A file more in a directory below changes that directory alone.
+        let below: BTreeSet<&str> = recorded().flat_map(|name| name.match_indices('/').map(|(end, _)| &name[..end])).collect();
+        let names = std::iter::once(file).chain(recorded()).chain(below);
         let files: Option<Vec<_>> = names.map(|name| Some((name.to_string(), settled(&directory.join(name))?))).collect();
         let recorded = record.trace_digest();
-        let same = (observed != recorded.data).then_some(observed);
+        let same = (data != recorded.data).then_some(data);
         let (output, cleaned) = (record.output.digest, record.cleaned.clone());
         Some(Self { recorded, same, output, cleaned, directory: settled(directory)?, files: files? })
     }

@@ -111,7 +111,7 @@ impl<'a> Plan<'a> {
             status,
             dependents,
             to_run: BTreeSet::new(),
-            needs: graph.named.iter().map(|index| (*index, Need::Data)).collect(),
+            needs: graph.wanted.iter().map(|index| (*index, Need::Data)).collect(),
             stale: HashSet::new(),
             keep_going,
             stopped: false,
@@ -450,7 +450,7 @@ mod tests {
     #[test]
     fn a_cleaned_output_that_was_named_is_rebuilt() {
         let mut graph = chain();
-        graph.named.insert(2);
+        graph.wanted.insert(2);
         let (steps, _) = drive_cleaned(&graph, |_, _| CLEANED);
         assert_eq!(runs(&steps), [0, 1, 2]);
     }

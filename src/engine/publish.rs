@@ -1,82 +1,28 @@
-//! Staging and publishing: an op writes beside the published partition, and one rename puts data and record in place together.
+//! Publishing: an op has written beside the published partition, and one rename puts data and record in place together.
 //!
-//! Invariants: readers see the old partition or the new one, whole; a process that dies leaves only staging behind, which the next build
-//! of the same root clears.
+//! Invariants: readers see the old partition or the new one, whole, whatever happens and whenever; what publishing reports as done outlives
+//! a power cut; what it reports as failed has left the old partition standing; the old one is removed only when the new one is durable.
 
 use super::action::Place;
 use super::disk::Disk;
 use super::lock::Lock;
+use super::staging::{Aside, sync_up};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 
-/// The staging directory of one process under one output root.
-pub struct Staging {
-    directory: PathBuf,
-    next: AtomicU64,
-    _owner: Lock,
+/// How the staged directory came to its place.
+enum Put {
+    /// Where nothing was.
+    New,
+    /// The old partition lies where the new one was staged.
+    Exchanged,
+    /// The old partition lies aside.
+    TwoSteps,
 }
 
-impl Staging {
-    /// Clears what dead processes have left, and makes a directory of our own.
-    pub fn open(root: &Path, disk: &dyn Disk) -> io::Result<Self> {
-        let all = root.join("_daeda/staging");
-        disk.create_directories(&all)?;
-        // One process at a time: between making its owner file and locking it, a living one looks dead.
-        let _opening = Lock::take(&root.join("_daeda/locks/staging.lock"), || {}, &|| false)?;
-        clear_dead(&all, disk);
-        let name = unique_name();
-        let owner = Lock::try_take(&all.join(format!("{name}.owner")))?.ok_or(io::ErrorKind::AlreadyExists)?;
-        let directory = all.join(name);
-        disk.create_directories(&directory)?;
-        Ok(Self { directory, next: AtomicU64::new(0), _owner: owner })
-    }
-
-    /// A new, empty directory on the same file system as the output.
-    pub fn create(&self, disk: &dyn Disk) -> io::Result<PathBuf> {
-        let path = self.directory.join(self.next.fetch_add(1, Ordering::Relaxed).to_string());
-        disk.create_directories(&path)?;
-        Ok(path)
-    }
-}
-
-impl Drop for Staging {
-    fn drop(&mut self) {
-        // What cannot be removed keeps its owner's file, by which a later build finds it.
-        if fs::remove_dir_all(&self.directory).is_ok() {
-            let _ = fs::remove_file(self.directory.with_extension("owner"));
-        }
-    }
-}
-
-fn unique_name() -> String {
-    let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-    format!("{}-{nanos}", std::process::id())
-}
-
-fn clear_dead(all: &Path, disk: &dyn Disk) {
-    for (directory, _lock) in dead(all) {
-        if disk.remove_tree(&directory).is_ok() {
-            let _ = fs::remove_file(directory.with_extension("owner"));
-        }
-    }
-}
-
-/// A directory whose owner's lock can be taken has no owner any more.
-fn dead(all: &Path) -> impl Iterator<Item = (PathBuf, Lock)> {
-    let entries = fs::read_dir(all).into_iter().flatten().flatten().map(|e| e.path());
-    let owners = entries.filter(|p| p.extension().is_some_and(|e| e == "owner"));
-    owners.filter_map(|owner| Some((owner.with_extension(""), Lock::try_take(&owner).ok()??)))
-}
-
-/// What dead processes have left under an output root.
-pub fn leftovers(root: &Path) -> Vec<PathBuf> {
-    dead(&root.join("_daeda/staging")).map(|(directory, _)| directory).collect()
-}
-
-/// Makes a staged directory durable and puts it in place; what stood there before is removed afterwards.
-pub fn publish(staged: &Path, place: &Place, disk: &dyn Disk) -> io::Result<()> {
+/// Makes a staged directory durable and puts it in place, under the output's lock; what stood there before is removed afterwards.
+pub fn publish(staged: &Path, place: &Place, lock: &Lock, disk: &dyn Disk) -> io::Result<()> {
     sync_tree(staged, disk)?;
     let target = place.path();
     let parent = target.parent().unwrap_or(&place.root);
@@ -85,18 +31,26 @@ pub fn publish(staged: &Path, place: &Place, disk: &dyn Disk) -> io::Result<()> 
         return Err(io::ErrorKind::NotADirectory.into());
     }
     disk.create_directories(parent)?;
-    if target.exists() {
-        replace(staged, &target, disk)?;
-        return disk.sync_directory(parent);
+    let put = match target.exists() {
+        true => replace(staged, place, lock, disk)?,
+        false => disk.rename_new(staged, &target).map(|()| Put::New)?,
+    };
+    // The directories above may be new as well, and made by somebody who died before they were durable.
+    if let Err(error) = sync_up(parent, &place.root, disk) {
+        let _ = take_back(staged, &target, &put, disk);
+        return Err(error);
     }
-    disk.rename_new(staged, &target)?;
-    // The directories above may be new as well.
-    let above = parent.ancestors().take_while(|directory| directory.starts_with(&place.root));
-    above.into_iter().try_for_each(|directory| disk.sync_directory(directory))
+    // What cannot be removed lies in staging, which is cleared sooner or later.
+    let _ = match put {
+        Put::New => Ok(()),
+        Put::Exchanged => disk.remove_tree(staged),
+        Put::TwoSteps => disk.remove_tree(&Aside::old(staged)).and_then(|()| Aside::forget(staged, disk)),
+    };
+    Ok(())
 }
 
-/// Takes a published directory away: one rename into an empty staged directory, whose removal may take its time.
-pub fn withdraw(staged: &Path, place: &Place, disk: &dyn Disk) -> io::Result<()> {
+/// Takes a published directory away, under the output's lock: one rename into an empty staged directory, whose removal may take its time.
+pub fn withdraw(staged: &Path, place: &Place, _lock: &Lock, disk: &dyn Disk) -> io::Result<()> {
     let target = place.path();
     disk.rename_new(&target, &staged.join("withdrawn"))?;
     disk.sync_directory(target.parent().unwrap_or(&place.root))?;
@@ -104,30 +58,38 @@ pub fn withdraw(staged: &Path, place: &Place, disk: &dyn Disk) -> io::Result<()>
     Ok(())
 }
 
-fn replace(staged: &Path, target: &Path, disk: &dyn Disk) -> io::Result<()> {
-    match disk.exchange(staged, target) {
-        Ok(()) => {
-            // The new partition is in place. What is left of the old one lies in staging, which is cleared sooner or later.
-            let _ = disk.remove_tree(staged);
-            Ok(())
-        }
-        Err(e) if is_unsupported(&e) => replace_in_two_steps(staged, target, disk),
+fn replace(staged: &Path, place: &Place, lock: &Lock, disk: &dyn Disk) -> io::Result<Put> {
+    match disk.exchange(staged, &place.path()) {
+        Ok(()) => Ok(Put::Exchanged),
+        Err(e) if is_unsupported(&e) => replace_in_two_steps(staged, place, lock, disk),
         Err(e) => Err(e),
     }
 }
 
-/// Some file systems cannot exchange. The gap between the two renames shows no partition; killed in it, the partition counts as
-/// missing and the next build makes it again.
-fn replace_in_two_steps(staged: &Path, target: &Path, disk: &dyn Disk) -> io::Result<()> {
-    let aside = staged.with_extension("old");
-    disk.rename_new(target, &aside)?;
-    if let Err(error) = disk.rename_new(staged, target) {
+/// Some file systems cannot exchange. The gap between the two renames shows no partition; after a death in it, the next build puts the
+/// old one back before it judges anything.
+fn replace_in_two_steps(staged: &Path, place: &Place, lock: &Lock, disk: &dyn Disk) -> io::Result<Put> {
+    let (target, old) = (place.path(), Aside::old(staged));
+    Aside { directory: place.directory.clone(), lock: lock.name() }.write(staged, &place.root, disk)?;
+    disk.rename_new(&target, &old)?;
+    if let Err(error) = disk.rename_new(staged, &target) {
         // The old partition goes back, or it would be cleared with the staging.
-        disk.rename_new(&aside, target)?;
+        disk.rename_new(&old, &target)?;
         return Err(error);
     }
-    let _ = disk.remove_tree(&aside);
-    Ok(())
+    Ok(Put::TwoSteps)
+}
+
+/// The old partition stands again, the new one lies where it was staged.
+fn take_back(staged: &Path, target: &Path, put: &Put, disk: &dyn Disk) -> io::Result<()> {
+    match put {
+        Put::New => disk.rename_new(target, staged),
+        Put::Exchanged => disk.exchange(staged, target),
+        Put::TwoSteps => {
+            disk.rename_new(target, staged)?;
+            disk.rename_new(&Aside::old(staged), target)
+        }
+    }
 }
 
 fn is_unsupported(error: &io::Error) -> bool {
@@ -147,46 +109,70 @@ fn sync_tree(directory: &Path, disk: &dyn Disk) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::super::disk::SystemDisk;
+    use super::super::lock;
+    use super::super::staging::Staging;
     use super::*;
+    use std::fs::File;
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A root with one output under its lock.
+    struct Output {
+        root: tempfile::TempDir,
+        place: Place,
+        lock: Lock,
+    }
+
+    impl Output {
+        fn new() -> Self {
+            let root = tempfile::tempdir().unwrap();
+            let place = Place { root: root.path().into(), directory: "asset/dt=1".into() };
+            let lock = Lock::try_take(&lock::named(root.path(), "asset.lock"), &SystemDisk).unwrap().unwrap();
+            Self { root, place, lock }
+        }
+
+        fn publish(&self, staged: &Path, disk: &dyn Disk) -> io::Result<()> {
+            publish(staged, &self.place, &self.lock, disk)
+        }
+
+        fn data(&self) -> String {
+            fs::read_to_string(self.place.path().join("data")).unwrap()
+        }
+    }
 
     fn stage(staging: &Staging, text: &str) -> PathBuf {
-        let staged = staging.create(&SystemDisk).unwrap();
+        let staged = staging.create().unwrap();
         fs::write(staged.join("data"), text).unwrap();
         staged
     }
 
     #[test]
     fn a_second_publish_replaces_the_first_and_leaves_nothing_behind() {
-        let root = tempfile::tempdir().unwrap();
-        let place = Place { root: root.path().into(), directory: "asset/dt=1".into() };
-        let staging = Staging::open(root.path(), &SystemDisk).unwrap();
+        let output = Output::new();
+        let staging = Staging::open(output.root.path(), &SystemDisk).unwrap();
         for text in ["one", "two"] {
-            publish(&stage(&staging, text), &place, &SystemDisk).unwrap();
-            assert_eq!(fs::read_to_string(place.path().join("data")).unwrap(), text);
+            output.publish(&stage(&staging, text), &SystemDisk).unwrap();
+            assert_eq!(output.data(), text);
         }
         drop(staging);
-        assert_eq!(fs::read_dir(root.path().join("_daeda/staging")).unwrap().count(), 0);
+        assert_eq!(fs::read_dir(output.root.path().join("_daeda/staging")).unwrap().count(), 0);
     }
 
-    #[test]
-    fn a_file_in_the_way_is_kept() {
-        let root = tempfile::tempdir().unwrap();
-        let place = Place { root: root.path().into(), directory: "asset/dt=1".into() };
-        fs::create_dir(root.path().join("asset")).unwrap();
-        fs::write(place.path(), "notes").unwrap();
-        let staging = Staging::open(root.path(), &SystemDisk).unwrap();
-        assert!(publish(&stage(&staging, "one"), &place, &SystemDisk).is_err());
-        assert_eq!(fs::read_to_string(place.path()).unwrap(), "notes");
+    /// A file system without exchange, whose second and third rename fail.
+    #[derive(Default)]
+    struct Stuck {
+        renames: AtomicUsize,
     }
 
-    /// A file system that cannot exchange, and refuses one rename in place of another.
-    struct Poor {
-        refused: Option<PathBuf>,
-    }
-
-    impl Disk for Poor {
+    impl Disk for Stuck {
         fn create_directories(&self, path: &Path) -> io::Result<()> {
             SystemDisk.create_directories(path)
+        }
+        fn open(&self, path: &Path) -> io::Result<File> {
+            SystemDisk.open(path)
+        }
+        fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+            SystemDisk.write(path, bytes)
         }
         fn sync_file(&self, path: &Path) -> io::Result<()> {
             SystemDisk.sync_file(path)
@@ -195,11 +181,14 @@ mod tests {
             SystemDisk.sync_directory(path)
         }
         fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-            let refused = self.refused.as_deref() == Some(from);
-            if refused { Err(io::ErrorKind::StorageFull.into()) } else { SystemDisk.rename_new(from, to) }
+            let fails = matches!(self.renames.fetch_add(1, Ordering::Relaxed), 1 | 2);
+            if fails { Err(io::ErrorKind::StorageFull.into()) } else { SystemDisk.rename_new(from, to) }
         }
         fn exchange(&self, _: &Path, _: &Path) -> io::Result<()> {
             Err(io::ErrorKind::Unsupported.into())
+        }
+        fn remove_file(&self, path: &Path) -> io::Result<()> {
+            SystemDisk.remove_file(path)
         }
         fn remove_tree(&self, path: &Path) -> io::Result<()> {
             SystemDisk.remove_tree(path)
@@ -207,35 +196,41 @@ mod tests {
     }
 
     #[test]
-    fn without_exchange_a_partition_is_replaced_or_stays() {
-        let root = tempfile::tempdir().unwrap();
-        let place = Place { root: root.path().into(), directory: "asset/dt=1".into() };
-        let staging = Staging::open(root.path(), &SystemDisk).unwrap();
-        let disk = Poor { refused: None };
-        publish(&stage(&staging, "one"), &place, &disk).unwrap();
-        publish(&stage(&staging, "two"), &place, &disk).unwrap();
-        let staged = stage(&staging, "three");
-        assert!(publish(&staged, &place, &Poor { refused: Some(staged.clone()) }).is_err());
-        assert_eq!(fs::read_to_string(place.path().join("data")).unwrap(), "two");
-    }
-
-    #[test]
-    fn staging_of_the_dead_is_cleared_and_that_of_the_living_is_not() {
-        let root = tempfile::tempdir().unwrap();
-        let all = root.path().join("_daeda/staging");
-        fs::create_dir_all(all.join("dead/0")).unwrap();
-        fs::write(all.join("dead.owner"), "").unwrap();
-        let living = Staging::open(root.path(), &SystemDisk).unwrap();
-        assert!(!all.join("dead").exists() && !all.join("dead.owner").exists());
-        let _other = Staging::open(root.path(), &SystemDisk).unwrap();
-        assert!(living.directory.exists());
-    }
-
-    #[test]
-    fn many_can_open_at_once() {
-        let root = tempfile::tempdir().unwrap();
-        let open = || (0..20).for_each(|_| drop(Staging::open(root.path(), &SystemDisk).unwrap()));
-        std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(open))));
+    fn a_partition_that_could_not_go_back_is_not_cleared_away() {
+        let output = Output::new();
+        let (first, disk) = (Staging::open(output.root.path(), &SystemDisk).unwrap(), Stuck::default());
+        output.publish(&stage(&first, "one"), &SystemDisk).unwrap();
+        let staging = Staging::open(output.root.path(), &disk).unwrap();
+        assert!(output.publish(&stage(&staging, "two"), &disk).is_err());
+        assert!(!output.place.path().exists());
+        let Output { root, place, lock } = output;
+        drop(lock);
+        drop(staging);
+        assert_eq!(fs::read_to_string(place.path().join("data")).unwrap(), "one");
+        drop(first);
         assert_eq!(fs::read_dir(root.path().join("_daeda/staging")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_kept() {
+        let output = Output::new();
+        fs::create_dir(output.root.path().join("asset")).unwrap();
+        fs::write(output.place.path(), "notes").unwrap();
+        let staging = Staging::open(output.root.path(), &SystemDisk).unwrap();
+        assert!(output.publish(&stage(&staging, "one"), &SystemDisk).is_err());
+        assert_eq!(fs::read_to_string(output.place.path()).unwrap(), "notes");
+    }
+
+    #[test]
+    fn a_link_is_replaced_and_what_it_points_to_stays() {
+        let output = Output::new();
+        let elsewhere = output.root.path().join("elsewhere");
+        fs::create_dir_all(&elsewhere).unwrap();
+        fs::write(elsewhere.join("data"), "theirs").unwrap();
+        fs::create_dir(output.root.path().join("asset")).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, output.place.path()).unwrap();
+        let staging = Staging::open(output.root.path(), &SystemDisk).unwrap();
+        output.publish(&stage(&staging, "one"), &SystemDisk).unwrap();
+        assert_eq!((output.data(), fs::read_to_string(elsewhere.join("data")).unwrap()), ("one".into(), "theirs".into()));
     }
 }

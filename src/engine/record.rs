@@ -5,6 +5,7 @@
 //! older scheme is upgraded as it is read; the file itself stays as it is until its output is built anew.
 
 use super::action::{Action, ActionId};
+use super::disk::Disk;
 use super::index::TraceDigest;
 use super::observation::Observation;
 use super::trace;
@@ -99,8 +100,8 @@ pub trait Records: Sync {
     fn is_ours(&self, directory: &Path) -> bool;
 
     /// Writes the record into a staged directory, so that readers of the data never notice it.
-    fn write(&self, directory: &Path, record: &Record) -> std::io::Result<()>;
+    fn write(&self, directory: &Path, record: &Record, disk: &dyn Disk) -> std::io::Result<()>;
 
     /// Writes a published output's record, now a tombstone, into a staged directory, with what else is kept beside it.
-    fn bury(&self, published: &Path, staged: &Path, tombstone: &Record) -> std::io::Result<()>;
+    fn bury(&self, published: &Path, staged: &Path, tombstone: &Record, disk: &dyn Disk) -> std::io::Result<()>;
 }

@@ -51,7 +51,7 @@ impl Toy {
         for (name, reads) in names.iter().zip(&self.reads) {
             graph.add(action(name, reads.iter().map(|r| names[*r].as_str())));
         }
-        graph.named.extend((0..names.len()).filter(|i| self.named[*i]));
+        graph.wanted.extend((0..names.len()).filter(|i| self.named[*i]));
         graph
     }
 

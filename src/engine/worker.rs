@@ -1,11 +1,13 @@
 //! Worker processes: the same binary runs actions handed to it on stdin, one line each, and answers on stdout.
 //!
 //! Why processes: thread pools of the libraries inside are process-wide and sized at start, a hung call can only be ended by killing it,
-//! and an action that another process can run can be run by another machine. Invariant: a worker ends with its parent.
+//! and an action that another process can run can be run by another machine. Invariants: a worker ends with its parent, and what it has started
+//! ends with it, whichever of the two is killed.
 
 use super::action::{Action, Job};
 use super::execute::{Cancel, Executor, Made, Progress};
 use super::failure::{Failure, FailureKind};
+use super::group;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -38,10 +40,15 @@ struct Worker {
     orders: ChildStdin,
     answers: mpsc::Receiver<io::Result<String>>,
     log: PathBuf,
+    /// The leader of the process group that its action has started and that may still run.
+    group: Option<u32>,
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        if let Some(leader) = self.group {
+            group::end(leader, || {});
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::fs::metadata(&self.log).is_ok_and(|m| m.len() == 0) {
@@ -79,7 +86,7 @@ impl WorkerPool {
         let mut child = command.spawn()?;
         let (orders, answers) = (child.stdin.take(), child.stdout.take());
         let (Some(orders), Some(stdout)) = (orders, answers) else { return Err(io::ErrorKind::BrokenPipe.into()) };
-        Ok(Worker { cpus, child, orders, answers: read_lines(stdout), log })
+        Ok(Worker { cpus, child, orders, answers: read_lines(stdout), log, group: None })
     }
 }
 
@@ -139,6 +146,7 @@ impl Worker {
             }
             match self.answers.recv_timeout(Duration::from_millis(50)) {
                 Ok(Ok(line)) => match serde_json::from_str(&line) {
+                    Ok(Answer::Progress(Progress::Running(leader))) => self.group = leader,
                     Ok(Answer::Progress(p)) => progress(p),
                     Ok(Answer::Made(made)) => return Ok(made),
                     Ok(Answer::Failed(failure)) => return Err(failure),
@@ -173,7 +181,7 @@ pub fn serve(run: impl Fn(&Job, &(dyn Fn(Progress) + Sync)) -> Result<Made, Fail
         let job: Job = serde_json::from_str(&line?).map_err(io::Error::other)?;
         reset_peak_memory();
         match run(&job, &|p| answer(&Answer::Progress(p))) {
-            Ok(made) => answer(&Answer::Made(Made { peak_memory: peak_memory(), ..made })),
+            Ok(made) => answer(&Answer::Made(Made { peak_memory: made.peak_memory.max(peak_memory()), ..made })),
             Err(failure) => answer(&Answer::Failed(failure)),
         }
     }
@@ -192,6 +200,7 @@ fn orders_until_parent_ends() -> mpsc::Receiver<io::Result<String>> {
                 break;
             }
         }
+        group::end_all();
         std::process::exit(0);
     });
     receiver
@@ -204,7 +213,12 @@ fn reset_peak_memory() {
 
 /// The most memory this process has held, in bytes; 0 where the system does not say.
 pub fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    peak_memory_of("self")
+}
+
+/// The same of another process.
+pub fn peak_memory_of(pid: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap_or_default();
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
 }

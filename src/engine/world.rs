@@ -1,6 +1,7 @@
 //! The world as the engine sees it: something that answers an action's requests with observations.
 
 use super::action::Action;
+use super::hashing::Hashed;
 use super::observation::Observation;
 use super::record::Record;
 use super::state::Reason;
@@ -9,8 +10,10 @@ use std::path::Path;
 /// Why an observation cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unobservable {
-    /// What is required is not there yet; waiting may help.
+    /// What is required is there and not complete yet: waiting helps.
     Blocked(String),
+    /// What is required is not there: it has not come yet, or has gone. With the observations of what is left, if that is anything.
+    Absent { why: String, left: Option<Vec<Observation>> },
     /// The input is broken: no run could succeed.
     Broken(String),
 }
@@ -45,6 +48,11 @@ pub trait World: Sync {
     /// Completes the observations of a run with what it has discovered, such as the keys used: sets `fine`.
     fn discover(&self, _action: &Action, _staged: &Path, _trace: &mut [Observation]) -> Result<(), Unobservable> {
         Ok(())
+    }
+
+    /// How far it is with hashing what it did not know.
+    fn hashed(&self) -> Hashed {
+        Hashed::default()
     }
 
     /// What a record of an older scheme would say today of the world it has seen.

@@ -1,7 +1,7 @@
 //! Lineage: what a view, service, asset or column comes from, and what comes of it.
 
 use crate::catalog::expr::Expr;
-use crate::catalog::model::{Aggregation, AggregationKind, Catalog, Join, JoinHow, Measure, Place, Service, View};
+use crate::catalog::model::{Aggregation, AggregationKind, Asset, Catalog, Join, JoinHow, Measure, Place, Service, View};
 use crate::source::suggestion;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -35,18 +35,42 @@ pub fn lineage(catalog: &Catalog, name: &str) -> Result<Lineage, String> {
         return Ok(of_service(catalog, service));
     }
     if let Some(asset) = catalog.assets.get(name) {
-        let upstream = asset.service.as_ref().map_or(Vec::new(), |s| {
-            let mut nodes = vec![Node { kind: "service", name: s.name.clone(), through: "contract".into() }];
-            nodes.extend(service_upstream(s, catalog));
-            nodes
-        });
-        return Ok(Lineage { version: 1, kind: "asset", name: name.into(), upstream, downstream: vec![] });
+        return Ok(of_asset(catalog, asset));
     }
     if let Some((service, column)) = name.split_once('.').and_then(|(s, c)| Some((catalog.services.get(s)?, c))) {
         return of_column(catalog, service, column);
     }
     let known: Vec<&str> = catalog.views.keys().chain(catalog.services.keys()).chain(catalog.assets.keys()).map(String::as_str).collect();
     Err(format!("there is no view, service, asset or `service.column` `{name}`; {}", suggestion(name, known)))
+}
+
+fn of_asset(catalog: &Catalog, asset: &Asset) -> Lineage {
+    let mut upstream = inputs(asset);
+    if let Some(service) = &asset.service {
+        upstream.push(Node { kind: "service", name: service.name.clone(), through: "contract".into() });
+        upstream.extend(service_upstream(service, catalog));
+    }
+    let mut downstream = Vec::new();
+    for reader in catalog.assets.values() {
+        let own = inputs(reader).into_iter().filter(|node| node.name == asset.name);
+        downstream.extend(own.map(|node| Node { name: reader.name.clone(), ..node }));
+    }
+    let views = catalog.views.values().filter(|view| matches!(&view.place, Place::Asset(behind) if *behind == asset.name));
+    for view in views {
+        downstream.push(Node { kind: "view", name: view.name.clone(), through: "source".into() });
+        downstream.extend(of_view(catalog, view).downstream);
+    }
+    Lineage { version: 1, kind: "asset", name: asset.name.clone(), upstream, downstream }
+}
+
+/// The assets that commands of this one read.
+fn inputs(asset: &Asset) -> Vec<Node> {
+    let commands = asset.ops.iter().filter_map(|op| Some((op, op.command.as_ref()?)));
+    let nodes = commands.flat_map(|(op, command)| {
+        let through = |window: Option<_>| window.map_or(format!("input of {}", op.name), |w| format!("input of {}, {w} back", op.name));
+        command.inputs.iter().map(move |input| Node { kind: "asset", name: input.asset.clone(), through: through(input.window) })
+    });
+    nodes.collect()
 }
 
 fn of_view(catalog: &Catalog, view: &View) -> Lineage {

@@ -1,29 +1,30 @@
 //! What a build would do: which actions run, which may, and why.
 
 use crate::engine::check::Verdict;
+use crate::engine::decision::{Decision, Permits};
 use crate::engine::graph::Graph;
 use crate::engine::state::{ReasonKind, State, lines};
 use serde_json::{Value, json};
 
 /// What would become of an action.
-fn word(verdict: &Verdict) -> Option<&'static str> {
+fn word(graph: &Graph, index: usize, verdict: &Verdict, permits: &Permits) -> Option<&'static str> {
     let only_upstream = !verdict.reasons.is_empty() && verdict.reasons.iter().all(|r| r.kind == ReasonKind::UPSTREAM);
-    match verdict.state {
-        State::Fresh => None,
-        State::Blocked => Some("blocked"),
-        State::Failed => Some("failed before"),
-        State::Orphaned | State::Drifted => Some("stands"),
-        State::Stale if only_upstream => Some("may run"),
-        _ => Some("will run"),
+    match permits.decide(graph, index, verdict) {
+        Decision::Stand if verdict.state == State::Fresh => None,
+        Decision::Stand => Some("stands"),
+        Decision::Wait => Some("blocked"),
+        Decision::Fail => Some("failed before"),
+        Decision::Run if only_upstream && !permits.force => Some("may run"),
+        Decision::Run => Some("will run"),
     }
 }
 
 /// One line per action that is not fresh; with their reasons if asked for.
-pub fn text(graph: &Graph, verdicts: &[Verdict], reasons: bool) -> String {
+pub fn text(graph: &Graph, verdicts: &[Verdict], permits: &Permits, reasons: bool) -> String {
     let mut text = String::new();
     let (mut fresh, mut blocked) = (0, 0);
-    for (action, verdict) in graph.actions().iter().zip(verdicts) {
-        let Some(word) = word(verdict) else {
+    for (index, (action, verdict)) in graph.actions().iter().zip(verdicts).enumerate() {
+        let Some(word) = word(graph, index, verdict, permits) else {
             fresh += 1;
             continue;
         };
@@ -31,7 +32,7 @@ pub fn text(graph: &Graph, verdicts: &[Verdict], reasons: bool) -> String {
             blocked += 1;
             continue;
         }
-        let told = lines(&verdict.reasons);
+        let told = lines(&permits.reasons(graph, index, verdict));
         let because = told.first().filter(|_| !reasons).map_or(String::new(), |r| format!(" ({r})"));
         text += &format!("{word}: {}{because}\n", action.id);
         if reasons {
@@ -47,9 +48,11 @@ pub fn text(graph: &Graph, verdicts: &[Verdict], reasons: bool) -> String {
     text + &format!("{fresh} of {} actions are fresh\n", graph.len())
 }
 
-pub fn json(graph: &Graph, verdicts: &[Verdict]) -> Value {
-    let actions = graph.actions().iter().zip(verdicts).map(|(action, verdict)| {
-        json!({"action": action.id.to_string(), "state": verdict.state, "plan": word(verdict).unwrap_or("fresh"), "reasons": verdict.reasons})
-    });
+pub fn json(graph: &Graph, verdicts: &[Verdict], permits: &Permits) -> Value {
+    let action = |(index, verdict): (usize, &Verdict)| {
+        let (id, plan) = (graph.actions()[index].id.to_string(), word(graph, index, verdict, permits).unwrap_or("fresh"));
+        json!({"action": id, "state": verdict.state, "plan": plan, "reasons": permits.reasons(graph, index, verdict)})
+    };
+    let actions = verdicts.iter().enumerate().map(action);
     json!({"version": 1, "actions": actions.collect::<Vec<_>>()})
 }

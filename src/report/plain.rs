@@ -1,7 +1,7 @@
 //! Events as plain lines on stderr: what a log file or a pipe gets.
 
 use crate::engine::event::{Event, Sink, Summary};
-use crate::engine::state::{State, lines};
+use crate::engine::state::{Reason, State, lines};
 use serde_json::{Map, Value};
 use std::io::{self, Write};
 
@@ -10,6 +10,8 @@ use std::io::{self, Write};
 pub struct Lines {
     /// Give every reason of every action.
     pub explain: bool,
+    /// Pass on what programs say.
+    pub verbose: bool,
     pub quiet: bool,
     /// The user named keys: what is blocked is worth a line each.
     pub named: bool,
@@ -23,6 +25,8 @@ impl Lines {
         }
         match event {
             Event::Planned { .. } | Event::Started { .. } | Event::Progress { .. } => None,
+            Event::Hashing { done, total } => Some(hashing(*done, *total)),
+            Event::Said { action, line } => self.verbose.then(|| format!("{action}| {line}")),
             Event::Skipped { action, because } => because.as_ref().map(|failed| format!("{action}: skipped, because {failed} failed")),
             Event::Judged { action, state, reasons } => {
                 let told = lines(reasons);
@@ -39,6 +43,9 @@ impl Lines {
                     }
                 }
             }
+            Event::Held { action, state, reasons } => (self.named || self.explain).then(|| held(&action.to_string(), *state, reasons)),
+            // The command says so, with the plan.
+            Event::Refused { .. } => None,
             Event::WaitingForLock { action } => Some(format!("{action}: another process is building it; waiting")),
             Event::Retrying { action, attempt, error, delay } => {
                 Some(format!("{action}: attempt {attempt} failed: {error}; trying again in {delay:.1} s"))
@@ -60,6 +67,19 @@ impl Lines {
     }
 }
 
+/// How far the hashing of inputs is.
+pub fn hashing(done: u64, total: u64) -> String {
+    format!("hashing inputs: {} of {} MB", thousands(done / 1_000_000), thousands(total / 1_000_000))
+}
+
+/// What stands although it is not fresh, and what would build it.
+fn held(action: &str, state: State, reasons: &[Reason]) -> String {
+    let why = lines(reasons).into_iter().next().map_or(String::new(), |r| format!(" ({r})"));
+    let flag =
+        if state == State::Drifted { "--drifted rebuilds it" } else { "--allow-missing rebuilds it from what is left, if anything is" };
+    format!("{action}: {}{why}; what is published stands: {flag}", state.name())
+}
+
 fn published(action: &str, seconds: f64, peak: u64, metadata: &Map<String, Value>) -> String {
     let rows = metadata.get("rows").and_then(Value::as_u64).map_or(String::new(), |n| format!(", {} rows", thousands(n)));
     let peak = if peak > 0 { format!(", peak {} MB", peak / 1_000_000) } else { String::new() };
@@ -67,20 +87,23 @@ fn published(action: &str, seconds: f64, peak: u64, metadata: &Map<String, Value
 }
 
 fn finished(summary: &Summary) -> String {
-    let Summary { built, fresh, failed, skipped, blocked, retried, seconds } = summary;
-    if built + failed + skipped + blocked == 0 {
+    let Summary { built, fresh, orphaned, drifted, failed, skipped, blocked, retried, seconds } = summary;
+    if built + orphaned + drifted + failed + skipped + blocked == 0 {
         return format!("nothing to do: {fresh} actions are fresh ({seconds:.2} s)");
     }
     let counts = [
         (built, "built"),
         (fresh, "fresh"),
+        (orphaned, "orphaned"),
+        (drifted, "drifted"),
         (failed, "failed"),
         (skipped, "skipped"),
         (blocked, "waiting for input"),
         (retried, "retried"),
     ];
     let told: Vec<String> = counts.iter().filter(|(n, _)| **n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-    format!("{} in {seconds:.2} s", told.join(", "))
+    let nothing = if built + failed + skipped == 0 { "nothing to do: " } else { "" };
+    format!("{nothing}{} in {seconds:.2} s", told.join(", "))
 }
 
 /// `1234567` as `1,234,567`.
@@ -121,7 +144,7 @@ mod tests {
 
     #[test]
     fn nothing_to_do_is_said() {
-        let lines = Lines { explain: false, quiet: false, named: true };
+        let lines = Lines { explain: false, verbose: false, quiet: false, named: true };
         let summary = Summary { fresh: 7, seconds: 0.05, ..Summary::default() };
         assert_eq!(lines.of(&Event::Finished(summary)).unwrap(), "nothing to do: 7 actions are fresh (0.05 s)");
     }

@@ -51,9 +51,13 @@ impl Sink for Terminal {
             Event::Progress { action, message, done, total } => self.advance(action, message, *done, *total),
             Event::Published { action, .. } | Event::Failed { action, .. } | Event::Retrying { action, .. } => self.end(action),
             Event::Planned { .. }
+            | Event::Hashing { .. }
             | Event::Judged { .. }
+            | Event::Held { .. }
+            | Event::Refused { .. }
             | Event::WaitingForLock { .. }
             | Event::Warned { .. }
+            | Event::Said { .. }
             | Event::Blocked { .. }
             | Event::Skipped { .. }
             | Event::Interrupted

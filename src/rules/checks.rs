@@ -58,6 +58,10 @@ pub fn judge(checks: &[CheckSpec], written: &Written, made: &mut Made) -> Result
 }
 
 impl CheckSpec {
+    pub fn column(&self) -> Option<&str> {
+        self.column.as_deref()
+    }
+
     /// What is wrong with a partition, if anything is.
     fn wrong(&self, written: &Written) -> Option<String> {
         let rows = written.rows;

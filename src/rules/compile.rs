@@ -31,7 +31,7 @@ impl RuleKind for Compile {
         let order = subject.dag.operators.iter().map(|o| o.id.as_str()).collect::<Vec<_>>().join(", ");
         definition.push(Observation::text(Kind::Parameter, "operators", order));
         let spec = serde_json::to_value(subject.dag).map_err(|e| e.to_string())?;
-        Ok(Outline { definition, requests: vec![], reads: vec![], spec })
+        Ok(Outline { definition, requests: vec![], reads: vec![], inputs: vec![], spec })
     }
 
     fn place(&self, subject: &Subject, _: Option<Partition>) -> Place {

@@ -6,7 +6,8 @@
 use super::checks::{self, CheckSpec};
 use super::failures::{of_lance, of_table};
 use super::operators::{contract_schema, sink};
-use super::skeleton::{needs_partitions, outline, output_files, output_path, place};
+use super::place::place;
+use super::skeleton::{needs_partitions, outline, output_files, output_path};
 use super::source::SourceSpec;
 use super::world::Ask;
 use super::{Outline, Partition, RuleKind, Subject, Tell, spec_of};
@@ -80,7 +81,7 @@ fn requests(subject: &Subject) -> Vec<Request> {
             }
         }
     }
-    let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, &subject.site.root));
+    let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, subject.catalog, subject.site));
     let ask = |(view, columns): (&str, Vec<String>)| Some(Ask::Lance { source: source(view)?, columns }.request());
     columns.into_iter().filter_map(ask).collect()
 }
@@ -161,7 +162,7 @@ impl<'a> Enrichment<'a> {
             DataType::Vector(_, width) => *width as usize,
             other => return Err(Failure::permanent(format!("an embedding is a vector, and `{}` is {other}", embed.name))),
         };
-        let tell = |done, total| (self.tell)(Progress { message: format!("reading vectors of {}", source.shown), done, total });
+        let tell = |done, total| (self.tell)(Progress::Step { message: format!("reading vectors of {}", source.shown), done, total });
         let directory = self.job.staging.parent().unwrap_or(&self.job.staging);
         let file = VectorFile::read(&dataset, &addresses, &embed.store.vector, width, &wanted, directory, &tell).map_err(of_vectors)?;
         let rows = file.keys().iter().enumerate().map(|(row, key)| (*key, row as u32)).collect();
@@ -194,7 +195,7 @@ impl<'a> Enrichment<'a> {
         for input in self.inputs.clone() {
             let columns = self.columns_of(&input)?;
             for batch in read_batches(&input, &columns, BATCH_ROWS).map_err(of_table)? {
-                (self.tell)(Progress { message: "pooling and writing".into(), done, total: self.rows });
+                (self.tell)(Progress::Step { message: "pooling and writing".into(), done, total: self.rows });
                 let rows = self.embed(batch.map_err(of_table)?)?;
                 done += rows.num_rows() as u64;
                 writer.write(sink(&rows, &self.contract)?).map_err(of_table)?;

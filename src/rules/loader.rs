@@ -1,15 +1,18 @@
 //! Reads what the scans of one action need: each file once, with the columns that any scan takes of it.
 //!
 //! Invariants: rows of a scan come in canonical order (time, created, file, row); a row whose time is null or outside its partition's
-//! period is an error that says where.
+//! period is an error that says where, unless the view says what else becomes of it.
 
 use super::Tell;
 use super::failures::of_table;
+use super::readiness::gap_warning;
 use super::skeleton::SkeletonSpec;
 use super::source::{PeriodFiles, SourceSpec};
 use crate::catalog::calendar::Period;
 use crate::catalog::dag::{Kind, Reach, Scan, ScanColumn};
+use crate::catalog::declaration::Late;
 use crate::catalog::model::TimeColumn;
+use crate::catalog::quantity::Duration;
 use crate::engine::execute::Progress;
 use crate::engine::failure::Failure;
 use crate::features::arrow_type::arrow_type;
@@ -30,8 +33,10 @@ pub struct Loader<'a> {
     period: Period,
     columns: HashMap<FileOfView, HashMap<String, ArrayRef>>,
     rows: HashMap<FileOfView, usize>,
-    /// How many periods within reach have no file, by view.
-    pub absent: BTreeMap<String, usize>,
+    /// The periods within reach that are not there, by view.
+    pub absent: BTreeMap<String, BTreeSet<String>>,
+    /// How many rows were dropped because they lie outside their partition's period, by view.
+    pub late: BTreeMap<String, usize>,
 }
 
 /// A file as one view sees it: another view may read it by other types and times.
@@ -49,12 +54,16 @@ struct FileRead {
 impl<'a> Loader<'a> {
     /// Reads everything that the scans of an action take.
     pub fn open(spec: &'a SkeletonSpec, period: Period, tell: Tell) -> Result<Self, Failure> {
-        let mut loader = Self { spec, period, columns: HashMap::new(), rows: HashMap::new(), absent: BTreeMap::new() };
+        let (absent, late) = (BTreeMap::new(), BTreeMap::new());
+        let mut loader = Self { spec, period, columns: HashMap::new(), rows: HashMap::new(), absent, late };
         let reads = loader.reads()?;
-        tell(Progress { message: format!("reading {} files", reads.len()), done: 0, total: spec.operators.len() as u64 });
+        tell(Progress::Step { message: format!("reading {} files", reads.len()), done: 0, total: spec.operators.len() as u64 });
         let read: Result<Vec<_>, Failure> =
             reads.par_iter().map(|read| Ok(((read.view.clone(), read.path.clone()), load(read, spec)?))).collect();
-        for (file, batch) in read? {
+        for (file, (batch, late)) in read? {
+            if late > 0 {
+                *loader.late.entry(file.0.clone()).or_insert(0) += late;
+            }
             loader.rows.insert(file.clone(), batch.num_rows());
             let named = batch.schema().fields().iter().map(|f| f.name().clone()).zip(batch.columns().iter().cloned()).collect();
             loader.columns.insert(file, named);
@@ -74,14 +83,12 @@ impl<'a> Loader<'a> {
 
     fn reads(&mut self) -> Result<Vec<FileRead>, Failure> {
         let mut reads: BTreeMap<FileOfView, FileRead> = BTreeMap::new();
-        let mut absent: BTreeSet<(String, PathBuf)> = BTreeSet::new();
         for scan in self.scans() {
             for period in self.files(scan)? {
-                let Some(files) = period.files else {
-                    absent.insert((scan.view.clone(), period.directory));
-                    continue;
-                };
-                for path in files {
+                if let Some(key) = period.key.as_ref().filter(|_| !period.is_there()) {
+                    self.absent.entry(scan.view.clone()).or_default().insert(key.clone());
+                }
+                for path in period.files.into_iter().flatten() {
                     let view = scan.view.clone();
                     let new = || FileRead { path: path.clone(), view, period: period.period, columns: BTreeMap::new(), time: None };
                     let read = reads.entry((scan.view.clone(), path.clone())).or_insert_with(new);
@@ -89,9 +96,6 @@ impl<'a> Loader<'a> {
                     read.time = scan.time.clone();
                 }
             }
-        }
-        for (view, _) in absent {
-            *self.absent.entry(view).or_insert(0) += 1;
         }
         Ok(reads.into_values().collect())
     }
@@ -116,12 +120,25 @@ impl<'a> Loader<'a> {
         in_order(self.in_period(batch, scan)?, scan)
     }
 
-    /// A scan of just the target period keeps just its rows, also where the source's files hold longer periods.
+    /// What is worth saying of what was read.
+    pub fn warnings(&self) -> Vec<String> {
+        let gaps = self
+            .absent
+            .iter()
+            .filter_map(|(view, keys)| gap_warning(self.spec.sources.get(view)?, &keys.iter().cloned().collect::<Vec<_>>()));
+        let late = self.late.iter().map(|(view, rows)| format!("view `{view}`: {rows} rows outside their partition's period were dropped"));
+        gaps.chain(late).collect()
+    }
+
+    /// A scan of just the target period keeps just its rows, also where the source's files hold longer periods. Where late rows are allowed,
+    /// membership is by timestamp for every scan: the files of later periods were read for their late rows alone.
     fn in_period(&self, batch: RecordBatch, scan: &Scan) -> Result<RecordBatch, Failure> {
-        let (Reach::Around { back: 0, ahead: 0 }, Some(time)) = (scan.reach, &scan.time) else { return Ok(batch) };
+        let is_of_period = matches!(scan.reach, Reach::Around { back: 0, ahead: 0 });
+        let (true, Some(time)) = (is_of_period || self.source(&scan.view)?.late == Late::Allow, &scan.time) else { return Ok(batch) };
         let Some(column) = batch.column_by_name(&time.name) else { return Ok(batch) };
         let times = instants(column, time.unit, time.unit).map_err(Failure::permanent)?;
-        let inside = is_within(self.period, time.unit);
+        let (start, end) = SourceSpec::range(scan.reach, self.period);
+        let inside = is_within(Period { start: start.unwrap_or(i64::MIN), end }, time.unit);
         if times.iter().all(&inside) {
             return Ok(batch);
         }
@@ -141,38 +158,48 @@ impl<'a> Loader<'a> {
     }
 }
 
-fn load(read: &FileRead, spec: &SkeletonSpec) -> Result<RecordBatch, Failure> {
+/// The rows of a file, and how many late ones were dropped.
+fn load(read: &FileRead, spec: &SkeletonSpec) -> Result<(RecordBatch, usize), Failure> {
     let wanted: Vec<_> = read.columns.values().map(|c| (c.physical.clone(), arrow_type(&c.data_type))).collect();
     let of_view = |f: Failure| Failure { message: format!("view `{}`: {}", read.view, f.message), ..f };
     let batch = read_columns(&read.path, &wanted).map_err(|e| of_view(of_table(e)))?;
-    if let Some(time) = &read.time {
-        check_times(read, time, &batch, spec)?;
+    match &read.time {
+        Some(time) => check_times(read, time, batch, spec),
+        None => Ok((batch, 0)),
     }
-    Ok(batch)
 }
 
-/// Every time is there and, in a partitioned source, inside its partition's period.
-fn check_times(read: &FileRead, time: &TimeColumn, batch: &RecordBatch, spec: &SkeletonSpec) -> Result<(), Failure> {
+/// Every time is there and, in a partitioned source, inside its partition's period or as late as the view allows; else its row is dropped,
+/// or is an error.
+fn check_times(read: &FileRead, time: &TimeColumn, batch: RecordBatch, spec: &SkeletonSpec) -> Result<(RecordBatch, usize), Failure> {
     let Some(column) = read.columns.values().find(|c| c.name == time.name).and_then(|c| batch.column_by_name(&c.physical)) else {
-        return Ok(());
+        return Ok((batch, 0));
     };
-    let file = spec
-        .sources
-        .get(&read.view)
-        .map_or_else(|| read.path.display().to_string(), |s| format!("{}/{}", s.shown, s.file_name(&read.path)));
+    let source = spec.sources.get(&read.view);
+    let file = source.map_or_else(|| read.path.display().to_string(), |s| format!("{}/{}", s.shown, s.file_name(&read.path)));
     let place = format!("view `{}`, file {file}, column `{}`", read.view, time.name);
     if column.null_count() > 0 {
         let row = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or_default();
         let count = column.null_count();
         return Err(Failure::permanent(format!("{place}: {count} rows have no timestamp, the first is row {row}; every event needs one")));
     }
-    let Some(period) = read.period else { return Ok(()) };
+    let Some(period) = read.period else { return Ok((batch, 0)) };
     let times = instants(column, time.unit, time.unit).map_err(|e| Failure::permanent(format!("{place}: {e}")))?;
-    let inside = is_within(period, time.unit);
+    let inside = is_within(source.map_or(period, |s| s.admits(period)), time.unit);
     let outside = |t: &i64| !inside(t);
-    let Some(row) = times.iter().position(outside) else { return Ok(()) };
+    let Some(row) = times.iter().position(outside) else { return Ok((batch, 0)) };
     let count = times.iter().filter(|t| outside(t)).count();
-    let hint = "write them into the partition of their time, or correct `unit`";
+    if source.is_some_and(|s| s.late == Late::Drop) {
+        let kept: BooleanArray = times.iter().map(|t| Some(inside(t))).collect();
+        let kept = filter_record_batch(&batch, &kept).map_err(|e| Failure::permanent(format!("{place}: {e}")))?;
+        return Ok((kept, count));
+    }
+    let hint = match source.filter(|s| s.late == Late::Allow) {
+        Some(source) => {
+            format!("lateness=\"{}\" is not enough for them, or they come before their time", Duration { millis: source.lateness })
+        }
+        None => "write them into the partition of their time, correct `unit`, or say late=\"drop\" or late=\"allow\"".into(),
+    };
     Err(Failure::permanent(format!(
         "{place}: {count} rows lie outside their partition's period, the first is row {row} with {}; {hint}",
         times[row]

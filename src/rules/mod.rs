@@ -4,17 +4,22 @@
 //! the one list of kinds, and tests run over all of it.
 
 mod checks;
+mod command;
 mod compile;
 mod enrich;
 mod failures;
 mod loader;
 mod operators;
+mod place;
+mod readiness;
+mod reads;
 mod records;
 mod skeleton;
 mod source;
 mod versions;
 mod world;
 
+pub use reads::Reads;
 pub use records::TableRecords;
 pub use source::SourceSpec;
 pub use world::TableWorld;
@@ -57,9 +62,9 @@ pub trait RuleKind: Sync {
 }
 
 /// The kinds there are.
-pub static REGISTRY: &[&dyn RuleKind] = &[&compile::Compile, &skeleton::Skeleton, &enrich::Enrich];
+pub static REGISTRY: &[&dyn RuleKind] = &[&compile::Compile, &skeleton::Skeleton, &enrich::Enrich, &command::CommandRule];
 
-/// Names that the manifest may write, `command` included, which this version cannot build yet.
+/// Names that the manifest may write.
 pub const NAMES: &[&str] = &["compile", "skeleton", "enrich", "command"];
 
 pub fn by_name(name: &str) -> Option<&'static dyn RuleKind> {
@@ -108,6 +113,8 @@ pub struct Outline {
     pub requests: Vec<Request>,
     /// Names of sibling ops whose output is read, as opposed to those that only come first.
     pub reads: Vec<String>,
+    /// What is read of other assets.
+    pub inputs: Vec<Reads>,
     pub spec: Value,
 }
 

@@ -1,7 +1,8 @@
 //! Records inside outputs: `_daeda.parquet`, a file of no rows with the record in its footer, or `_daeda.json` where the output is no Parquet.
 
+use crate::engine::disk::Disk;
 use crate::engine::record::{Record, Records};
-use crate::table::parquet::{TableError, read_note, schema_of, write_note};
+use crate::table::parquet::{TableError, note, read_note, schema_of};
 use serde::Deserialize;
 use std::fs;
 use std::io;
@@ -48,34 +49,42 @@ impl Records for TableRecords {
         let names = fs::read_dir(directory).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
         let names: Vec<String> = names.collect();
         let has_record = names.iter().any(|n| n == PARQUET || n == JSON);
-        has_record || names.iter().all(|n| is_shard_name(n) || n == "dag.json")
+        // Sidecars of a record are ours as it is.
+        has_record || names.iter().all(|n| is_shard_name(n) || n.starts_with("_daeda.") || n == "dag.json")
     }
 
-    fn write(&self, directory: &Path, record: &Record) -> io::Result<()> {
+    fn write(&self, directory: &Path, record: &Record, disk: &dyn Disk) -> io::Result<()> {
         let text = serde_json::to_string(record).map_err(io::Error::other)?;
         let data = record.output.files.iter().find(|f| f.name.ends_with(".parquet"));
         match data {
-            None => fs::write(directory.join(JSON), text),
+            None => disk.write(&directory.join(JSON), text.as_bytes()),
             Some(file) => {
-                let schema = schema_of(&directory.join(&file.name)).map_err(as_io)?;
-                write_note(&directory.join(PARQUET), schema, KEY, &text).map_err(as_io)
+                let schema = match schema_of(&directory.join(&file.name)) {
+                    Ok(schema) => schema,
+                    // Parquet by its name alone: a command may write what it likes.
+                    Err(TableError::Broken { .. }) => return disk.write(&directory.join(JSON), text.as_bytes()),
+                    Err(error) => return Err(as_io(error)),
+                };
+                let path = directory.join(PARQUET);
+                disk.write(&path, &note(&path, schema, KEY, &text).map_err(as_io)?)
             }
         }
     }
-    fn bury(&self, published: &Path, staged: &Path, tombstone: &Record) -> io::Result<()> {
+
+    fn bury(&self, published: &Path, staged: &Path, tombstone: &Record, disk: &dyn Disk) -> io::Result<()> {
         for entry in fs::read_dir(published)? {
             let name = entry?.file_name();
             let text = name.to_string_lossy();
             if text.starts_with("_daeda") && text != PARQUET && text != JSON {
-                fs::copy(published.join(&name), staged.join(&name))?;
+                disk.write(&staged.join(&name), &fs::read(published.join(&name))?)?;
             }
         }
         let (file, text) = (self.file_name(published), serde_json::to_string(tombstone).map_err(io::Error::other)?);
         if file == JSON {
-            return fs::write(staged.join(JSON), text);
+            return disk.write(&staged.join(JSON), text.as_bytes());
         }
-        let schema = schema_of(&published.join(PARQUET)).map_err(as_io)?;
-        write_note(&staged.join(PARQUET), schema, KEY, &text).map_err(as_io)
+        let (path, schema) = (staged.join(PARQUET), schema_of(&published.join(PARQUET)).map_err(as_io)?);
+        disk.write(&path, &note(&path, schema, KEY, &text).map_err(as_io)?)
     }
 }
 
@@ -100,6 +109,7 @@ fn as_io(error: TableError) -> io::Error {
 mod tests {
     use super::*;
     use crate::engine::action::ActionId;
+    use crate::engine::disk::SystemDisk;
     use crate::engine::record::{Output, SCHEME};
 
     #[test]
@@ -107,6 +117,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         assert!(TableRecords.is_ours(directory.path()));
         fs::write(directory.path().join("part-00000-0123abcd.parquet"), "").unwrap();
+        fs::write(directory.path().join("_daeda.rows.parquet"), "").unwrap();
         assert!(TableRecords.is_ours(directory.path()));
         for foreign in ["part-0.parquet", "part-00000-0123abcd", "notes.txt"] {
             fs::write(directory.path().join(foreign), "").unwrap();
@@ -133,7 +144,7 @@ mod tests {
             peak_memory: 0,
             cleaned: None,
         };
-        TableRecords.write(directory.path(), &record).unwrap();
+        TableRecords.write(directory.path(), &record, &SystemDisk).unwrap();
         assert_eq!(TableRecords.read(directory.path()), Some(record));
         fs::write(directory.path().join(JSON), "{").unwrap();
         assert_eq!(TableRecords.read(directory.path()), None);

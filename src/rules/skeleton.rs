@@ -4,12 +4,16 @@ use super::checks::{self, CheckSpec};
 use super::failures::of_table;
 use super::loader::Loader;
 use super::operators::Machine;
+use super::place::place;
+use super::reads::{Periods, Reads};
 use super::source::SourceSpec;
 use super::world::{Ask, Read, merged};
 use super::{Outline, Partition, RuleKind, Subject, Tell, period_of, spec_of, versions};
-use crate::catalog::calendar::{Cadence, fill, partition_directory};
+use crate::catalog::calendar::Cadence;
 use crate::catalog::dag::{ArrowUdf, Kind as Does, Operator, Stage, flatten, parameters};
-use crate::catalog::model::Runtime;
+use crate::catalog::declaration::{Every, Late};
+use crate::catalog::model::{Place as DataPlace, Runtime};
+use crate::catalog::quantity::Duration;
 use crate::engine::action::{Action, Job, Place, Request};
 use crate::engine::execute::{Made, Progress};
 use crate::engine::failure::Failure;
@@ -21,7 +25,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 pub struct Skeleton;
 
@@ -44,7 +47,7 @@ impl RuleKind for Skeleton {
 
     fn outline(&self, subject: &Subject) -> Result<Outline, String> {
         needs_partitions(subject)?;
-        Ok(Outline { requests: requests(subject), ..outline(subject, &subject.dag.stage(Stage::Skeleton)) })
+        Ok(Outline { requests: requests(subject), inputs: assets_read(subject), ..outline(subject, &subject.dag.stage(Stage::Skeleton)) })
     }
 
     fn place(&self, subject: &Subject, partition: Option<Partition>) -> Place {
@@ -56,7 +59,7 @@ impl RuleKind for Skeleton {
         let loader = Loader::open(&spec, period_of(&job.action)?, tell)?;
         let mut machine = Machine::new(&spec, &loader);
         for (number, operator) in spec.operators.iter().enumerate() {
-            tell(Progress { message: operator.id.clone(), done: number as u64, total: spec.operators.len() as u64 });
+            tell(Progress::Step { message: operator.id.clone(), done: number as u64, total: spec.operators.len() as u64 });
             machine.step(operator)?;
         }
         let batch = machine.result()?;
@@ -70,7 +73,12 @@ impl RuleKind for Skeleton {
         made.metadata.insert("columns".into(), json!(columns));
         made.metadata.insert("output_path".into(), json!(output_path(&spec.workspace, &job.action)));
         made.metadata.insert("steps".into(), json!(machine.steps));
-        made.metadata.insert("absent_periods".into(), json!(loader.absent));
+        let absent: BTreeMap<&String, usize> = loader.absent.iter().map(|(view, keys)| (view, keys.len())).collect();
+        made.metadata.insert("absent_periods".into(), json!(absent));
+        if !loader.late.is_empty() {
+            made.metadata.insert("late_rows".into(), json!(loader.late));
+        }
+        made.warnings.extend(loader.warnings());
         Ok(made)
     }
 }
@@ -83,10 +91,12 @@ pub fn output_files(files: &[WrittenFile]) -> Vec<OutputFile> {
 /// What the partitions of an op that runs operators and writes Parquet have alike; what it asks the world is its kind's to say.
 pub fn outline(subject: &Subject, operators: &[Operator]) -> Outline {
     let write = write_options(&subject.catalog.runtime);
-    let definition = definition(operators, &write);
+    let mut definition = definition(operators, &write);
+    definition.extend(calendar(subject));
+    definition.extend(late_rows(subject, operators));
     let (sources, checks, workspace) = (sources(subject, operators), checks::of(subject), subject.site.root.path());
     let spec = json!({"operators": operators, "sources": sources, "write": write, "checks": checks, "workspace": workspace});
-    Outline { definition, requests: vec![], reads: vec![], spec }
+    Outline { definition, requests: vec![], reads: vec![], inputs: vec![], spec }
 }
 
 pub fn needs_partitions(subject: &Subject) -> Result<(), String> {
@@ -108,6 +118,30 @@ fn definition(operators: &[Operator], write: &WriteOptions) -> Vec<Observation> 
     definition
 }
 
+/// How the asset's time is cut, where its keys do not say so.
+fn calendar(subject: &Subject) -> Vec<Observation> {
+    let partitions = subject.asset.partitions.as_ref().and_then(|name| subject.catalog.partitions.get(name));
+    let Some(Cadence { every, zone }) = partitions.map(|p| p.cadence) else { return Vec::new() };
+    let said = |name: &str, value: &str| Observation::text(Kind::Parameter, format!("partitions.{name}"), value);
+    let weekly = (every == Every::Week).then(|| said("every", every.name()));
+    let zoned = (zone != Cadence::DAILY.zone).then(|| said("timezone", zone.name()));
+    weekly.into_iter().chain(zoned).collect()
+}
+
+/// What becomes of rows outside their partition's period, where the views that are scanned say more than that it is an error.
+fn late_rows(subject: &Subject, operators: &[Operator]) -> Vec<Observation> {
+    let sources = sources(subject, operators);
+    let said = |(view, source): (&String, &SourceSpec)| {
+        let policy = match source.late {
+            Late::Error => return None,
+            Late::Drop => "drop".to_string(),
+            Late::Allow => format!("allow {}", Duration { millis: source.lateness }),
+        };
+        Some(Observation::text(Kind::Parameter, format!("source/{view}.late"), policy))
+    };
+    sources.iter().filter_map(said).collect()
+}
+
 fn write_options(runtime: &Runtime) -> WriteOptions {
     let compression = match runtime.compression.as_str() {
         "none" => Compression::None,
@@ -116,25 +150,6 @@ fn write_options(runtime: &Runtime) -> WriteOptions {
         _ => Compression::Zstd(runtime.level.unwrap_or(1) as u32),
     };
     WriteOptions { compression, row_group_rows: runtime.row_group_rows, shard_rows: runtime.shard_rows }
-}
-
-/// Where an op publishes a partition: as its `output` says, or `<asset>/dt=<key>` below the root.
-pub fn place(subject: &Subject, root: &Arc<Path>, partition: Option<Partition>) -> Place {
-    let directory = |key: &str| format!("{}/{}", subject.asset.name, partition_directory(key));
-    let default = || Place { root: root.clone(), directory: partition.map_or(subject.asset.name.clone(), |p| directory(p.key)) };
-    subject.op.output.as_ref().map_or_else(default, |pattern| elsewhere(subject, pattern, partition))
-}
-
-/// A pattern filled in, below the root that it starts from.
-fn elsewhere(subject: &Subject, pattern: &str, partition: Option<Partition>) -> Place {
-    let roots = [("{output-root}", &subject.site.output_root), ("{enriched-output-root}", &subject.site.enriched_output_root)];
-    let chosen = roots.iter().find_map(|(name, path)| Some(((*path).clone(), pattern.strip_prefix(name)?.trim_start_matches('/'))));
-    let (root, rest) = chosen.unwrap_or((subject.site.root.path().into(), pattern));
-    let named = rest.replace("{asset}", &subject.asset.name).replace("{op}", &subject.op.name);
-    let Some(Partition { key, period }) = partition else { return Place { root, directory: named } };
-    let cadence = subject.asset.partitions.as_ref().and_then(|name| subject.catalog.partitions.get(name)).map(|p| p.cadence);
-    let directory = fill(&named.replace("{partition}", key), &cadence.unwrap_or(Cadence::DAILY), period.start);
-    Place { root, directory }
 }
 
 /// The views that operators read, by name.
@@ -146,7 +161,7 @@ fn sources(subject: &Subject, operators: &[Operator]) -> BTreeMap<String, Source
         _ => None,
     });
     let found = views.filter_map(|name| subject.catalog.views.get(name));
-    found.map(|view| (view.name.clone(), SourceSpec::of(view, &subject.site.root))).collect()
+    found.map(|view| (view.name.clone(), SourceSpec::of(view, subject.catalog, subject.site))).collect()
 }
 
 /// One question per view: the files and columns of every scan's reach, and the stores' keys. Only the spine's own period is required.
@@ -166,8 +181,8 @@ fn requests(subject: &Subject) -> Vec<Request> {
             _ => {}
         }
     }
-    let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, &subject.site.root));
-    let parquet = reads.into_iter().filter_map(|(view, reads)| {
+    let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, subject.catalog, subject.site));
+    let parquet = reads.into_iter().filter(|(view, _)| asset_behind(subject, view).is_none()).filter_map(|(view, reads)| {
         let required = view == spine;
         Some(Ask::Parquet { source: source(view)?, reads: merged(reads), required }.request())
     });
@@ -176,6 +191,28 @@ fn requests(subject: &Subject) -> Vec<Request> {
         Some(Ask::Lance { source: source(view)?, columns }.request())
     });
     parquet.chain(lance).collect()
+}
+
+/// The asset of this workspace that a view reads.
+fn asset_behind<'a>(subject: &Subject<'a>, view: &str) -> Option<&'a str> {
+    match &subject.catalog.views.get(view)?.place {
+        DataPlace::Asset(asset) => Some(asset),
+        DataPlace::Path(_) => None,
+    }
+}
+
+/// What the scans read of assets: their files need no looking at, for their digests are known.
+fn assets_read(subject: &Subject) -> Vec<Reads> {
+    let operators = subject.dag.operators.iter().filter(|o| o.stage == Stage::Skeleton);
+    let reads = operators.filter_map(|operator| match &operator.does {
+        Does::Scan(scan) => {
+            let first = subject.catalog.views.get(&scan.view).and_then(|view| view.first);
+            let asset = asset_behind(subject, &scan.view)?.to_string();
+            Some(Reads { asset, periods: Periods::Scanned { reach: scan.reach, first } })
+        }
+        _ => None,
+    });
+    reads.collect()
 }
 
 #[cfg(test)]

@@ -3,11 +3,14 @@
 //! Invariant: the world that observes and the worker that reads find files through the same functions, so that what is read is what
 //! was observed.
 
+use super::Site;
+use super::place::Pattern;
+use super::readiness::{Readiness, check_cadence};
 use crate::catalog::calendar::{Cadence, Period, fill, read_pattern};
 use crate::catalog::dag::Reach;
-use crate::catalog::declaration::Format;
-use crate::catalog::model::{Layout, Pin, Place, View};
-use crate::path::{Root, slashed};
+use crate::catalog::declaration::{Format, Gaps, Late};
+use crate::catalog::model::{Catalog, Layout, Pin, Place, View};
+use crate::path::slashed;
 use crate::table::lance;
 use crate::table::listing;
 use serde::{Deserialize, Serialize};
@@ -24,6 +27,15 @@ pub struct SourceSpec {
     pub layout: Option<LayoutSpec>,
     /// The start of the first period that can hold data.
     pub first: Option<i64>,
+    #[serde(default)]
+    pub readiness: Readiness,
+    #[serde(default)]
+    pub gaps: Gaps,
+    #[serde(default)]
+    pub late: Late,
+    /// How long after a period's end rows of it may lie in the files of later periods, in milliseconds.
+    #[serde(default)]
+    pub lateness: i64,
     pub pin: PinSpec,
 }
 
@@ -31,6 +43,9 @@ pub struct SourceSpec {
 pub struct LayoutSpec {
     pub pattern: String,
     pub cadence: Cadence,
+    /// The end of the last period that there can be, exclusive.
+    #[serde(default)]
+    pub end: Option<i64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -49,11 +64,17 @@ pub struct PeriodFiles {
     pub key: Option<String>,
     pub period: Option<Period>,
     pub directory: PathBuf,
-    /// `None` where there is no such directory.
+    /// `None` where there is no such directory, or it is not ready.
     pub files: Option<Vec<PathBuf>>,
+    /// Why what is there does not count yet.
+    pub waits: Option<String>,
 }
 
 impl PeriodFiles {
+    pub fn is_there(&self) -> bool {
+        self.files.as_ref().is_some_and(|files| !files.is_empty())
+    }
+
     /// A file's name within its period.
     pub fn name_of(&self, file: &Path) -> String {
         slashed(file.strip_prefix(&self.directory).unwrap_or(file))
@@ -61,19 +82,31 @@ impl PeriodFiles {
 }
 
 impl SourceSpec {
-    pub fn of(view: &View, root: &Root) -> Self {
-        let shown = match &view.place {
-            Place::Path(path) => path.clone(),
-            Place::Asset(asset) => format!("asset {asset}"),
+    pub fn of(view: &View, catalog: &Catalog, site: &Site) -> Self {
+        let layout = |Layout { pattern, cadence }: &Layout| LayoutSpec { pattern: pattern.clone(), cadence: *cadence, end: None };
+        let (shown, layout) = match &view.place {
+            Place::Path(path) => (path.clone(), view.layout.as_ref().map(layout)),
+            Place::Asset(asset) => behind(asset, catalog, site),
         };
-        let layout = view.layout.as_ref().map(|Layout { pattern, cadence }| LayoutSpec { pattern: pattern.clone(), cadence: *cadence });
         let pin = match &view.pin {
             Pin::Latest => PinSpec::Latest,
             Pin::Tag(tag) => PinSpec::Tag(tag.clone()),
             Pin::Version(version) => PinSpec::Version(*version),
         };
         debug_assert!(view.format == Format::Lance || pin == PinSpec::Latest);
-        Self { name: view.asset_name(), path: root.join(&shown), shown, layout, first: view.first, pin }
+        let readiness = Readiness { ready: view.ready.clone(), quiet: view.quiet.map(|q| q.millis) };
+        Self {
+            name: view.asset_name(),
+            path: site.root.join(&shown),
+            shown,
+            layout,
+            first: view.first,
+            readiness,
+            gaps: view.gaps,
+            late: view.late,
+            lateness: view.lateness(),
+            pin,
+        }
     }
 
     /// The range of instants that a reach covers around a target period; no start means from the first period on.
@@ -85,27 +118,54 @@ impl SourceSpec {
         }
     }
 
-    /// The periods with their files that overlap a range, oldest first; one without a key for an unpartitioned source.
+    /// The periods with their files that overlap a range, oldest first; one without a key for an unpartitioned source. Late rows of a range
+    /// lie in the files of later periods, which are among them.
     pub fn periods(
         &self,
         range: (Option<i64>, i64),
         list: &dyn Fn(&Path) -> io::Result<Option<Vec<PathBuf>>>,
     ) -> io::Result<Vec<PeriodFiles>> {
         let Some(layout) = &self.layout else {
-            return Ok(vec![PeriodFiles { key: None, period: None, directory: self.path.clone(), files: list(&self.path)? }]);
+            let files = list(&self.path)?;
+            return Ok(vec![PeriodFiles { key: None, period: None, directory: self.path.clone(), files, waits: None }]);
         };
         let Some(first) = self.first_instant() else { return Ok(Vec::new()) };
         let start = range.0.unwrap_or(first).max(first);
-        let periods = layout.cadence.periods(Period { start, end: range.1 });
+        let end = range.1.saturating_add(self.lateness).min(layout.end.unwrap_or(i64::MAX));
+        let periods = layout.cadence.periods(Period { start, end });
         periods.map(|period| self.period_files(period, list)).collect()
     }
 
-    /// The files of one period.
+    /// The files of one period, if they count as there.
     pub fn period_files(&self, period: Period, list: &dyn Fn(&Path) -> io::Result<Option<Vec<PathBuf>>>) -> io::Result<PeriodFiles> {
         let Some(layout) = &self.layout else { return Err(io::ErrorKind::InvalidInput.into()) };
         let directory = self.path.join(fill(&layout.pattern, &layout.cadence, period.start));
         let files = list(&directory)?;
-        Ok(PeriodFiles { key: Some(layout.cadence.key_at(period.start)), period: Some(period), directory, files })
+        check_cadence(self, &layout.pattern, layout.cadence.every, &directory, files.as_deref())?;
+        let key = Some(layout.cadence.key_at(period.start));
+        let mut found = PeriodFiles { key, period: Some(period), directory, files, waits: None };
+        if let Some(files) = found.files.as_ref().filter(|files| !files.is_empty()) {
+            found.waits = self.readiness.waits(&found.directory, &self.shown_directory(&found), files);
+        }
+        if found.waits.is_some() {
+            found.files = None;
+        }
+        Ok(found)
+    }
+
+    /// `feature_view/feed@2026-02-01`.
+    pub fn period_name(&self, period: &PeriodFiles) -> String {
+        period.key.as_ref().map_or_else(|| self.name.clone(), |key| format!("{}@{key}", self.name))
+    }
+
+    /// A period's directory as the manifest would write it.
+    pub fn shown_directory(&self, period: &PeriodFiles) -> String {
+        Path::new(&self.shown).join(self.file_name(&period.directory)).display().to_string()
+    }
+
+    /// The instants that rows in the files of a period may have.
+    pub fn admits(&self, period: Period) -> Period {
+        Period { start: period.start.saturating_sub(self.lateness), end: period.end }
     }
 
     /// The start of the first period that can hold data: as declared, or of the earliest one present.
@@ -131,5 +191,17 @@ impl SourceSpec {
             PinSpec::Tag(tag) => lance::Pin::Tag(tag.clone()),
             PinSpec::Version(version) => lance::Pin::Version(*version),
         }
+    }
+}
+
+/// Where an asset's last op publishes, and how its partitions lie there.
+fn behind(asset: &str, catalog: &Catalog, site: &Site) -> (String, Option<LayoutSpec>) {
+    let found = catalog.assets.get(asset).and_then(|asset| Some((asset, asset.ops.last()?)));
+    let Some((asset, op)) = found else { return (asset.to_string(), None) };
+    let Pattern { root, pattern, cadence } = Pattern::of(catalog, site, asset, op);
+    let end = asset.partitions.as_ref().and_then(|name| catalog.partitions.get(name)?.end);
+    match cadence {
+        Some(cadence) => (site.root.name(&root), Some(LayoutSpec { pattern, cadence, end })),
+        None => (site.root.name(&root.join(pattern)), None),
     }
 }

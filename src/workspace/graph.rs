@@ -2,6 +2,7 @@
 
 use super::Workspace;
 use super::target::{Keys, Target};
+use crate::catalog::calendar::{Partitions, Period};
 use crate::catalog::compile::compile;
 use crate::catalog::dag::Dag;
 use crate::catalog::declaration::{Backoff as DeclaredBackoff, Jitter};
@@ -9,9 +10,9 @@ use crate::catalog::model::{Asset, Op, Place as DataPlace, Retry, View};
 use crate::engine::action::{Action, ActionId, Common, Interval, Name, Resources};
 use crate::engine::graph::Graph;
 use crate::engine::retry::{Backoff, RetryPolicy};
-use crate::rules::{self, Outline, Partition, RuleKind, Site, Subject};
-use std::collections::HashMap;
+use crate::rules::{self, Outline, Partition, Reads, RuleKind, Site, Subject};
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,8 +26,11 @@ pub enum PlanError {
 }
 
 /// The graph of everything that the targets need.
-pub fn graph(workspace: &Workspace, targets: &[Target]) -> Result<Graph, PlanError> {
-    let mut builder = Builder { workspace, site: workspace.site(), graph: Graph::default(), places: HashMap::new() };
+///
+/// `now` decides what has ended, where an asset without partitions reads one that has them.
+pub fn graph(workspace: &Workspace, targets: &[Target], now: i64) -> Result<Graph, PlanError> {
+    let (site, graph) = (workspace.site(), Graph::default());
+    let mut builder = Builder { workspace, site: &site, now, graph, places: HashMap::new(), read: HashMap::new() };
     for target in targets {
         builder.target(target)?;
     }
@@ -35,10 +39,20 @@ pub fn graph(workspace: &Workspace, targets: &[Target]) -> Result<Graph, PlanErr
 
 struct Builder<'a> {
     workspace: &'a Workspace,
-    site: Site,
+    site: &'a Site,
+    now: i64,
     graph: Graph,
     /// Who publishes where: root, directory.
     places: HashMap<(Arc<Path>, String), usize>,
+    /// Assets that others read.
+    read: HashMap<String, Arc<Read<'a>>>,
+}
+
+/// An asset that others read, with all its ops.
+struct Read<'a> {
+    asset: &'a Asset,
+    dag: Dag,
+    ops: Vec<Planned<'a>>,
 }
 
 /// An op as all its partitions have it.
@@ -50,44 +64,97 @@ struct Planned<'a> {
     /// Positions of the ops whose output it reads, and of those that only come first.
     reads: Vec<usize>,
     after: Vec<usize>,
+    /// What it reads of other assets.
+    inputs: Vec<Reads>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
     fn target(&mut self, target: &Target) -> Result<(), PlanError> {
         let asset = &target.asset;
-        let dag = asset.service.as_ref().map(|s| compile(&self.workspace.catalog, s));
-        let not_yet = || PlanError::NotYet(format!("asset `{}` has ops of rule `command`, which this version cannot build", asset.name));
-        let dag = dag.ok_or_else(not_yet)?;
+        let dag = self.dag(asset);
         let ops = self.ops(asset, target.op.as_deref(), &dag)?;
-        let partitions = asset.partitions.as_ref().and_then(|name| self.workspace.catalog.partitions.get(name));
-        let Some(partitions) = partitions else {
-            self.partition(asset, &dag, &ops, None)?;
-            self.name(asset, &ops, None);
-            return Ok(());
-        };
+        let named = matches!(target.keys, Keys::Named(_));
+        let Some(partitions) = self.partitions(asset) else { return self.wanted(asset, &dag, &ops, None, false) };
         for key in target.keys.list() {
             let period = partitions.cadence.period(key);
             let period = period.ok_or_else(|| PlanError::Invalid(format!("`{key}` is no key of asset `{}`", asset.name)))?;
-            self.partition(asset, &dag, &ops, Some(Partition { key, period }))?;
-            if let Keys::Named(_) = target.keys {
-                self.name(asset, &ops, Some(key));
-            }
+            self.wanted(asset, &dag, &ops, Some(Partition { key, period }), named)?;
         }
         Ok(())
     }
 
-    /// Of what was named by key, or has none, the ops that no other one there needs.
-    fn name(&mut self, asset: &Asset, ops: &[Planned], key: Option<&str>) {
-        let needed = |at: &usize| ops.iter().any(|op| op.reads.contains(at) || op.after.contains(at));
-        for at in (0..ops.len()).filter(|at| !needed(at)) {
-            let key = key.filter(|_| !ops[at].rule.is_unpartitioned());
-            let id = ActionId { asset: asset.name.as_str().into(), op: ops[at].name.clone(), key: key.map(Name::from) };
-            self.graph.named.extend(self.graph.index_of(&id));
+    fn dag(&self, asset: &Asset) -> Dag {
+        let nothing = || Dag { service: String::new(), version: 0, operators: vec![] };
+        asset.service.as_ref().map_or_else(nothing, |service| compile(&self.workspace.catalog, service))
+    }
+
+    fn partitions(&self, asset: &Asset) -> Option<&'a Partitions> {
+        asset.partitions.as_ref().and_then(|name| self.workspace.catalog.partitions.get(name))
+    }
+
+    /// A partition that was asked for.
+    fn wanted(&mut self, asset: &Asset, dag: &Dag, ops: &[Planned], partition: Option<Partition>, named: bool) -> Result<(), PlanError> {
+        let wanted = self.partition(asset, dag, ops, partition)?;
+        if named {
+            self.graph.named.extend(&wanted);
         }
+        if named || asset.partitions.is_none() {
+            // Of what was named by key, or has none, the ops that no other one there needs.
+            let needed = |at: usize| ops.iter().any(|op| op.reads.contains(&at) || op.after.contains(&at));
+            self.graph.wanted.extend((0..ops.len()).filter(|at| !needed(*at)).map(|at| wanted[at]));
+        }
+        self.graph.targets.extend(wanted);
+        Ok(())
+    }
+
+    /// The actions that publish what is read of other assets, oldest period first; they come into the graph with all they need.
+    fn inputs(&mut self, inputs: &[Reads], period: Option<Period>) -> Result<Vec<ActionId>, PlanError> {
+        let mut ids: Vec<ActionId> = Vec::new();
+        let mut known = HashSet::new();
+        for reads in inputs {
+            for id in self.input(reads, period)? {
+                if known.insert(id.clone()) {
+                    ids.push(id);
+                }
+            }
+        }
+        Ok(ids)
+    }
+
+    fn input(&mut self, reads: &Reads, period: Option<Period>) -> Result<Vec<ActionId>, PlanError> {
+        let read = self.asset_read(&reads.asset)?;
+        let Some(partitions) = self.partitions(read.asset) else { return Ok(vec![self.last(&read, None)?]) };
+        let keys = partitions.keys_within(reads.periods.around(period), self.now);
+        let of = |key: String| self.last(&read, partitions.cadence.period(&key).map(|period| Partition { key: &key, period }));
+        keys.into_iter().map(of).collect()
+    }
+
+    fn asset_read(&mut self, name: &str) -> Result<Arc<Read<'a>>, PlanError> {
+        if let Some(read) = self.read.get(name) {
+            return Ok(read.clone());
+        }
+        let asset: &'a Asset =
+            self.workspace.catalog.assets.get(name).ok_or_else(|| PlanError::Invalid(format!("there is no asset `{name}`")))?;
+        let dag = self.dag(asset);
+        let ops = self.ops(asset, None, &dag)?;
+        let read = Arc::new(Read { asset, dag, ops });
+        self.read.insert(name.into(), read.clone());
+        Ok(read)
+    }
+
+    /// The action whose output a partition of an asset is.
+    fn last(&mut self, read: &Read, partition: Option<Partition>) -> Result<ActionId, PlanError> {
+        let nothing = || PlanError::Invalid(format!("asset `{}` has no ops", read.asset.name));
+        let last = read.ops.last().ok_or_else(nothing)?;
+        let id = last.id(&read.asset.name.as_str().into(), partition);
+        if self.graph.index_of(&id).is_none() {
+            self.partition(read.asset, &read.dag, &read.ops, partition)?;
+        }
+        Ok(id)
     }
 
     /// The ops that are wanted, each after what it needs.
-    fn ops<'a>(&self, asset: &'a Asset, up_to: Option<&str>, dag: &Dag) -> Result<Vec<Planned<'a>>, PlanError> {
+    fn ops<'b>(&self, asset: &'b Asset, up_to: Option<&str>, dag: &Dag) -> Result<Vec<Planned<'b>>, PlanError> {
         let mut planned: Vec<Planned> = Vec::new();
         for op in wanted_ops(asset, up_to) {
             let rule = rules::by_name(&op.rule);
@@ -99,19 +166,20 @@ impl Builder<'_> {
             let position = |name: &&String| planned.iter().position(|p| p.op.name == **name);
             let (reads, after): (Vec<&String>, Vec<&String>) = op.needs.iter().partition(|name| outline.reads.contains(name));
             let (reads, after) = (reads.iter().filter_map(position).collect(), after.iter().filter_map(position).collect());
-            let common = Arc::new(self.common(op, outline));
-            planned.push(Planned { op, rule, name: op.name.as_str().into(), common, reads, after });
+            let (common, inputs) = self.common(asset, op, dag, outline);
+            planned.push(Planned { op, rule, name: op.name.as_str().into(), common: Arc::new(common), reads, after, inputs });
         }
         Ok(planned)
     }
 
-    fn subject<'a>(&'a self, asset: &'a Asset, op: &'a Op, dag: &'a Dag) -> Subject<'a> {
-        Subject { catalog: &self.workspace.catalog, site: &self.site, asset, op, dag }
+    fn subject<'b>(&'b self, asset: &'b Asset, op: &'b Op, dag: &'b Dag) -> Subject<'b> {
+        Subject { catalog: &self.workspace.catalog, site: self.site, asset, op, dag }
     }
 
-    fn common(&self, op: &Op, outline: Outline) -> Common {
-        let Outline { definition, requests, spec, .. } = outline;
-        Common {
+    fn common(&self, asset: &Asset, op: &Op, dag: &Dag, outline: Outline) -> (Common, Vec<Reads>) {
+        let lateness = |view: &str| self.workspace.catalog.views.get(view).map_or(0, |view| view.lateness());
+        let Outline { definition, requests, spec, inputs, .. } = outline;
+        let common = Common {
             rule: op.rule.clone(),
             definition,
             requests,
@@ -119,34 +187,34 @@ impl Builder<'_> {
             resources: self.resources(op),
             retry: retry(&op.retry),
             timeout: op.timeout.map(|t| t.millis as u64),
+            settle: asset.settle.map(|age| age.millis),
+            due_after: dag.due_after(&lateness),
             ..Common::default()
-        }
+        };
+        (common, inputs)
     }
 
     /// The actions of one partition, each after what it needs.
-    fn partition(&mut self, asset: &Asset, dag: &Dag, ops: &[Planned], partition: Option<Partition>) -> Result<(), PlanError> {
+    fn partition(&mut self, asset: &Asset, dag: &Dag, ops: &[Planned], partition: Option<Partition>) -> Result<Vec<usize>, PlanError> {
         let name = Name::from(asset.name.as_str());
-        let key = partition.map(|p| Name::from(p.key));
-        let id = |op: &Planned| {
-            let key = key.clone().filter(|_| !op.rule.is_unpartitioned());
-            ActionId { asset: name.clone(), op: op.name.clone(), key }
-        };
+        let mut indices = Vec::with_capacity(ops.len());
         for op in ops {
             let own = partition.filter(|_| !op.rule.is_unpartitioned());
-            let ids = |positions: &[usize]| positions.iter().map(|at| id(&ops[*at])).collect();
+            let ids = |positions: &[usize]| positions.iter().map(|at| ops[*at].id(&name, partition)).collect::<Vec<_>>();
+            let inputs = self.inputs(&op.inputs, own.map(|p| p.period))?;
             let action = Action {
-                id: id(op),
+                id: op.id(&name, partition),
                 common: op.common.clone(),
                 period: own.map(|p| Interval { start: p.period.start, end: p.period.end }),
-                upstreams: ids(&op.reads),
+                upstreams: ids(&op.reads).into_iter().chain(inputs).collect(),
                 after: ids(&op.after),
                 place: op.rule.place(&self.subject(asset, op.op, dag), own),
             };
             let index = self.graph.add(action);
             self.claim(index)?;
-            self.graph.targets.insert(index);
+            indices.push(index);
         }
-        Ok(())
+        Ok(indices)
     }
 
     fn claim(&mut self, index: usize) -> Result<(), PlanError> {
@@ -186,6 +254,14 @@ impl Builder<'_> {
         let cpus = op.cpus.unwrap_or(cpus).min(settings.cpus.value);
         let memory = op.memory.map_or(memory, |m| m.bytes).min(settings.memory.value.bytes);
         Resources { cpus, memory }
+    }
+}
+
+impl Planned<'_> {
+    /// Its action of a partition of an asset.
+    fn id(&self, asset: &Name, partition: Option<Partition>) -> ActionId {
+        let key = partition.filter(|_| !self.rule.is_unpartitioned()).map(|p| Name::from(p.key));
+        ActionId { asset: asset.clone(), op: self.name.clone(), key }
     }
 }
 

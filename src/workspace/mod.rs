@@ -10,7 +10,7 @@ mod target;
 pub use graph::{PlanError, graph};
 pub use load::{LoadError, Loaded, find, load};
 pub use settings::{Origin, Overrides, Setting, Settings};
-pub use target::{Keys, Target, TargetError, parse_target};
+pub use target::{Keys, Target, TargetError, parse_target, select};
 
 use crate::catalog::model::Catalog;
 use crate::path::Root;

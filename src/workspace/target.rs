@@ -1,9 +1,15 @@
-//! Targets as the command line writes them: `asset`, `asset@2026-02-01..2026-02-07`, `asset@latest`, `asset.op@KEY`, a job's name.
+//! Targets as the command line writes them: `asset`, `asset@2026-02-01..2026-02-07`, `asset@latest`, `asset.op@KEY`, a job's name; and what `--select`
+//! leaves of them.
 
 use super::Workspace;
-use crate::catalog::calendar::{Partitions, Period};
+use crate::catalog::calendar::{Cadence, Partitions, Period};
+use crate::catalog::compile::compile;
+use crate::catalog::declaration::Every;
 use crate::catalog::model::Asset;
+use crate::catalog::selection::{self, AssetGraph, SelectionError};
+use crate::rules;
 use crate::source::suggestion;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What is to be built: an asset up to one of its ops, for some keys.
@@ -30,6 +36,14 @@ impl Keys {
         match self {
             Self::Unpartitioned => &[],
             Self::All(keys) | Self::Named(keys) => keys,
+        }
+    }
+
+    /// Newest first instead of oldest first.
+    pub fn reverse(&mut self) {
+        match self {
+            Self::Unpartitioned => {}
+            Self::All(keys) | Self::Named(keys) => keys.reverse(),
         }
     }
 }
@@ -60,13 +74,74 @@ pub fn parse_target(workspace: &Workspace, text: &str, now: i64) -> Result<Vec<T
     Ok(vec![Target { asset: asset.clone(), op: op.map(str::to_string), keys }])
 }
 
+/// What a job selects: assets up to an op, or expressions.
 fn job_targets(workspace: &Workspace, select: &[String], keys: Option<&str>, now: i64) -> Result<Vec<Target>, TargetError> {
-    let mut targets = Vec::new();
-    for name in select {
-        let text = keys.map_or_else(|| name.clone(), |keys| format!("{name}@{keys}"));
-        targets.extend(parse_target(workspace, &text, now)?);
+    let mut targets: Vec<Target> = Vec::new();
+    for text in select {
+        let is_target = workspace.catalog.assets.contains_key(text.split_once('.').map_or(text.as_str(), |(asset, _)| asset));
+        let found = match is_target {
+            true => parse_target(workspace, &with_keys(text, keys), now)?,
+            false => selected(workspace, text, keys, now)?,
+        };
+        // Two expressions of a job may select the same asset.
+        targets.extend(
+            found.into_iter().filter(|new| !targets.iter().any(|t| t.asset.name == new.asset.name && t.op == new.op)).collect::<Vec<_>>(),
+        );
     }
     Ok(targets)
+}
+
+fn with_keys(name: &str, keys: Option<&str>) -> String {
+    keys.map_or_else(|| name.to_string(), |keys| format!("{name}@{keys}"))
+}
+
+/// What a selection leaves of targets. Without any it is all that is selected; a target `@KEYS` is those keys of all that is selected.
+pub fn select(workspace: &Workspace, selection: &str, texts: &[String], now: i64) -> Result<Vec<Target>, TargetError> {
+    if texts.is_empty() {
+        return selected(workspace, selection, None, now);
+    }
+    let names: BTreeSet<String> = selected(workspace, selection, None, now)?.into_iter().map(|t| t.asset.name.clone()).collect();
+    let mut targets = Vec::new();
+    for text in texts {
+        match text.strip_prefix('@') {
+            Some(keys) => targets.extend(selected(workspace, selection, Some(keys), now)?),
+            None => targets.extend(parse_target(workspace, text, now)?.into_iter().filter(|t| names.contains(&t.asset.name))),
+        }
+    }
+    if targets.is_empty() {
+        return Err(TargetError(format!("none of {} is selected by `{selection}`", texts.join(", "))));
+    }
+    Ok(targets)
+}
+
+/// The built assets that an expression selects, with the keys asked for; those without partitions whole.
+fn selected(workspace: &Workspace, text: &str, keys: Option<&str>, now: i64) -> Result<Vec<Target>, TargetError> {
+    let graph = AssetGraph::of(&workspace.catalog);
+    let names = selection::parse(text).and_then(|s| s.of(&graph)).map_err(|error| pointed(text, &error))?;
+    let assets: Vec<&Arc<Asset>> = names.iter().filter_map(|name| workspace.catalog.assets.get(name)).filter(|a| is_buildable(a)).collect();
+    if assets.is_empty() {
+        let found = names.into_iter().collect::<Vec<_>>().join(", ");
+        let found = if found.is_empty() { "nothing".to_string() } else { format!("only {found}") };
+        return Err(TargetError(format!("`{text}` selects no asset that is built: {found}")));
+    }
+    let target = |asset: &Arc<Asset>| {
+        let keys = keys_of(workspace, asset, keys.filter(|_| asset.partitions.is_some()), now)?;
+        Ok(Target { asset: asset.clone(), op: None, keys })
+    };
+    assets.into_iter().map(target).collect()
+}
+
+/// Whether this version has the rule kinds that an asset is made by.
+fn is_buildable(asset: &Asset) -> bool {
+    asset.ops.iter().all(|op| rules::by_name(&op.rule).is_some())
+}
+
+/// A mistake under the text that it is in.
+fn pointed(text: &str, error: &SelectionError) -> TargetError {
+    let before = text[..error.at.0].chars().count();
+    let width = text[error.at.0..error.at.0 + error.at.1].chars().count().max(1);
+    let line: String = text.chars().map(|c| if c == '\n' { ' ' } else { c }).collect();
+    TargetError(format!("{}; {}\n  {line}\n  {}{}", error.message, error.hint, " ".repeat(before), "^".repeat(width)))
 }
 
 fn unknown_asset(workspace: &Workspace, name: &str) -> TargetError {
@@ -84,53 +159,98 @@ fn keys_of(workspace: &Workspace, asset: &Asset, keys: Option<&str>, now: i64) -
     match (partitions, keys) {
         (None, None) => Ok(Keys::Unpartitioned),
         (None, Some(keys)) => Err(TargetError(format!("asset `{}` has no partitions, so there is no `@{keys}`", asset.name))),
-        (Some(partitions), None) => Ok(Keys::All(partitions.keys(now))),
-        (Some(partitions), Some(keys)) => named_keys(partitions, keys, now).map(Keys::Named),
+        (Some(partitions), None) => Ok(Keys::All(partitions.keys(now.saturating_sub(due_after(workspace, asset))))),
+        (Some(partitions), Some(keys)) => {
+            Named { partitions, due: now.saturating_sub(due_after(workspace, asset)) }.keys(keys).map(Keys::Named)
+        }
     }
 }
 
-fn named_keys(partitions: &Partitions, text: &str, now: i64) -> Result<Vec<String>, TargetError> {
-    if text == "latest" {
-        let last = partitions.keys(now).pop();
-        return last.map(|k| vec![k]).ok_or_else(|| TargetError(format!("no period of partitions `{}` has ended yet", partitions.name)));
-    }
-    if let Some((from, to)) = text.split_once("..") {
-        return range(partitions, from, to);
-    }
-    match partitions.cadence.period(text) {
-        Some(_) => checked(partitions, text).map(|key| vec![key]),
-        None => prefixed(partitions, text, now),
-    }
+/// How long after its end a period of an asset is due.
+fn due_after(workspace: &Workspace, asset: &Asset) -> i64 {
+    let lateness = |view: &str| workspace.catalog.views.get(view).map_or(0, |view| view.lateness());
+    asset.service.as_ref().map_or(0, |service| compile(&workspace.catalog, service).due_after(&lateness))
 }
 
-fn checked(partitions: &Partitions, key: &str) -> Result<String, TargetError> {
-    if partitions.cadence.period(key).is_none() {
-        return Err(not_a_key(partitions, key));
-    }
-    if !partitions.holds(key) {
-        let start = partitions.cadence.key_at(partitions.start);
-        return Err(TargetError(format!("`{key}` lies outside partitions `{}`, which start at {start}", partitions.name)));
-    }
-    Ok(key.to_string())
+/// Reads what was written after `@`.
+struct Named<'a> {
+    partitions: &'a Partitions,
+    /// Periods that have ended by then are due.
+    due: i64,
 }
 
-fn not_a_key(partitions: &Partitions, text: &str) -> TargetError {
-    let every = partitions.cadence.every.name();
-    let example = partitions.cadence.key_at(partitions.start);
-    TargetError(format!("`{text}` is no key of partitions `{}`, which are by {every}, such as {example}", partitions.name))
-}
-
-fn range(partitions: &Partitions, from: &str, to: &str) -> Result<Vec<String>, TargetError> {
-    let bound = |key: &str| partitions.cadence.period(key).ok_or_else(|| not_a_key(partitions, key));
-    let (first, last) = (bound(&checked(partitions, from)?)?, bound(&checked(partitions, to)?)?);
-    if first.start > last.start {
-        return Err(TargetError(format!("the range {from}..{to} runs backwards; write {to}..{from}")));
+impl Named<'_> {
+    fn keys(&self, text: &str) -> Result<Vec<String>, TargetError> {
+        if let Some((from, to)) = text.split_once("..") {
+            return self.range(from, to);
+        }
+        match text {
+            "latest" => self.latest().map(|key| vec![key]),
+            key if self.partitions.cadence.period(key).is_some() => self.checked(key).map(|key| vec![key]),
+            prefix => self.prefixed(prefix),
+        }
     }
-    Ok(partitions.cadence.keys(Period { start: first.start, end: last.end }))
-}
 
-fn prefixed(partitions: &Partitions, prefix: &str, now: i64) -> Result<Vec<String>, TargetError> {
-    let dated = prefix.len() >= 4 && prefix.chars().all(|c| c.is_ascii_digit() || c == '-' || c == 'T');
-    let keys: Vec<String> = partitions.keys(now).into_iter().filter(|key| key.starts_with(prefix)).collect();
-    if !dated || keys.is_empty() { Err(not_a_key(partitions, prefix)) } else { Ok(keys) }
+    fn latest(&self) -> Result<String, TargetError> {
+        let last = self.partitions.keys(self.due).pop();
+        last.ok_or_else(|| TargetError(format!("no period of partitions `{}` is due yet", self.partitions.name)))
+    }
+
+    fn checked(&self, key: &str) -> Result<String, TargetError> {
+        let Partitions { name, cadence, start, end } = self.partitions;
+        if self.partitions.holds(key) {
+            return Ok(key.to_string());
+        }
+        let start = cadence.key_at(*start);
+        let end = end.map_or(String::new(), |end| format!(" and end before {}", cadence.key_at(end)));
+        Err(TargetError(format!("`{key}` lies outside partitions `{name}`, which start at {start}{end}")))
+    }
+
+    /// Both ends in; each is a key, `latest`, or what several keys begin with.
+    fn range(&self, from: &str, to: &str) -> Result<Vec<String>, TargetError> {
+        let (first, last) = (self.bound(from)?.start, self.bound(to)?);
+        if first > last.start {
+            return Err(TargetError(format!("the range {from}..{to} runs backwards; write {to}..{from}")));
+        }
+        let keys = self.partitions.cadence.keys(Period { start: first, end: last.end });
+        let (first, last) = (&keys[0], &keys[keys.len() - 1]);
+        self.checked(first).and_then(|_| self.checked(last))?;
+        Ok(keys)
+    }
+
+    /// The periods that an end of a range names: from the first one's start to the last one's end.
+    fn bound(&self, text: &str) -> Result<Period, TargetError> {
+        let cadence = &self.partitions.cadence;
+        let key = if text == "latest" { self.latest()? } else { text.to_string() };
+        let whole = cadence.period(&key).or_else(|| cadence.prefixed(&key));
+        whole.ok_or_else(|| self.not_a_key(text))
+    }
+
+    /// The keys that begin so, as far as they are due.
+    fn prefixed(&self, prefix: &str) -> Result<Vec<String>, TargetError> {
+        let Some(range) = self.partitions.cadence.prefixed(prefix) else { return Err(self.not_a_key(prefix)) };
+        let (start, end) = (range.start.max(self.partitions.start), range.end.min(self.partitions.end.unwrap_or(i64::MAX)));
+        let all = self.partitions.cadence.keys(Period { start, end });
+        if all.is_empty() {
+            let Partitions { name, cadence, start, .. } = self.partitions;
+            let start = cadence.key_at(*start);
+            return Err(TargetError(format!("`{prefix}` lies outside partitions `{name}`, which start at {start}")));
+        }
+        let due = self.partitions.cadence.period_at(self.due).start;
+        let is_due = |key: &String| self.partitions.cadence.period(key).is_some_and(|p| p.start < due);
+        let keys: Vec<String> = all.into_iter().filter(is_due).collect();
+        if keys.is_empty() { Err(TargetError(format!("no period of `{prefix}` is due yet; name one by its whole key"))) } else { Ok(keys) }
+    }
+
+    fn not_a_key(&self, text: &str) -> TargetError {
+        let Partitions { name, cadence, start, .. } = self.partitions;
+        let every = cadence.every.name();
+        let holds = || Cadence { every: Every::Day, ..*cadence }.period(text).map(|day| cadence.key_at(day.start));
+        let hint = match (cadence.every, holds()) {
+            (Every::Week, Some(week)) => format!("; a week is named by its Monday, {week} here"),
+            (Every::Month, Some(month)) => format!("; that day lies in {month}"),
+            _ => String::new(),
+        };
+        TargetError(format!("`{text}` is no key of partitions `{name}`, which are by {every}, such as {}{hint}", cadence.key_at(*start)))
+    }
 }

@@ -6,6 +6,7 @@ use super::example::{copy_example, edit, repository};
 use super::in_process;
 use chrono::NaiveDate;
 use daeda::engine::action::{Action, Input, Job};
+use daeda::engine::disk::SystemDisk;
 use daeda::engine::record::{Output, Record, Records, SCHEME};
 use daeda::rules::{self, TableRecords};
 use daeda::sample::{self, SampleSpec};
@@ -47,7 +48,7 @@ fn published(action: &Action, inputs: Vec<Input>) -> PathBuf {
         peak_memory: 0,
         cleaned: None,
     };
-    TableRecords.write(&place, &record).unwrap();
+    TableRecords.write(&place, &record, &SystemDisk).unwrap();
     place
 }
 

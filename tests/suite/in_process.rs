@@ -28,7 +28,7 @@ pub fn open(directory: &Path) -> Result<Workspace, Trouble> {
 /// The action of a target such as `rows.skeleton@2026-02-01`.
 pub fn plan(workspace: &Workspace, target: &str) -> Result<Action, Trouble> {
     let targets = parse_target(workspace, target, NOW).map_err(|error| Trouble::Refused(error.0))?;
-    let graph = graph(workspace, &targets).map_err(|error| Trouble::Refused(format!("{error:?}")))?;
+    let graph = graph(workspace, &targets, NOW).map_err(|error| Trouble::Refused(format!("{error:?}")))?;
     let (op, _) = target.split_once('@').unwrap();
     let op = op.rsplit('.').next().unwrap();
     Ok(graph.actions().iter().find(|action| action.id.op == op).unwrap().clone())

@@ -55,11 +55,12 @@ const PRINTING: [&str; 2] = ["src/cli/", "src/report/"];
 const WORKER: &str = "src/engine/worker.rs";
 
 /// Decides without touching the world, so that it can be tested, replayed and explained.
-const PURE: [&str; 9] = [
+const PURE: [&str; 10] = [
     "src/manifest/",
     "src/catalog/",
     "src/engine/action.rs",
     "src/engine/graph.rs",
+    "src/engine/decision.rs",
     "src/engine/observation.rs",
     "src/engine/plan.rs",
     "src/engine/series.rs",

@@ -1,11 +1,15 @@
 //! The suite: what the binary does, seen from outside, and what holds for the whole repository. One test binary, so that it links once.
 
+mod brakes;
 mod chance;
 mod clean;
+mod command_mistakes;
+mod commands;
 mod conditions;
 mod documents;
 mod enrich_agrees;
 mod example;
+mod faults;
 mod fewer;
 mod fixture;
 mod freshness;
@@ -15,12 +19,14 @@ mod layers;
 mod mistakes;
 mod processes;
 mod random_workspace;
+mod readiness;
 mod regressions;
 mod rows;
 mod scheme_1;
 mod skeleton_agrees;
 mod skeleton_reference;
 mod skeleton_rules;
+mod soak;
 mod surface;
 mod workspace;
 mod workspace_text;

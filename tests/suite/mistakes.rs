@@ -92,7 +92,22 @@ const SLIPS: &[Slip] = &[
     ("feature_views/feed.kdl", " unit=\"ms\"", "", "bad-option", "event_timestamp"),
     ("Daedalus.kdl", "start=\"2026-02-01\"", "start=\"2026-02-01T13\"", "bad-date", "2026-02-01T13"),
     ("feature_services/ranking.kdl", "        liked_2d \"list<int64>\" default=\"[]\"\n", "", "unused", "liked"),
+    ("Daedalus.kdl", "select \"ranker\" \"counter\"", "select \"ranker or counter)\"", "selection", ")"),
     ("config/training/runtime.kdl", "runtime {", "runtime {\n    compute engine=\"polars\"", "not-yet", "polars"),
+    (
+        "Daedalus.kdl",
+        "job \"everything\"",
+        "asset \"a\" { op \"b\" rule=\"command\" { run \"cat\" \"{outptu}\"; }; }\njob \"everything\"",
+        "placeholder",
+        "{outptu}",
+    ),
+    (
+        "Daedalus.kdl",
+        "job \"everything\"",
+        "asset \"a\" { op \"b\" rule=\"command\" { run \"./a.sh\"; }; }\njob \"everything\"",
+        "undeclared-source",
+        "./a.sh",
+    ),
 ];
 
 #[test]
@@ -258,7 +273,7 @@ fn the_brake_refuses_and_says_how_to_permit() {
     workspace.edit("Daedalus.kdl", "memory=\"2GiB\"", "memory=\"2GiB\"\n    replace-max 3");
     workspace.edit("config/training/aggregations.kdl", "k=4", "k=3");
     let refused = workspace.build(&["ranker"]);
-    assert_eq!((refused.code, refused.events.len()), (11, 0), "{}", refused.stderr);
+    assert_eq!((refused.code, refused.ran()), (11, vec![]), "{}", refused.stderr);
     assert!(refused.stderr.contains("--replace"), "{}", refused.stderr);
     assert_eq!(workspace.build(&["ranker@2026-02-01..2026-02-02"]).code, 0, "two and the compiled service");
     assert_eq!(workspace.build(&["ranker", "--replace", "3"]).code, 0);

@@ -4,7 +4,7 @@
 //! and what was published is of today, so that a new version of a rule or another writer does not disturb what is tested here.
 
 use crate::fixture::*;
-use daeda::table::parquet::{read_note, schema_of, write_note};
+use daeda::table::parquet::{note, read_note, schema_of};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn edit_record(file: &Path, edit: impl FnOnce(&mut Value)) {
     let mut record: Value = serde_json::from_str(&read_note(file, "daeda.record").unwrap().unwrap()).unwrap();
     edit(&mut record);
     let schema = schema_of(file).unwrap();
-    write_note(file, schema, "daeda.record", &record.to_string()).unwrap();
+    fs::write(file, note(file, schema, "daeda.record", &record.to_string()).unwrap()).unwrap();
 }
 
 /// A built workspace, some of whose records are of the first scheme.

@@ -42,7 +42,7 @@ impl Resolver<'_> {
         }
         let ops: Option<Vec<Op>> = declared.ops.iter().map(|op| self.op(op, declared, service.as_ref())).collect();
         let ops = self.ordered(ops?, declared)?;
-        self.asset_not_yet(declared);
+        self.asset_options(declared);
         self.checked_columns(declared, service.as_ref());
         Some(Asset {
             name: declared.name.value.clone(),
@@ -59,9 +59,11 @@ impl Resolver<'_> {
         })
     }
 
-    fn asset_not_yet(&mut self, declared: &AssetDecl) {
-        if let Some(settle) = &declared.settle {
-            self.not_yet("`settle`", "older partitions become stale like any other", settle.span);
+    fn asset_options(&mut self, declared: &AssetDecl) {
+        if let Some(settle) = declared.settle.as_ref().filter(|_| declared.partitions.is_none()) {
+            let message = format!("asset `{}` has no partitions, so nothing of it ever settles", declared.name);
+            let hint = "remove `settle`, or give the asset partitions";
+            self.report(Diagnostic::error("daeda::catalog::bad-option", message, settle.span).hint(hint));
         }
         let unsupported = declared.checks.iter().find(|c| !self.check_is_sound(c));
         if let Some(check) = unsupported {
@@ -88,6 +90,10 @@ impl Resolver<'_> {
 
     fn op(&mut self, declared: &OpDecl, asset: &AssetDecl, service: Option<&Arc<Service>>) -> Option<Op> {
         self.op_rule(declared, asset, service)?;
+        let command = match declared.rule.value.as_str() {
+            "command" => Some(self.command(declared, asset)?),
+            _ => None,
+        };
         let siblings: Vec<String> = asset.ops.iter().map(|o| o.name.value.clone()).collect();
         for need in &declared.needs {
             if !siblings.contains(&need.value) {
@@ -108,7 +114,7 @@ impl Resolver<'_> {
             cpus: declared.resources.cpus.as_ref().map(|c| c.value),
             memory: declared.resources.memory.as_ref().map(|m| m.value),
             output: declared.output.as_ref().map(|o| o.value.clone()),
-            command: declared.command.clone(),
+            command,
         })
     }
 
@@ -120,7 +126,6 @@ impl Resolver<'_> {
             return None;
         }
         if declared.rule.value == "command" {
-            self.not_yet("the rule kind `command`", "ops of it cannot be built by this version", declared.rule.span);
             return Some(());
         }
         if let Some(command) = &declared.command {

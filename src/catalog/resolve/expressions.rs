@@ -81,7 +81,7 @@ fn diagnose(text: &Name, error: ExprError) -> Diagnostic {
 }
 
 /// A part of the text, where the string was written without escapes; else the whole string.
-fn place(text: &Name, at: Option<(usize, usize)>) -> Span {
+pub fn place(text: &Name, at: Option<(usize, usize)>) -> Span {
     match at {
         Some((offset, len)) if text.span.len == text.value.len() && offset + len <= text.value.len() => {
             Span { offset: text.span.offset + offset, len: len.max(1), ..text.span }

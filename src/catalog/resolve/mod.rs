@@ -5,6 +5,7 @@
 
 mod aggregations;
 mod assets;
+mod commands;
 mod expressions;
 mod joins;
 mod services;
@@ -14,8 +15,9 @@ use super::aggregate::Signature;
 use super::calendar::{Cadence, Partitions};
 use super::declaration::*;
 use super::model::*;
+use super::selection;
 use crate::source::{Diagnostic, Spanned, suggestion};
-use expressions::Columns;
+use expressions::{Columns, place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -49,7 +51,22 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     ("daeda::catalog::bad-option", "An option is given that this node or function does not understand, or one that it needs is missing."),
     ("daeda::catalog::bad-date", "A partition's start or end, or a view's `first`, is not a period of the cadence it stands for."),
-    ("daeda::catalog::cycle", "Ops need each other in a circle, so that none could run first."),
+    (
+        "daeda::catalog::selection",
+        "A selection cannot be understood. It is made of names of assets, group:g, kind:k and tag:t, with `+` before a name for all that it is made from and after it for all that is made from it, joined by `and`, `or`, `not` and parentheses.",
+    ),
+    (
+        "daeda::catalog::cycle",
+        "Ops need each other in a circle, or assets are made from each other (through `input`, or a view with source asset=…), so that none could be built first.",
+    ),
+    (
+        "daeda::catalog::placeholder",
+        "A name in braces stands for nothing where it stands. In `run` there are {output}, {partition}, {day}, {hour}, {year}, {month} and strftime such as {%Y%m%d} of the period's start, {input.NAME} for each input and each op in `needs`, {output-root}, {enriched-output-root}, {asset} and {op}. Other braces stand for themselves; `{{name}}` is the text `{name}`.",
+    ),
+    (
+        "daeda::catalog::undeclared-source",
+        "A command runs a program of the workspace that is none of its sources. What is not declared is not observed: when the program changes, nothing is rebuilt.",
+    ),
     (
         "daeda::catalog::unused",
         "Something is declared or listed that no column, filter, expression or embedding needs. It is neither computed nor observed.",
@@ -68,6 +85,7 @@ pub fn resolve(declared: &Declarations, vocabulary: &Vocabulary) -> (Catalog, Ve
     resolver.aggregations();
     resolver.services();
     resolver.assets();
+    resolver.asset_cycles();
     resolver.jobs();
     (resolver.catalog, resolver.found)
 }
@@ -236,13 +254,24 @@ impl Resolver<'_> {
         }
     }
 
-    /// A selection that is a plain name must name an asset; the graph syntax is judged where it is used.
+    /// A selection has the graph syntax, and its names are those of assets and views.
     fn job_targets(&mut self, job: &JobDecl) {
         let assets: Vec<String> = self.declared.manifest.assets.iter().map(|a| a.name.value.clone()).collect();
+        let views = self.declared.views.iter().map(|v| format!("feature_view/{}", v.name));
+        let names: Vec<String> = assets.iter().cloned().chain(views).collect();
         for target in &job.select {
-            let plain = target.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-');
-            if plain && !assets.contains(&target.value) {
-                self.unknown("asset", target, &assets);
+            match selection::parse(target) {
+                Err(error) => {
+                    let diagnostic = Diagnostic::error("daeda::catalog::selection", error.message, place(target, Some(error.at)));
+                    self.report(diagnostic.hint(error.hint));
+                }
+                Ok(selection) => {
+                    let of_asset = |word: &str| word.split_once('.').map_or(word, |(asset, _)| asset).to_string();
+                    let words = selection.words().into_iter().filter(|(by, _)| *by == selection::By::Name);
+                    for (_, word) in words.filter(|(_, word)| !names.contains(&of_asset(&word.text))) {
+                        self.unknown("asset", &Spanned::new(word.text.clone(), place(target, Some(word.at))), &assets);
+                    }
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Resolver;
 use super::expressions::Columns;
-use crate::catalog::calendar::{Cadence, pattern_cadence};
+use crate::catalog::calendar::{Cadence, Partitions, pattern_cadence};
 use crate::catalog::declaration::*;
 use crate::catalog::model::*;
 use crate::catalog::types::{DataType, TimeUnit};
@@ -32,18 +32,24 @@ impl Resolver<'_> {
     fn view(&mut self, declared: &ViewDecl) -> Option<View> {
         let source = &declared.source;
         let fields = self.fields(declared);
-        let layout = self.layout(source)?;
+        let behind = self.asset_behind(source)?;
+        let layout = match &behind {
+            None => self.layout(source)?,
+            Some(partitions) => partitions.as_ref().map(Layout::of_asset),
+        };
         let timestamp = self.time_column(source.timestamp.as_ref(), source.unit.as_ref(), &fields)?;
         let available_at = self.time_column(source.available_at.as_ref(), source.unit.as_ref(), &fields)?;
         self.known_field(source.created.as_ref(), &fields)?;
         let first = match (&source.first, &layout) {
-            (Some(first), Some(layout)) => Some(self.instant(&layout.cadence, first)?),
+            (Some(first), Some(layout)) => {
+                let earliest = behind.as_ref().and_then(|b| b.as_ref()).map(|partitions| partitions.start);
+                Some(self.instant(&layout.cadence, first)?.max(earliest.unwrap_or(i64::MIN)))
+            }
             (Some(first), None) => return self.meaningless(first, "`first` says when partitions begin, and this source has none"),
-            (None, _) => None,
+            (None, _) => behind.flatten().map(|partitions| partitions.start),
         };
         self.view_options(declared, &layout, &timestamp)?;
         let entities = self.entities(declared)?;
-        self.not_yet_of_source(source);
         let keys = entities.iter().filter_map(|e| self.entity_key(e)).filter(|k| fields.iter().any(|f| f.name == *k)).collect();
         Some(View {
             name: declared.name.value.clone(),
@@ -119,6 +125,36 @@ impl Resolver<'_> {
         }
     }
 
+    /// The partitions of the asset that a source reads; `None` where that is broken, `Some(None)` where it reads files of its own.
+    fn asset_behind(&mut self, source: &SourceDecl) -> Option<Option<Option<Partitions>>> {
+        let PlaceDecl::Asset(name) = &source.place else { return Some(None) };
+        let assets = &self.declared.manifest.assets;
+        let Some(asset) = assets.iter().find(|a| a.name.value == name.value) else {
+            let known: Vec<String> = assets.iter().map(|a| a.name.value.clone()).collect();
+            self.unknown("asset", name, &known);
+            return None;
+        };
+        if source.format.value == Format::Lance {
+            let diagnostic = Diagnostic::error("daeda::catalog::bad-option", "an asset is read as Parquet", source.format.span);
+            return self.reported(diagnostic.hint("remove `format`; for a Lance dataset name its path instead of the asset"));
+        }
+        if let Some(pattern) = &source.partition {
+            let diagnostic =
+                Diagnostic::error("daeda::catalog::bad-option", "an asset's partitions lie where it publishes them", pattern.span);
+            return self.reported(diagnostic.hint("remove `partition`"));
+        }
+        // Partitions that are broken have been reported where they stand.
+        match &asset.partitions {
+            None => Some(Some(None)),
+            Some(partitions) => self.catalog.partitions.get(&partitions.value).cloned().map(|found| Some(Some(found))),
+        }
+    }
+
+    fn reported<T>(&mut self, diagnostic: Diagnostic) -> Option<T> {
+        self.report(diagnostic);
+        None
+    }
+
     fn meaningless<T>(&mut self, at: &Name, why: &str) -> Option<T> {
         let diagnostic = Diagnostic::error("daeda::catalog::bad-option", why.to_string(), at.span);
         self.report(diagnostic.hint("remove it, or add a `partition=\"dt={day}\"` to the source"));
@@ -174,7 +210,49 @@ impl Resolver<'_> {
             self.report(Diagnostic::error("daeda::catalog::bad-option", message, source.span).hint(hint));
             return None;
         }
+        self.completeness(source, layout)?;
+        self.late_rows(source)
+    }
+
+    /// When periods are complete can only be said of a source that has periods.
+    fn completeness(&mut self, source: &SourceDecl, layout: &Option<Layout>) -> Option<()> {
+        if layout.is_none() {
+            let spans = [
+                ("ready", source.ready.as_ref().map(|r| r.span)),
+                ("quiet", source.quiet.as_ref().map(|q| q.span)),
+                ("gaps", (source.gaps.value != Gaps::default()).then_some(source.gaps.span)),
+                ("late", (source.late.value != Late::default()).then_some(source.late.span)),
+            ];
+            if let Some((name, Some(span))) = spans.into_iter().find(|(_, span)| span.is_some()) {
+                let at = Spanned::new(name.to_string(), span);
+                return self.meaningless(&at, &format!("`{name}` is about a source's partitions, and this source has none"));
+            }
+        }
+        let marker = source.ready.as_ref().filter(|r| r.is_empty() || r.contains('/') || r.ends_with(".parquet"));
+        if let Some(marker) = marker {
+            let message = format!("`{marker}` cannot be the marker of a complete period");
+            let hint = "name a file of the period's directory that is no data, such as ready=\"_SUCCESS\"";
+            self.report(Diagnostic::error("daeda::catalog::bad-option", message, marker.span).hint(hint));
+            return None;
+        }
         Some(())
+    }
+
+    /// `late="allow"` and `lateness` need each other.
+    fn late_rows(&mut self, source: &SourceDecl) -> Option<()> {
+        let (message, hint, span) = match (source.late.value, &source.lateness) {
+            (Late::Allow, Some(lateness)) if lateness.millis > 0 => return Some(()),
+            (Late::Allow, Some(lateness)) => {
+                ("a lateness of nothing allows nothing", "say how late rows may be, such as lateness=\"2d\"", lateness.span)
+            }
+            (Late::Allow, None) => {
+                ("`late=\"allow\"` does not say how late", "add how late rows may be, such as lateness=\"2d\"", source.late.span)
+            }
+            (_, Some(lateness)) => ("`lateness` has no meaning without late=\"allow\"", "add late=\"allow\", or remove it", lateness.span),
+            (_, None) => return Some(()),
+        };
+        self.report(Diagnostic::error("daeda::catalog::bad-option", message.to_string(), span).hint(hint));
+        None
     }
 
     fn entities(&mut self, declared: &ViewDecl) -> Option<Vec<String>> {
@@ -191,21 +269,5 @@ impl Resolver<'_> {
 
     pub fn entity_key(&self, entity: &str) -> Option<String> {
         self.declared.manifest.entities.iter().find(|e| e.name.value == entity).map(|e| e.key.value.clone())
-    }
-
-    fn not_yet_of_source(&mut self, source: &SourceDecl) {
-        if let PlaceDecl::Asset(asset) = &source.place {
-            self.not_yet("a view over an asset of this workspace", "name the path that the asset publishes to", asset.span);
-        }
-        let span = source.ready.as_ref().map(|r| r.span).or(source.quiet.as_ref().map(|q| q.span));
-        if let Some(span) = span {
-            self.not_yet("readiness (`ready`, `quiet`)", "a period counts as ready once its directory is there", span);
-        }
-        if source.late.value != Late::Error {
-            self.not_yet("a policy for late rows", "rows outside their partition's period are an error", source.late.span);
-        }
-        if source.gaps.value == Gaps::Block {
-            self.not_yet("`gaps=\"block\"`", "a missing optional period counts as empty", source.gaps.span);
-        }
     }
 }

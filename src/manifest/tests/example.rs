@@ -45,7 +45,7 @@ fn the_manifest_says_what_it_says() {
 #[test]
 fn an_asset_has_its_ops_and_checks() {
     let (sources, manifest) = read("Daedalus.kdl", manifest::daedalus);
-    let [training, xgb] = &manifest.assets[..] else { panic!("two assets") };
+    let [training, _, xgb] = &manifest.assets[..] else { panic!("three assets") };
     assert_eq!(training.ops.iter().map(|op| op.name.value.as_str()).collect::<Vec<_>>(), ["compile", "skeleton", "enrich"]);
     assert_eq!(xgb.ops.len(), 2);
     let skeleton = &training.ops[1];

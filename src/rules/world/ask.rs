@@ -4,6 +4,7 @@ use super::super::source::SourceSpec;
 use crate::catalog::dag::Reach;
 use crate::engine::action::Request;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -12,6 +13,10 @@ pub enum Ask {
     Parquet { source: SourceSpec, reads: Vec<Read>, required: bool },
     /// The fragments that hold the columns read.
     Lance { source: SourceSpec, columns: Vec<String> },
+    /// Whole files, each by its name and where it lies.
+    Whole { files: Vec<(String, PathBuf)> },
+    /// Variables of the environment.
+    Environment { names: Vec<String> },
 }
 
 /// Columns, by their names in the files, of the periods within reach.
@@ -25,6 +30,8 @@ impl Ask {
     pub fn request(self) -> Request {
         let name = match &self {
             Self::Parquet { source, .. } | Self::Lance { source, .. } => source.name.clone(),
+            Self::Whole { .. } => "sources".into(),
+            Self::Environment { .. } => "environment".into(),
         };
         Request { name, ask: serde_json::to_value(&self).unwrap_or_default() }
     }

@@ -11,10 +11,14 @@ mod upgrade;
 
 pub use ask::{Ask, Read, merged};
 
+use super::command;
+use super::readiness::{Lacking, gap, require};
 use super::source::{PinSpec, SourceSpec};
 use crate::catalog::calendar::Period;
+use crate::catalog::declaration::Gaps;
 use crate::digest::{Digest, Hasher};
 use crate::engine::action::{Action, Common, Interval, Name, Request};
+use crate::engine::hashing::Hashed;
 use crate::engine::observation::{Kind, Observation, Shown};
 use crate::engine::record::{self, Record};
 use crate::engine::series::Series;
@@ -38,9 +42,23 @@ struct Prepared {
 }
 
 enum Prepare {
-    Periods { source: SourceSpec, periods: Arc<Periods>, reads: Vec<Read>, required: bool },
-    Files { source: SourceSpec, columns: Vec<String>, required: bool },
-    Lance { source: SourceSpec, columns: Vec<String> },
+    Periods {
+        source: SourceSpec,
+        periods: Arc<Periods>,
+        reads: Vec<Read>,
+        required: bool,
+    },
+    /// Always required: there is no other period to do with.
+    Files {
+        source: SourceSpec,
+        columns: Vec<String>,
+    },
+    Lance {
+        source: SourceSpec,
+        columns: Vec<String>,
+    },
+    Whole(Vec<(String, PathBuf)>),
+    Environment(Vec<String>),
 }
 
 pub struct TableWorld {
@@ -49,12 +67,20 @@ pub struct TableWorld {
     /// By name and place: ops that read one view share what was seen of it.
     sources: Mutex<Vec<(SourceSpec, Arc<Periods>)>>,
     fragments: Mutex<Fragments>,
+    /// Files that are read whole, such as scripts.
+    whole: Mutex<HashMap<PathBuf, Observation>>,
 }
 
 impl TableWorld {
     /// `cache` is where digests of unchanged files are kept between builds.
     pub fn new(cache: &Path) -> Self {
-        Self { columns: ColumnCache::open(cache), prepared: RwLock::default(), sources: Mutex::default(), fragments: Mutex::default() }
+        Self {
+            columns: ColumnCache::open(cache),
+            prepared: RwLock::default(),
+            sources: Mutex::default(),
+            fragments: Mutex::default(),
+            whole: Mutex::default(),
+        }
     }
 
     fn prepared(&self, common: &Arc<Common>) -> Result<Arc<Prepared>, Unobservable> {
@@ -75,10 +101,12 @@ impl TableWorld {
                 Some(cadence) => Prepare::Periods { periods: self.periods(&source, cadence), source, reads: merged(reads), required },
                 None => {
                     let columns = merged(reads.into_iter().map(|r| Read { reach: crate::catalog::dag::Reach::Whole, ..r }).collect());
-                    Prepare::Files { source, columns: columns.into_iter().flat_map(|r| r.columns).collect(), required }
+                    Prepare::Files { source, columns: columns.into_iter().flat_map(|r| r.columns).collect() }
                 }
             },
             Ask::Lance { source, columns } => Prepare::Lance { source, columns },
+            Ask::Whole { files } => Prepare::Whole(files),
+            Ask::Environment { names } => Prepare::Environment(names),
         };
         Ok((request.name.as_str().into(), prepare))
     }
@@ -108,16 +136,38 @@ impl TableWorld {
                     Look::Again => periods.view_again(&self.columns),
                 };
                 let Some(target) = period else { return Err(Unobservable::Broken(format!("{name} is read by period"))) };
-                if *required {
-                    require(source, periods, &view, target)?;
-                }
                 let ranged: Vec<(Range, &Read)> =
                     reads.iter().filter_map(|r| Some((periods.range(SourceSpec::range(r.reach, target))?, r))).collect();
-                ranges(name, &view, &ranged, detail)
+                let required = required.then(|| periods.range((Some(target.start), target.end)));
+                let lacking = lacking(source, &view, required, &ranged)?;
+                match &lacking {
+                    Some(Lacking::NotReady(why)) => return Err(Unobservable::Blocked(why.clone())),
+                    Some(Lacking::Absent { why, some_left: false }) => {
+                        return Err(Unobservable::Absent { why: why.clone(), left: None });
+                    }
+                    Some(Lacking::Absent { some_left: true, .. }) | None => {}
+                }
+                let observations = ranges(name, &view, &ranged, detail)?;
+                match lacking {
+                    Some(Lacking::Absent { why, .. }) => Err(Unobservable::Absent { why, left: Some(observations) }),
+                    Some(Lacking::NotReady(_)) | None => Ok(observations),
+                }
             }
-            Prepare::Files { source, columns, required } => files::observe(name, source, columns, *required, &self.columns),
+            Prepare::Files { source, columns } => files::observe(name, source, columns, &self.columns),
             Prepare::Lance { source, columns } => self.lance(source, columns, look).map(|o| vec![o]),
+            Prepare::Whole(files) => files.iter().map(|(name, path)| self.whole(name, path, look)).collect(),
+            Prepare::Environment(names) => Ok(names.iter().map(|name| command::environment(name)).collect()),
         }
+    }
+
+    fn whole(&self, name: &str, path: &Path, look: Look) -> Result<Observation, Unobservable> {
+        let known = || self.whole.lock().expect("no thread panics while it holds the files").get(path).cloned();
+        if let (Look::Once, Some(known)) = (look, known()) {
+            return Ok(known);
+        }
+        let seen = command::file(name, path)?;
+        self.whole.lock().expect("no thread panics while it holds the files").insert(path.into(), seen.clone());
+        Ok(seen)
     }
 
     fn lance(&self, source: &SourceSpec, columns: &[String], look: Look) -> Result<Observation, Unobservable> {
@@ -138,11 +188,26 @@ impl World for TableWorld {
     fn observe(&self, action: &Action, look: Look, detail: Detail) -> Result<Vec<Observation>, Unobservable> {
         let prepared = self.prepared(&action.common)?;
         let period = action.period.map(|Interval { start, end }| Period { start, end });
-        let mut observations = Vec::new();
+        let (mut observations, mut lacking) = (Vec::new(), None);
         for (name, ask) in &prepared.asks {
-            observations.extend(self.answer(name, ask, period, look, detail)?);
+            match self.answer(name, ask, period, look, detail) {
+                Ok(answer) => observations.extend(answer),
+                Err(Unobservable::Absent { why, left: Some(left) }) => {
+                    observations.extend(left);
+                    lacking.get_or_insert(why);
+                }
+                Err(unobservable) => return Err(unobservable),
+            }
         }
-        Ok(observations)
+        match lacking {
+            Some(why) => Err(Unobservable::Absent { why, left: Some(observations) }),
+            None => Ok(observations),
+        }
+    }
+
+    fn hashed(&self) -> Hashed {
+        let meter = self.columns.meter();
+        Hashed { done: meter.done(), total: meter.total() }
     }
 
     fn upgrade(&self, action: &Action, mut record: Record) -> Record {
@@ -199,20 +264,27 @@ fn widest(reads: &[(Range, &Read)]) -> Vec<Range> {
     widest
 }
 
-/// The periods of a source that overlap the target's must all be there.
-fn require(source: &SourceSpec, periods: &Periods, view: &View, target: Period) -> Result<(), Unobservable> {
-    let Some((from, to)) = periods.range((Some(target.start), target.end)) else {
-        return Err(Unobservable::Blocked(format!("{} has no period there yet: nothing in {}", source.name, source.shown)));
-    };
-    for number in from..=to {
-        let period = view.files(number)?;
-        if period.files.as_ref().is_none_or(Vec::is_empty) {
-            let shown = Path::new(&source.shown).join(source.file_name(&period.directory));
-            let key = periods.key(number);
-            return Err(Unobservable::Blocked(format!("{}@{key} is not there: no Parquet file in {}", source.name, shown.display())));
+/// What an action cannot do without and is not there: a required period, or any within reach where gaps block.
+fn lacking(
+    source: &SourceSpec,
+    view: &View,
+    required: Option<Option<Range>>,
+    reads: &[(Range, &Read)],
+) -> Result<Option<Lacking>, Unobservable> {
+    if let Some(range) = required {
+        let files: Result<Vec<_>, Unobservable> = range.into_iter().flat_map(|(from, to)| from..=to).map(|n| view.files(n)).collect();
+        if let Err(lacking) = require(source, &files?) {
+            return Ok(Some(lacking));
         }
     }
-    Ok(())
+    if source.gaps == Gaps::Block {
+        for number in widest(reads).into_iter().flat_map(|(from, to)| from..=to) {
+            if let Some(lacking) = gap(source, &*view.files(number)?) {
+                return Ok(Some(lacking));
+            }
+        }
+    }
+    Ok(None)
 }
 
 fn unobservable(source: &SourceSpec, error: TableError) -> Unobservable {
@@ -226,7 +298,7 @@ fn unobservable(source: &SourceSpec, error: TableError) -> Unobservable {
 
 fn unobservable_lance(source: &SourceSpec, error: LanceError) -> Unobservable {
     match error {
-        LanceError::NotFound { .. } => Unobservable::Blocked(format!("{} is not there: {error}", source.name)),
+        LanceError::NotFound { .. } => Unobservable::Absent { why: format!("{} is not there: {error}", source.name), left: None },
         _ => Unobservable::Broken(format!("{}: {error}", source.name)),
     }
 }

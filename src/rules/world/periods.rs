@@ -16,9 +16,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, RwLock};
 
-/// Of a column's digest so many bytes count: what records of the first scheme have kept of it.
-const HALF: usize = 16;
-
 /// A range of periods by their numbers, both ends in.
 pub type Range = (i64, i64);
 
@@ -34,11 +31,22 @@ pub struct Periods {
 struct Seen {
     files: Memo<Arc<PeriodFiles>>,
     listing: Arc<Tree>,
-    columns: RwLock<HashMap<Vec<String>, Arc<Tree>>>,
+    columns: RwLock<HashMap<Vec<String>, Arc<Columns>>>,
 }
 
+/// Some columns of all periods.
+#[derive(Default)]
+pub struct Columns {
+    tree: Tree,
+    /// What records are written of: every action of a window of hundreds of periods asks for them again.
+    digests: Memo<Arc<Vec<FileDigests>>>,
+}
+
+/// A file's name within its period, and the digests of its columns in the order in which they are wanted.
+pub type FileDigests = (String, Vec<Digest>);
+
 impl Seen {
-    fn columns(&self, wanted: &[String]) -> Arc<Tree> {
+    fn columns(&self, wanted: &[String]) -> Arc<Columns> {
         let known = self.columns.read().expect("no thread panics while it holds the trees").get(wanted).cloned();
         known.unwrap_or_else(|| {
             self.columns.write().expect("no thread panics while it holds the trees").entry(wanted.to_vec()).or_default().clone()
@@ -70,10 +78,11 @@ impl Periods {
         View { periods: self, cache, seen }
     }
 
-    /// The numbers of the periods that overlap a range of instants; none before the source's first one.
+    /// The numbers of the periods whose files may hold rows of a range of instants; none before the source's first one.
     pub fn range(&self, (start, end): (Option<i64>, i64)) -> Option<Range> {
         let first = (*self.first.get_or_init(|| self.source.first_instant()))?;
         let start = start.unwrap_or(first).max(first);
+        let end = end.saturating_add(self.source.lateness);
         (start < end).then(|| (self.cadence.ordinal(start), self.cadence.ordinal(end - 1)))
     }
 
@@ -89,7 +98,7 @@ impl Periods {
     /// The part of a range of instants that lies within periods that were recorded.
     pub fn within(&self, (start, end): (Option<i64>, i64), (first, last): Range) -> Option<Range> {
         let from = start.map_or(first, |start| self.cadence.ordinal(start)).max(first);
-        let to = self.cadence.ordinal(end.saturating_sub(1)).min(last);
+        let to = self.cadence.ordinal(end.saturating_add(self.source.lateness).saturating_sub(1)).min(last);
         (from <= to).then_some((from, to))
     }
 
@@ -118,40 +127,41 @@ impl View<'_> {
     }
 }
 
-/// A file of a period by its name there, and the digests of its columns.
-pub type FileColumns = (String, BTreeMap<String, Digest>);
-
 /// What is known of each period of a source, seen now or recorded, and the digests over ranges that follow from it.
 pub trait Known {
     /// The names of a period's files, as listings have them.
     fn names(&self, number: i64) -> Result<String, Unobservable>;
 
-    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<FileColumns>, Unobservable>;
+    /// By file of a period, the digests of columns in their order.
+    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<FileDigests>, Unobservable>;
 
     fn key(&self, number: i64) -> String;
 
-    /// Where digests of these columns are kept, or without any those of the listing.
-    fn tree(&self, wanted: Option<&[String]>) -> Arc<Tree>;
+    /// Where digests of listings are kept.
+    fn listing_tree(&self) -> Arc<Tree>;
+
+    /// Where digests of columns are kept.
+    fn columns_seen(&self, wanted: &[String]) -> Arc<Columns>;
 
     /// One digest of which files the periods of a range have.
     fn listing(&self, (from, to): Range) -> Result<Digest, Unobservable> {
         let leaf = |number| Ok(Hasher::new("files").text("names", &self.names(number)?).finish());
-        self.tree(None).range(from, to, &leaf)
+        self.listing_tree().range(from, to, &leaf)
     }
 
     /// One digest of columns of the periods of a range.
     fn columns(&self, (from, to): Range, wanted: &[String]) -> Result<Digest, Unobservable> {
         let leaf = |number| {
             let mut hasher = Hasher::new("columns of a period");
-            for (name, columns) in self.digests(number, wanted)? {
+            for (name, digests) in self.digests(number, wanted)? {
                 hasher.text("file", &name);
-                for (column, digest) in &columns {
-                    hasher.part(column, &digest.bytes()[..HALF]);
+                for (column, digest) in wanted.iter().zip(&digests) {
+                    hasher.part(column, &digest.bytes()[..16]);
                 }
             }
             Ok(hasher.finish())
         };
-        self.tree(Some(wanted)).range(from, to, &leaf)
+        self.columns_seen(wanted).tree.range(from, to, &leaf)
     }
 
     /// What `listing` is made of, for people.
@@ -162,16 +172,17 @@ pub trait Known {
 
     /// What `columns` is made of, for people.
     fn columns_series(&self, (from, to): Range, wanted: &[String]) -> Result<Series, Unobservable> {
-        let mut prints: BTreeMap<String, Prints> = wanted.iter().map(|c| (c.clone(), Prints::default())).collect();
+        let mut prints = vec![Prints::default(); wanted.len()];
         let mut names = Vec::new();
+        let columns = self.columns_seen(wanted);
         for number in from..=to {
             names.push(self.names(number)?);
-            let files = self.digests(number, wanted)?;
-            for (column, prints) in &mut prints {
+            let files = columns.digests.get(number, || self.digests(number, wanted).map(Arc::new))?;
+            for (column, prints) in prints.iter_mut().enumerate() {
                 prints.push(files.iter().filter_map(|(_, digests)| digests.get(column)));
             }
         }
-        let mut parts: BTreeMap<String, Marks> = prints.into_iter().map(|(column, p)| (column, Marks::Prints(p))).collect();
+        let mut parts: BTreeMap<String, Marks> = wanted.iter().cloned().zip(prints.into_iter().map(Marks::Prints)).collect();
         parts.insert(String::new(), Marks::texts(names.into_iter()));
         Ok(self.series((from, to), parts))
     }
@@ -192,7 +203,7 @@ impl Known for View<'_> {
         })
     }
 
-    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<FileColumns>, Unobservable> {
+    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<FileDigests>, Unobservable> {
         let period = self.files(number)?;
         let files = period.files.iter().flatten();
         let of = |file: &PathBuf| Ok((period.name_of(file), self.cache.digests(file, wanted).map_err(|e| unobservable(self.source(), e))?));
@@ -203,7 +214,11 @@ impl Known for View<'_> {
         self.periods.key(number)
     }
 
-    fn tree(&self, wanted: Option<&[String]>) -> Arc<Tree> {
-        wanted.map_or_else(|| self.seen.listing.clone(), |wanted| self.seen.columns(wanted))
+    fn listing_tree(&self) -> Arc<Tree> {
+        self.seen.listing.clone()
+    }
+
+    fn columns_seen(&self, wanted: &[String]) -> Arc<Columns> {
+        self.seen.columns(wanted)
     }
 }

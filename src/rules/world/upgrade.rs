@@ -4,7 +4,7 @@
 //! observed today, and one that has changed differs in the period and column that changed.
 
 use super::super::source::SourceSpec;
-use super::periods::{FileColumns, Known, Periods, Range};
+use super::periods::{Columns, FileDigests, Known, Periods, Range};
 use super::tree::Tree;
 use super::{Read, ranges};
 use crate::catalog::calendar::Period;
@@ -84,13 +84,13 @@ impl Known for Recorded<'_> {
         Ok(self.found.get(&number).map(|p| p.names.clone()).unwrap_or_default())
     }
 
-    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<FileColumns>, Unobservable> {
+    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<FileDigests>, Unobservable> {
         let Some(period) = self.found.get(&number) else { return Ok(Vec::new()) };
         let files: Vec<&str> = period.names.split(", ").filter(|n| !n.is_empty() && *n != ABSENT).collect();
         let directory = self.periods.directory(number);
         let columns = |file: &str| {
             let part = |column: &String| if files.len() == 1 { column.clone() } else { format!("{column} in {directory}/{file}") };
-            wanted.iter().filter_map(|c| Some((c.clone(), *period.columns.get(&part(c))?))).collect()
+            wanted.iter().map(|c| period.columns.get(&part(c)).copied().unwrap_or(Digest::of(b"not recorded"))).collect()
         };
         Ok(files.iter().map(|file| (file.to_string(), columns(file))).collect())
     }
@@ -99,7 +99,11 @@ impl Known for Recorded<'_> {
         self.periods.key(number)
     }
 
-    fn tree(&self, _wanted: Option<&[String]>) -> Arc<Tree> {
+    fn listing_tree(&self) -> Arc<Tree> {
+        Arc::default()
+    }
+
+    fn columns_seen(&self, _wanted: &[String]) -> Arc<Columns> {
         Arc::default()
     }
 }

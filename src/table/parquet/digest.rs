@@ -5,36 +5,52 @@
 
 use super::error::TableError;
 use super::footer::{open, root_columns};
+use crate::digest::file::{self, Meter, PIECE};
 use crate::digest::{Digest, Hasher};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use rayon::prelude::*;
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Digest by root column.
-pub type Columns = BTreeMap<String, Digest>;
-
-/// The digests of the wanted root columns of a file.
-pub fn column_digests(path: &Path, wanted: &[String]) -> Result<Columns, TableError> {
+/// The digests of the wanted root columns of a file, in their order.
+pub fn column_digests(path: &Path, wanted: &[String], meter: &Meter) -> Result<Vec<Digest>, TableError> {
     let (file, metadata) = open(path)?;
-    let known = root_columns(&metadata);
-    if let Some(column) = wanted.iter().find(|c| !known.contains(c)) {
-        return Err(TableError::NoSuchColumn { path: path.into(), column: column.clone(), known });
+    let fields = metadata.file_metadata().schema().get_fields();
+    if let Some(column) = wanted.iter().find(|column| !fields.iter().any(|f| f.name() == *column)) {
+        return Err(TableError::NoSuchColumn { path: path.into(), column: column.clone(), known: root_columns(&metadata) });
     }
-    let digests: Result<Vec<(String, Digest)>, TableError> =
-        wanted.par_iter().map(|column| Ok((column.clone(), column_digest(path, &file, &metadata, column)?))).collect();
-    Ok(digests?.into_iter().collect())
+    let columns: Vec<Vec<Chunk>> = wanted.iter().map(|column| chunks(&metadata, column)).collect();
+    let bytes = chunk_digests(&file, &columns, meter).map_err(|e| TableError::io(path, e))?;
+    let mut bytes = bytes.into_iter();
+    Ok(wanted.iter().zip(&columns).map(|(column, chunks)| column_digest(&metadata, column, chunks, &mut bytes)).collect())
 }
 
-fn column_digest(path: &Path, file: &File, metadata: &ParquetMetaData, root: &str) -> Result<Digest, TableError> {
+/// A chunk of a column, with the number of its row group.
+type Chunk<'a> = (usize, &'a ColumnChunkMetaData);
+
+fn chunks<'a>(metadata: &'a ParquetMetaData, root: &str) -> Vec<Chunk<'a>> {
+    let is_of = |chunk: &&ColumnChunkMetaData| chunk.column_path().parts()[0] == root;
+    let groups = metadata.row_groups().iter().enumerate();
+    groups.flat_map(|(number, group)| group.columns().iter().filter(is_of).map(move |chunk| (number, chunk))).collect()
+}
+
+/// The digests of all chunks, in order. What is small is not worth waking other threads for.
+fn chunk_digests(file: &File, columns: &[Vec<Chunk>], meter: &Meter) -> std::io::Result<Vec<Digest>> {
+    let ranges: Vec<(u64, u64)> = columns.iter().flatten().map(|(_, chunk)| chunk.byte_range()).collect();
+    let total = ranges.iter().map(|(_, length)| length).sum();
+    meter.expect(total);
+    let digest = |(start, length): &(u64, u64)| file::range(file, *start, *length, meter);
+    if total <= PIECE { ranges.iter().map(digest).collect() } else { ranges.par_iter().map(digest).collect() }
+}
+
+fn column_digest(metadata: &ParquetMetaData, root: &str, chunks: &[Chunk], bytes: &mut impl Iterator<Item = Digest>) -> Digest {
     let mut hasher = Hasher::new("column");
+    let mut chunks = chunks.iter().peekable();
     for (number, group) in metadata.row_groups().iter().enumerate() {
         hasher.number("row group", number as u64).number("rows", group.num_rows() as u64);
-        for chunk in group.columns().iter().filter(|c| c.column_path().parts()[0] == root) {
+        while let Some((_, chunk)) = chunks.next_if(|(of, _)| *of == number) {
             describe(&mut hasher, chunk);
-            hasher.digest("bytes", &chunk_digest(file, chunk).map_err(|e| TableError::io(path, e))?);
+            hasher.digest("bytes", &bytes.next().expect("a digest for each chunk"));
         }
     }
     // A file without row groups still has a type.
@@ -42,7 +58,7 @@ fn column_digest(path: &Path, file: &File, metadata: &ParquetMetaData, root: &st
         hasher.text("leaf", &leaf.path().string()).text("physical", &leaf.physical_type().to_string());
         hasher.text("logical", &logical_type(leaf));
     }
-    Ok(hasher.finish())
+    hasher.finish()
 }
 
 /// The logical type in our own words.
@@ -90,19 +106,4 @@ fn codec(chunk: &ColumnChunkMetaData) -> &'static str {
         ZSTD(_) => "zstd",
         LZ4_RAW => "lz4_raw",
     }
-}
-
-fn chunk_digest(file: &File, chunk: &ColumnChunkMetaData) -> std::io::Result<Digest> {
-    const STEP: u64 = 4 << 20;
-    let (start, length) = chunk.byte_range();
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; length.min(STEP) as usize];
-    let mut done = 0;
-    while done < length {
-        let step = (length - done).min(STEP) as usize;
-        file.read_exact_at(&mut buffer[..step], start + done)?;
-        hasher.update(&buffer[..step]);
-        done += step as u64;
-    }
-    Ok(Digest::from_bytes(*hasher.finalize().as_bytes()))
 }

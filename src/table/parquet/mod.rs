@@ -11,9 +11,9 @@ mod shards;
 mod vectors;
 
 pub use cache::ColumnCache;
-pub use digest::{Columns, column_digests};
+pub use digest::column_digests;
 pub use error::TableError;
 pub use footer::{Footer, footer};
-pub use note::{read_note, schema_of, write_note};
+pub use note::{note, read_note, schema_of};
 pub use read::{read_batches, read_columns};
 pub use shards::{Compression, ShardWriter, WriteOptions, Written, WrittenFile};

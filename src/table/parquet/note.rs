@@ -12,13 +12,13 @@ use parquet::file::properties::WriterProperties;
 use std::fs::File;
 use std::path::Path;
 
-/// Writes a file without rows whose footer holds a text under a key.
-pub fn write_note(path: &Path, schema: SchemaRef, key: &str, text: &str) -> Result<(), TableError> {
-    let file = File::create(path).map_err(|e| TableError::io(path, e))?;
+/// The bytes of a file without rows whose footer holds a text under a key; `path` is for messages.
+pub fn note(path: &Path, schema: SchemaRef, key: &str, text: &str) -> Result<Vec<u8>, TableError> {
+    let mut bytes = Vec::new();
     let note = KeyValue::new(key.to_string(), text.to_string());
     let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![note])).build();
-    let written = ArrowWriter::try_new(file, schema, Some(properties)).and_then(ArrowWriter::close);
-    written.map(|_| ()).map_err(|e| TableError::writing(path, e))
+    let written = ArrowWriter::try_new(&mut bytes, schema, Some(properties)).and_then(ArrowWriter::close);
+    written.map(|_| bytes).map_err(|e| TableError::writing(path, e))
 }
 
 /// The Arrow schema of a file.

@@ -1,0 +1,103 @@
+//! What a command has left in its directory: files with their digests, in any depth, Parquet or anything else.
+//!
+//! Invariants: files come in the order of their names; what could change after it was published, a link, is refused.
+
+use crate::engine::check::{file_digest, modified};
+use crate::engine::execute::Made;
+use crate::engine::failure::Failure;
+use crate::engine::record::OutputFile;
+use crate::path::slashed;
+use crate::rules::checks::{self, CheckSpec};
+use crate::rules::failures::of_table;
+use crate::table::parquet::{Written, footer, read_columns, schema_of};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use walkdir::{DirEntry, WalkDir};
+
+/// Names that records are kept under.
+const RESERVED: &str = "_daeda";
+
+/// The files of an output, and what its checks say of them.
+pub fn collect(staging: &Path, checks: &[CheckSpec]) -> Result<Made, Failure> {
+    let mut files = Vec::new();
+    remove_empty(staging);
+    for entry in WalkDir::new(staging).min_depth(1).sort_by_file_name() {
+        let entry = entry.map_err(|e| Failure::io("cannot read what the command wrote", &e.into()))?;
+        files.extend(output_file(staging, &entry)?);
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut made = Made::default();
+    let parquet: Vec<PathBuf> = files.iter().filter(|f| is_data(&f.name)).map(|f| staging.join(&f.name)).collect();
+    let is_counted = !parquet.is_empty() || !checks.is_empty();
+    if is_counted && let Some(written) = measure(&parquet, checks)? {
+        checks::judge(checks, &written, &mut made)?;
+        made.metadata.insert("rows".into(), json!(written.rows));
+    }
+    if files.is_empty() {
+        made.warnings.push("the command succeeded and wrote nothing into {output}: what is published is empty".into());
+    }
+    made.metadata.insert("files".into(), json!(files.len()));
+    made.metadata.insert("bytes".into(), json!(files.iter().map(|f| f.size).sum::<u64>()));
+    made.files = files;
+    Ok(made)
+}
+
+/// A directory without files is no part of an output.
+fn remove_empty(staging: &Path) {
+    let directories = WalkDir::new(staging).min_depth(1).contents_first(true).into_iter().flatten().filter(|e| e.file_type().is_dir());
+    // The others cannot be removed.
+    directories.for_each(|directory| drop(fs::remove_dir(directory.path())));
+}
+
+/// Parquet that readers of the directory see.
+fn is_data(name: &str) -> bool {
+    name.ends_with(".parquet") && !name.split('/').any(|part| part.starts_with(['_', '.']))
+}
+
+fn output_file(staging: &Path, entry: &DirEntry) -> Result<Option<OutputFile>, Failure> {
+    let below = entry.path().strip_prefix(staging).unwrap_or(entry.path());
+    let name = slashed(below);
+    if below.to_str().is_none() {
+        return Err(Failure::permanent(format!("the command wrote a file whose name is not UTF-8: {name}")));
+    }
+    if name.starts_with(RESERVED) {
+        return Err(Failure::permanent(format!("the command wrote {name}; names that begin with {RESERVED} are daeda's own")));
+    }
+    if entry.file_type().is_dir() {
+        return Ok(None);
+    }
+    if !entry.file_type().is_file() {
+        return Err(Failure::permanent(format!("the command left {name}, which is no plain file; copy what a link leads to")));
+    }
+    let failed = |e: std::io::Error| Failure::io(&format!("cannot read what the command wrote, {name}"), &e);
+    let metadata = fs::metadata(entry.path()).map_err(failed)?;
+    let digest = file_digest(entry.path()).map_err(failed)?;
+    Ok(Some(OutputFile { name, size: metadata.len(), digest, modified: modified(&metadata) }))
+}
+
+/// Rows of the Parquet files, and nulls of the columns that are checked; `None` where one of them is no Parquet and nothing is checked.
+fn measure(files: &[PathBuf], checks: &[CheckSpec]) -> Result<Option<Written>, Failure> {
+    let mut written = Written { files: vec![], rows: 0, nulls: BTreeMap::new() };
+    for file in files {
+        let found = match footer(file) {
+            Ok(found) => found,
+            Err(_) if checks.is_empty() => return Ok(None),
+            Err(error) => return Err(of_table(error)),
+        };
+        written.rows += found.rows;
+        for column in checks.iter().filter_map(CheckSpec::column) {
+            *written.nulls.entry(column.to_string()).or_insert(0) += nulls(file, column)?.unwrap_or(found.rows);
+        }
+    }
+    Ok(Some(written))
+}
+
+/// Rows without a value; `None` where there is no such column.
+fn nulls(file: &Path, column: &str) -> Result<Option<u64>, Failure> {
+    let schema = schema_of(file).map_err(of_table)?;
+    let Ok(field) = schema.field_with_name(column) else { return Ok(None) };
+    let batch = read_columns(file, &[(column.to_string(), field.data_type().clone())]).map_err(of_table)?;
+    Ok(batch.column_by_name(column).map(|values| values.null_count() as u64))
+}

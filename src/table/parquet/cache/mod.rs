@@ -1,0 +1,130 @@
+//! The stat cache: column digests of files that have not changed since they were hashed.
+//!
+//! Invariants: an entry is believed only while size, times and inode are the same, and is made only for a file whose next change would
+//! show (see `stat`). The file on disk is a cache: damaged or foreign, it is started anew.
+
+mod file;
+#[cfg(test)]
+mod tests;
+
+use super::digest::column_digests;
+use super::error::TableError;
+use crate::digest::Digest;
+use crate::digest::file::Meter;
+use crate::stat::{Stat, now};
+use file::{CacheFile, Writer};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A save looks after one in so many of the entries that it did not make: those of files that are gone go too.
+const TURNS: u64 = 8;
+
+pub struct ColumnCache {
+    path: PathBuf,
+    kept: Option<CacheFile>,
+    learned: RwLock<HashMap<PathBuf, Learned>>,
+    /// Something was learned since the last save.
+    dirty: AtomicBool,
+    meter: Meter,
+}
+
+struct Learned {
+    stat: Stat,
+    columns: BTreeMap<String, Digest>,
+}
+
+impl ColumnCache {
+    pub fn open(path: &Path) -> Self {
+        let (learned, dirty) = (RwLock::default(), AtomicBool::new(false));
+        Self { path: path.into(), kept: CacheFile::open(path), learned, dirty, meter: Meter::default() }
+    }
+
+    /// Whether there is a file that could not be believed.
+    pub fn is_started_anew(&self) -> bool {
+        self.kept.is_none() && self.path.exists()
+    }
+
+    /// Counts the bytes of columns that are hashed because they were not known.
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// The digests of the wanted columns in their order, hashed only where they are not known.
+    pub fn digests(&self, file: &Path, wanted: &[String]) -> Result<Vec<Digest>, TableError> {
+        let looked = now();
+        let stat = Stat::of(&fs::metadata(file).map_err(|e| TableError::io(file, e))?);
+        let known = self.known(file, &stat, wanted);
+        let missing: Vec<String> = wanted.iter().zip(&known).filter(|(_, d)| d.is_none()).map(|(name, _)| name.clone()).collect();
+        if missing.is_empty() {
+            return Ok(known.into_iter().flatten().collect());
+        }
+        let hashed = column_digests(file, &missing, &self.meter)?;
+        if stat.is_settled(looked) {
+            self.learn(file, stat, &missing, &hashed);
+        }
+        let mut hashed = hashed.into_iter();
+        Ok(known.into_iter().filter_map(|digest| digest.or_else(|| hashed.next())).collect())
+    }
+
+    fn known(&self, file: &Path, stat: &Stat, wanted: &[String]) -> Vec<Option<Digest>> {
+        let all = self.learned.read().expect("no thread panics while it learns");
+        let learned = all.get(file).filter(|l| l.stat == *stat);
+        let kept = self.kept.as_ref().and_then(|kept| Some((kept, kept.find(file).filter(|e| e.stat == *stat)?)));
+        let known = |name: &String| {
+            let now = || learned?.columns.get(name).copied();
+            let before = || kept.and_then(|(kept, entry)| kept.column(&entry, name));
+            now().or_else(before)
+        };
+        wanted.iter().map(known).collect()
+    }
+
+    fn learn(&self, file: &Path, stat: Stat, names: &[String], digests: &[Digest]) {
+        let mut all = self.learned.write().expect("no thread panics while it learns");
+        let entry = all.entry(file.into()).or_insert_with(|| Learned { stat, columns: BTreeMap::new() });
+        if entry.stat != stat {
+            *entry = Learned { stat, columns: BTreeMap::new() };
+        }
+        entry.columns.extend(names.iter().cloned().zip(digests.iter().copied()));
+        self.dirty.store(true, Ordering::Relaxed);
+    }
+
+    /// Writes what was learned, whole or not at all. Best effort: a cache that cannot be written costs time only.
+    pub fn save(&self) {
+        if !self.dirty.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let learned = self.learned.read().expect("no thread panics while it learns");
+        // Read again: another process may have saved meanwhile.
+        let kept = CacheFile::open(&self.path);
+        let saves = kept.as_ref().map_or(0, |k| k.saves).wrapping_add(1);
+        let mut writer = Writer::default();
+        let mut done = HashSet::new();
+        for entry in kept.iter().flat_map(CacheFile::entries) {
+            let columns = kept.iter().flat_map(|k| k.columns(&entry));
+            match learned.get(entry.path) {
+                Some(learned) if learned.stat == entry.stat => {
+                    let mut columns: BTreeMap<&str, Digest> = columns.collect();
+                    columns.extend(learned.columns.iter().map(|(name, digest)| (name.as_str(), *digest)));
+                    writer.add(entry.path, &entry.stat, columns.into_iter());
+                    done.insert(entry.path);
+                }
+                Some(_) => {}
+                None if is_worth_keeping(&entry, saves) => writer.add(entry.path, &entry.stat, columns.collect::<Vec<_>>().into_iter()),
+                None => {}
+            }
+        }
+        for (path, learned) in learned.iter().filter(|(path, _)| !done.contains(path.as_path())) {
+            writer.add(path, &learned.stat, learned.columns.iter().map(|(name, digest)| (name.as_str(), *digest)));
+        }
+        let _ = writer.save(&self.path, saves);
+    }
+}
+
+/// False for an entry whose turn it is, of a file that is gone or is another by now.
+fn is_worth_keeping(entry: &file::Entry, saves: u32) -> bool {
+    let is_due = file::hash(entry.path) % TURNS == u64::from(saves) % TURNS;
+    !is_due || fs::metadata(entry.path).is_ok_and(|metadata| Stat::of(&metadata) == entry.stat)
+}
