@@ -58,9 +58,11 @@ impl<'a> Loader<'a> {
         let mut loader = Self { spec, period, columns: HashMap::new(), rows: HashMap::new(), absent, late };
         let reads = loader.reads()?;
         tell(Progress::Step { message: format!("reading {} files", reads.len()), done: 0, total: spec.operators.len() as u64 });
-        let read: Result<Vec<_>, Failure> =
+        // Of several files that cannot be read the first one is named, whichever was tried first.
+        let read: Vec<Result<_, Failure>> =
             reads.par_iter().map(|read| Ok(((read.view.clone(), read.path.clone()), load(read, spec)?))).collect();
-        for (file, (batch, late)) in read? {
+        for read in read {
+            let (file, (batch, late)) = read?;
             if late > 0 {
                 *loader.late.entry(file.0.clone()).or_insert(0) += late;
             }

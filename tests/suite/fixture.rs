@@ -4,7 +4,7 @@
 //! Invariants: the same rows give the same bytes, so that what a test changes is all that changes; the clock stands at the end of the
 //! fifth day; one workspace is built once and copied for the tests that start from a built one.
 
-use arrow::array::{ArrayRef, FixedSizeListArray, Float16Array, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, FixedSizeListArray, Float16Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field};
 use daeda::table::lance::{self, WriteMode};
 use half::f16;
@@ -188,13 +188,19 @@ pub fn instant(day: usize, hour: i64) -> i64 {
 
 /// The events of a day, always the same.
 pub fn events(day: usize) -> Vec<Event> {
+    events_from(instant(day, 0), 3_600_000, 12)
+}
+
+/// So many events from an instant on, one every `step` milliseconds.
+pub fn events_from(start: i64, step: i64, count: i64) -> Vec<Event> {
+    let day = (start - START).div_euclid(DAY);
     let event = |i: i64| Event {
         user: 1 + i % 3,
-        artwork: 1 + (i + day as i64) % 5,
+        artwork: 1 + (i + day).rem_euclid(5),
         event: ["view", "like", "hide"][(i % 3 + i / 3) as usize % 3],
-        at: Some(instant(day, i)),
+        at: Some(start + i * step),
     };
-    (0..12).map(event).collect()
+    (0..count).map(event).collect()
 }
 
 /// An event that is in no day of [`events`].
@@ -224,7 +230,7 @@ pub fn artworks() -> Vec<(i64, i64, i64)> {
 }
 
 /// Writes a Parquet file, always with the same settings.
-pub fn write_parquet(path: &Path, columns: Vec<(&'static str, ArrayRef)>) {
+pub fn write_parquet(path: &Path, columns: Vec<(&str, ArrayRef)>) {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
@@ -261,24 +267,41 @@ impl Workspace {
         workspace
     }
 
+    /// A directory with nothing in it.
+    pub fn empty() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
     /// Every partition of both assets is built.
     pub fn built() -> Self {
         static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
-        let template = TEMPLATE.get_or_init(|| {
-            let workspace = Self::new();
-            assert_eq!(workspace.build(&["everything"]).code, 0);
-            let path = template_path();
+        Self::from_template(&TEMPLATE, "services", &["everything"], Self::new)
+    }
+
+    /// Every partition of all three assets is built.
+    pub fn built_with_embeddings() -> Self {
+        static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
+        Self::from_template(&TEMPLATE, "embeddings", &["everything", "embedder"], Self::with_embeddings)
+    }
+
+    /// A copy of what is built once.
+    fn from_template(template: &OnceLock<PathBuf>, name: &str, targets: &[&str], make: fn() -> Self) -> Self {
+        let template = template.get_or_init(|| {
+            let workspace = make();
+            let built = workspace.build(targets);
+            assert_eq!(built.code, 0, "{:?} {}", built.errors(), built.stderr);
+            let path = template_path(name);
             copy(workspace.directory.path(), &path);
             path
         });
-        let workspace = Self { directory: tempfile::tempdir().unwrap() };
+        let workspace = Self::empty();
         copy(template, workspace.directory.path());
         workspace
     }
 
     /// The same files at another path, with their times.
     pub fn copy(&self) -> Self {
-        let there = Self { directory: tempfile::tempdir().unwrap() };
+        let there = Self::empty();
         copy(self.directory.path(), there.directory.path());
         there
     }
@@ -330,13 +353,6 @@ impl Workspace {
         self.write_feed(day, &[events(day), vec![event]].concat());
     }
 
-    /// The same rows with a column that no view declares.
-    pub fn add_column(&self, day: usize) {
-        let mut columns = feed_columns(&events(day));
-        columns.push(("device", Arc::new(Float64Array::from(vec![0.5; columns[0].1.len()]))));
-        write_parquet(&self.feed(day), columns);
-    }
-
     /// The published directory of a partition.
     pub fn published(&self, asset: &str, day: usize) -> PathBuf {
         self.path(&format!("data/training_output/{asset}/dt={}", DAYS[day]))
@@ -386,8 +402,8 @@ impl Workspace {
     }
 }
 
-/// Where this process keeps its built workspace. Those of processes that have ended are removed: nothing is dropped at the end of one.
-fn template_path() -> PathBuf {
+/// Where this process keeps a built workspace. Those of processes that have ended are removed: nothing is dropped at the end of one.
+fn template_path(name: &str) -> PathBuf {
     let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("built-workspaces");
     fs::create_dir_all(&all).unwrap();
     for old in fs::read_dir(&all).unwrap().map(|e| e.unwrap()) {
@@ -395,9 +411,19 @@ fn template_path() -> PathBuf {
             fs::remove_dir_all(old.path()).unwrap();
         }
     }
-    let own = all.join(std::process::id().to_string());
+    let own = all.join(std::process::id().to_string()).join(name);
     fs::create_dir_all(&own).unwrap();
     own
+}
+
+/// Copies a file, or a directory with its times.
+pub fn copy_tree(from: &Path, to: &Path) -> std::io::Result<()> {
+    if !from.is_dir() {
+        return fs::copy(from, to).map(drop);
+    }
+    fs::create_dir_all(to)?;
+    copy(from, to);
+    Ok(())
 }
 
 /// Copies what lies in a directory into another one, with its times.

@@ -22,6 +22,7 @@ mod random_workspace;
 mod readiness;
 mod regressions;
 mod rows;
+mod scenarios;
 mod scheme_1;
 mod skeleton_agrees;
 mod skeleton_reference;

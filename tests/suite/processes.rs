@@ -83,28 +83,6 @@ fn published(workspace: &Workspace, asset: &str) -> Vec<PathBuf> {
 }
 
 #[test]
-fn two_builds_at_once_share_the_work() {
-    let workspace = Workspace::new();
-    let both = [0, 1].map(|_| start(&workspace, &["build", "everything", "--format", "json"]));
-    let said = both.map(|child| Said::from(child.wait_with_output().unwrap()));
-    let mut published = Vec::new();
-    for said in &said {
-        assert_eq!(said.code, 0, "{} {}", said.stdout, said.stderr);
-        let built = Built { code: said.code, events: said.lines(), stderr: String::new() };
-        let finished = built.finished();
-        assert_eq!(finished["built"], built.actions("published").len(), "found done is not built: {finished}");
-        assert_eq!(finished["built"].as_u64().unwrap() + finished["fresh"].as_u64().unwrap(), 12, "{finished}");
-        published.extend(built.actions("published"));
-    }
-    published.sort();
-    let mut once = published.clone();
-    once.dedup();
-    assert_eq!((published.len(), published == once), (12, true), "{published:?}");
-    workspace.assert_fresh();
-    assert_eq!(staged(&workspace), 0);
-}
-
-#[test]
 fn a_killed_build_costs_the_work_in_flight_and_nothing_else() {
     let workspace = Workspace::new();
     let mut build = start(&workspace, &["build", "ranker", "--format", "json"]);
@@ -152,37 +130,6 @@ fn retries_of_a_killed_worker(workspace: &Workspace, day: &str) -> u64 {
 }
 
 #[test]
-fn an_input_that_changes_during_the_run_is_looked_at_again() {
-    let workspace = Workspace::new();
-    workspace.edit("Daedalus.kdl", RANKER_OPS, RETRIED_OPS);
-    assert_eq!(workspace.build(&["ranker.compile"]).ran(), ["ranker.compile"]);
-    write_parquet(&workspace.path("next.parquet"), feed_columns(&[events(0), vec![one_more(0)]].concat()));
-    let mut build = start(&workspace, &["build", "ranker@2026-02-01", "--format", "json"]);
-    let mut lines = BufReader::new(build.stdout.take().unwrap()).lines();
-    wait_for(&mut lines, "started");
-    fs::rename(workspace.path("next.parquet"), workspace.feed(0)).unwrap();
-    let events: Vec<Value> = lines.map(|l| serde_json::from_str(&l.unwrap()).unwrap()).collect();
-    assert_eq!(build.wait().unwrap().code(), Some(0), "{events:?}");
-    let retrying: Vec<&Value> = events.iter().filter(|e| e["event"] == "retrying").collect();
-    assert!(retrying.len() == 1 && retrying[0]["error"].as_str().unwrap().contains("feature_view/feed@2026-02-01"), "{events:?}");
-    assert_eq!(workspace.build(&["ranker@2026-02-01"]).ran(), Vec::<String>::new(), "what was recorded is what was read");
-}
-
-#[test]
-fn an_interrupted_build_says_so_and_leaves_nothing_staged() {
-    let workspace = Workspace::new();
-    let mut build = start(&workspace, &["build", "everything", "--format", "json"]);
-    let mut lines = BufReader::new(build.stdout.take().unwrap()).lines();
-    wait_for(&mut lines, "started");
-    let pid = rustix::process::Pid::from_raw(build.id() as i32).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    let last = lines.last().unwrap().unwrap();
-    assert_eq!(build.wait().unwrap().code(), Some(130), "{last}");
-    assert_eq!(staged(&workspace), 0);
-    assert_eq!(workspace.build(&["everything"]).code, 0, "nothing is remembered as failed");
-}
-
-#[test]
 fn readers_never_see_half_a_partition() {
     let workspace = Workspace::new();
     let over = AtomicBool::new(false);
@@ -220,21 +167,6 @@ fn bytes_do_not_depend_on_workers_or_on_the_place() {
     copy.assert_fresh();
     assert_eq!(copy.build(&["everything", "--force"]).ran().len(), 12);
     assert_eq!(outputs(&copy), expected);
-}
-
-#[test]
-fn a_dry_run_changes_no_byte() {
-    for workspace in [Workspace::new(), Workspace::built()] {
-        workspace.append(1, one_more(1));
-        workspace.edit("config/training/aggregations.kdl", "k=4", "k=3");
-        let before = workspace.listing();
-        let said = workspace.daeda(&["build", "everything", "--dry-run", "--explain"]);
-        assert_eq!(said.code, 0, "{}", said.stderr);
-        assert!(said.stdout.contains("will run: ranker.skeleton@2026-02-02"), "{}", said.stdout);
-        let plan = workspace.daeda(&["build", "everything", "-n", "--format", "json"]).json();
-        assert!(plan["actions"].as_array().unwrap().iter().any(|a| a["plan"] == "will run"));
-        assert_eq!(workspace.listing(), before);
-    }
 }
 
 #[test]

@@ -152,21 +152,6 @@ fn two_pins_of_one_dataset_are_two_inputs() {
 }
 
 #[test]
-fn a_file_that_somebody_put_into_a_partition_does_not_stay() {
-    let workspace = Workspace::built();
-    let foreign = workspace.published("ranker", 1).join("part-9.parquet");
-    fs::copy(workspace.shard("ranker", 1), &foreign).unwrap();
-    let status = workspace.status("ranker");
-    assert_eq!(status.keys("stale"), [DAYS[1]]);
-    let reasons = status.reasons(DAYS[1]);
-    assert!(reasons.iter().any(|r| r["kind"] == "output" && r.to_string().contains("output modified")), "{reasons:?}");
-    fs::write(workspace.published("ranker", 2).join("_SUCCESS"), "").unwrap();
-    assert_eq!(workspace.build(&["ranker"]).ran(), skeletons("ranker", &[1]), "what readers do not see may be there");
-    assert!(!foreign.exists());
-    workspace.assert_fresh();
-}
-
-#[test]
 fn an_upstream_that_changes_under_an_op_is_not_published_from() {
     let workspace = Workspace::with_embeddings();
     assert_eq!(workspace.build(&[TARGET, "embedder.skeleton@2026-02-02"]).code, 0);

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Some of the partitions, so that there are records of both schemes.
 const RECORDED: [(&str, usize); 5] = [("ranker", 0), ("ranker", 2), ("counter", 0), ("counter", 2), ("counter", 4)];
 
 fn record_file(workspace: &Workspace, asset: &str, day: usize) -> PathBuf {
