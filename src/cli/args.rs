@@ -52,6 +52,8 @@ pub enum Command {
     Build(Build),
     /// Show what is fresh, what is not, and why
     Status(Status),
+    /// Tell why a partition is what it is, up to the root causes
+    Explain(Explain),
     /// Validate manifest, views, services and config without building
     Check(Check),
     /// Show the operator DAG of a service
@@ -158,6 +160,21 @@ pub struct Status {
     /// Exit with 10 if anything is not fresh
     #[arg(long)]
     pub exit_code: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Of an asset's partition the last op is explained; asset.op@KEY names another.\n\nExamples:\n  daeda explain dssm_ranking_training@2026-02-03\n  daeda explain dssm_ranking_training.skeleton@2026-02 --format json"
+)]
+pub struct Explain {
+    /// What to explain; partitions with the same causes are told once
+    #[arg(value_name = "TARGET@KEY", required = true)]
+    pub targets: Vec<String>,
+    /// Compare outputs by content, not by size and time
+    #[arg(long)]
+    pub verify: bool,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -99,8 +99,25 @@ impl<'a> Context<'a> {
 
     /// The verdict on every action of a graph; nothing is run.
     pub fn survey(&self, workspace: &Workspace, graph: &Graph, permits: &Permits, verify: bool, remember: Remember) -> Vec<Verdict> {
+        self.judged(workspace, graph, permits, verify, remember, false)
+    }
+
+    /// The same with the evidence that verdicts were made from, so that they can be explained.
+    pub fn evidence(&self, workspace: &Workspace, graph: &Graph, verify: bool) -> Vec<Verdict> {
+        self.judged(workspace, graph, &Permits::default(), verify, Remember::Learned, true)
+    }
+
+    fn judged(
+        &self,
+        workspace: &Workspace,
+        graph: &Graph,
+        permits: &Permits,
+        verify: bool,
+        remember: Remember,
+        evidence: bool,
+    ) -> Vec<Verdict> {
         let (world, memory, index) = (self.world(workspace), self.memory(workspace), self.index(workspace));
-        let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(verify) };
+        let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(verify), evidence };
         let judge = Judge { eyes, clock: &self.clock, memory: &memory, retry_failed: permits.retry_failed };
         let tell = |Hashed { done, total }| say(&hashing(done, total));
         let verdicts = watched(&world, &tell, || survey(graph, &judge, permits));
@@ -109,6 +126,15 @@ impl<'a> Context<'a> {
             index.save();
         }
         verdicts
+    }
+
+    /// The command line up to a command's name, with what makes it speak of this workspace in this way.
+    pub fn program(&self) -> String {
+        let mut words = vec!["daeda".to_string()];
+        words.extend(self.args.directory.iter().map(|directory| format!("-C {}", quoted(&directory.display().to_string()))));
+        words.extend(self.args.profile.iter().map(|profile| format!("--profile {}", quoted(profile))));
+        words.extend(self.args.set.iter().map(|setting| format!("--set {}", quoted(setting))));
+        words.join(" ")
     }
 
     pub fn world(&self, workspace: &Workspace) -> TableWorld {
@@ -128,6 +154,12 @@ impl<'a> Context<'a> {
         let color = wants_color(self.args.color == Color::Always, self.args.color == Color::Never, &std::io::stdout());
         Style { color, width: 80 }
     }
+}
+
+/// A word as a shell reads it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "_-./=:@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) { word.to_string() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
 /// `DAEDA_NOW`: an RFC 3339 instant, or a day.

@@ -7,7 +7,7 @@ use super::error::{CliError, code};
 use super::materialize_day::print_summary;
 use super::output::{print, say};
 use super::sample;
-use super::status::status;
+use super::status::Judged;
 use crate::workspace::Workspace;
 
 pub fn run(context: &Context, _command: &Demo) -> Result<u8, CliError> {
@@ -27,7 +27,7 @@ pub fn run(context: &Context, _command: &Demo) -> Result<u8, CliError> {
         return Ok(exit);
     }
     step(context, &format!("daeda status {target}"));
-    print(&status(context, &workspace, &[target], false)?.text(true, false))?;
+    print(&Judged::new(context, &workspace, targets, false)?.report().text(true, false))?;
     step(context, &format!("the summary of the last day (daeda show {asset}@{} tells more)", keys[2]));
     print_summary(context, &workspace, &asset, &keys[2])?;
     step(context, "next: change a `k` in config/training/aggregations.kdl and see `daeda status`; the README's tour goes on from here");

@@ -10,6 +10,7 @@ mod compile;
 mod context;
 mod demo;
 mod error;
+mod explain;
 mod lineage;
 mod list;
 mod materialize_day;
@@ -44,6 +45,7 @@ fn dispatch(args: &Args) -> Result<u8, CliError> {
     match &args.command {
         Command::Build(command) => build::run(&context, command),
         Command::Status(command) => status::run(&context, command),
+        Command::Explain(command) => explain::run(&context, command),
         Command::Check(command) => check::run(&context, command),
         Command::Compile(command) => compile::run(&context, command),
         Command::Lineage(command) => lineage::run(&context, command),

@@ -1,22 +1,23 @@
-//! `daeda status`: states per asset and partition, with their reasons.
+//! `daeda status`: states per asset and partition, grouped by root cause.
 
 use super::args::{Format, Order, Status};
 use super::context::{Context, Remember};
 use super::error::{CliError, code};
 use super::output::{print, print_json};
+use crate::engine::check::Verdict;
 use crate::engine::decision::Permits;
+use crate::engine::graph::Graph;
 use crate::query::status::{Report, report};
 use crate::workspace::{Target, Workspace};
 
 pub fn run(context: &Context, command: &Status) -> Result<u8, CliError> {
     let workspace = context.workspace()?;
-    let report = match &command.select {
-        None => status(context, &workspace, &command.targets, command.verify)?,
-        Some(_) => {
-            let targets = context.wanted(&workspace, &command.targets, command.select.as_deref(), Order::Oldest)?;
-            status_of(context, &workspace, &targets, command.verify)?
-        }
+    let targets = match &command.select {
+        None => targets(context, &workspace, &command.targets)?,
+        Some(select) => context.wanted(&workspace, &command.targets, Some(select), Order::Oldest)?,
     };
+    let judged = Judged::new(context, &workspace, targets, command.verify)?;
+    let report = judged.report();
     match command.format {
         Format::Json => print_json(&report.json(command.all))?,
         Format::Text => print(&report.text(command.all, context.args.verbose))?,
@@ -25,17 +26,29 @@ pub fn run(context: &Context, command: &Status) -> Result<u8, CliError> {
     Ok(if command.exit_code && !fresh { code::NOT_FRESH } else { code::DONE })
 }
 
-/// The status of targets, or of every asset.
-pub fn status(context: &Context, workspace: &Workspace, texts: &[String], verify: bool) -> Result<Report, CliError> {
+/// What was named, or every asset.
+fn targets(context: &Context, workspace: &Workspace, texts: &[String]) -> Result<Vec<Target>, CliError> {
     let all: Vec<String> = workspace.catalog.assets.keys().cloned().collect();
-    let targets: Vec<Target> = context.targets(workspace, if texts.is_empty() { &all } else { texts })?;
-    status_of(context, workspace, &targets, verify)
+    context.targets(workspace, if texts.is_empty() { &all } else { texts })
 }
 
-fn status_of(context: &Context, workspace: &Workspace, targets: &[Target], verify: bool) -> Result<Report, CliError> {
-    let mut graph = context.graph(workspace, targets)?;
-    // Nothing is needed for being looked at.
-    graph.wanted.clear();
-    let verdicts = context.survey(workspace, &graph, &Permits::default(), verify, Remember::Learned);
-    Ok(report(targets, &graph, &verdicts))
+/// Targets and the verdicts on all that they need.
+pub struct Judged {
+    targets: Vec<Target>,
+    graph: Graph,
+    verdicts: Vec<Verdict>,
+}
+
+impl Judged {
+    pub fn new(context: &Context, workspace: &Workspace, targets: Vec<Target>, verify: bool) -> Result<Self, CliError> {
+        let mut graph = context.graph(workspace, &targets)?;
+        // Nothing is needed for being looked at.
+        graph.wanted.clear();
+        let verdicts = context.survey(workspace, &graph, &Permits::default(), verify, Remember::Learned);
+        Ok(Self { targets, graph, verdicts })
+    }
+
+    pub fn report(&self) -> Report<'_> {
+        report(&self.targets, &self.graph, &self.verdicts)
+    }
 }

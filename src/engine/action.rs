@@ -220,6 +220,9 @@ pub struct Job {
     pub staging: PathBuf,
     /// What its upstreams have published, in the order of `action.upstreams`.
     pub inputs: Vec<Input>,
+    /// What the world has resolved for this build.
+    #[serde(default)]
+    pub resolved: Value,
 }
 
 /// A published output that a job reads.

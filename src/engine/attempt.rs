@@ -10,7 +10,7 @@ use super::decision::Decision;
 use super::driver::{Options, Tools};
 use super::event::Event;
 use super::execute::{Made, Progress};
-use super::failure::{Failure, FailureKind};
+use super::failure::{Failure, FailureKind, Past};
 use super::graph::Graph;
 use super::judge::Judge;
 use super::lock::{self, Lock};
@@ -65,7 +65,7 @@ impl<'a> Shared<'a> {
 
     fn eyes(&self) -> Eyes<'a> {
         let Tools { world, records, index, .. } = self.tools;
-        Eyes { world, records, index, output: self.options.output }
+        Eyes { world, records, index, output: self.options.output, evidence: false }
     }
 
     fn output_of(&self, id: &ActionId) -> Option<Digest> {
@@ -137,7 +137,7 @@ impl<'a> Shared<'a> {
                 Err(failure) => failure,
             };
             if failure.kind != FailureKind::Transient || attempt > action.common.retry.times {
-                self.remember(action, &verdict, &trace, &failure);
+                self.remember(action, &verdict, &trace, &failure, attempt);
                 return (Err(failure), attempt);
             }
             let delay = action.common.retry.delay(attempt, rand::random());
@@ -156,11 +156,13 @@ impl<'a> Shared<'a> {
     }
 
     /// What failed on inputs that have changed meanwhile says nothing about those that were judged.
-    fn remember(&self, action: &Action, verdict: &Verdict, made_of: &[Observation], failure: &Failure) {
+    fn remember(&self, action: &Action, verdict: &Verdict, made_of: &[Observation], failure: &Failure, attempts: u64) {
         let lasts = matches!(failure.kind, FailureKind::Permanent | FailureKind::Transient);
         let Some(trace) = verdict.trace.filter(|_| lasts) else { return };
         if self.unchanged(action, made_of).is_ok() {
-            self.tools.memory.remember(&action.id, trace.whole(), &failure.message);
+            let (message, at) = (failure.message.clone(), rfc3339(self.tools.clock.now()));
+            let past = Past { message, attempts, at, log: self.tools.executor.log(action) };
+            self.tools.memory.remember(&action.id, trace.whole(), past);
         }
     }
 
@@ -204,7 +206,8 @@ impl<'a> Shared<'a> {
         };
         let input = |up: &Action| Input { id: up.id.clone(), rule: up.common.rule.clone(), path: up.place.path() };
         let inputs = action.upstreams.iter().filter_map(|id| self.graph.get(id)).map(input).collect();
-        let job = Job { action: action.clone(), staging: staged.into(), inputs };
+        let resolved = self.tools.world.resolved(action);
+        let job = Job { action: action.clone(), staging: staged.into(), inputs, resolved };
         let made = self.tools.executor.run(&job, self.tools.cancel, &progress)?;
         for message in &made.warnings {
             self.tools.sink.event(&Event::Warned { action: action.id.clone(), message: message.clone() });

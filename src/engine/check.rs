@@ -3,7 +3,8 @@
 //! Invariant: verdict and reasons come from the same comparison. Nothing here runs or changes anything.
 
 use super::action::{Action, ActionId};
-use super::index::{TraceDigest, TraceIndex};
+use super::failure::Past;
+use super::index::{Entry, TraceDigest, TraceIndex};
 use super::nesting;
 use super::observation::{ABSENT, Kind, Observation};
 use super::record::{self, OutputFile, Record, Records};
@@ -36,6 +37,8 @@ pub struct Eyes<'a> {
     pub records: &'a dyn Records,
     pub index: &'a TraceIndex,
     pub output: OutputCheck,
+    /// Whether verdicts carry their evidence, to be explained. Then every record is read.
+    pub evidence: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -48,9 +51,26 @@ pub struct Verdict {
     pub output: Option<Digest>,
     /// When the data of that output was cleaned away.
     pub cleaned: Option<String>,
+    /// What failed under just this trace, where that is why.
+    pub failure: Option<Box<Past>>,
+    /// Where it was asked for.
+    pub evidence: Option<Box<Evidence>>,
+}
+
+/// What a verdict was made from: both sides of its comparison.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// What is observed now, with values; the definition stands in the action.
+    pub observations: Vec<Observation>,
+    pub record: Option<Record>,
 }
 
 impl Verdict {
+    /// A verdict that nothing further is known of.
+    pub fn of(state: State, reasons: Vec<Reason>) -> Self {
+        Self { state, reasons, trace: None, output: None, cleaned: None, failure: None, evidence: None }
+    }
+
     /// Whether a cleaned output would be another one today, as far as that can be known.
     pub fn is_stale(&self) -> bool {
         matches!(self.state, State::Stale | State::Missing | State::Failed)
@@ -75,16 +95,24 @@ impl Eyes<'_> {
             Err(why) => return self.cannot_observe(why, action, &directory),
         };
         let now = TraceDigest { definition: action.common.definition_digest(), data: trace::digest_of(&seen.observations) };
-        if let (true, OutputCheck::Stat, Some(entry)) = (seen.unknown.is_empty(), self.output, self.index.entry(action, &directory))
-            && entry.recorded.definition == now.definition
-            && entry.has_data(now.data)
+        if seen.unknown.is_empty()
+            && let Some(Entry { output, cleaned, .. }) = self.indexed(action, &directory, now)
         {
-            return Verdict { state: State::Fresh, reasons: vec![], trace: Some(now), output: Some(entry.output), cleaned: entry.cleaned };
+            return Verdict { trace: Some(now), output: Some(output), cleaned, ..Verdict::of(State::Fresh, vec![]) };
         }
         match self.record(action, &directory) {
-            Some(record) => self.check_record(action, &directory, &record, upstreams, look, now),
+            Some(record) => self.check_record(action, &directory, record, upstreams, look, now),
             None => self.missing(action, &directory, seen, now),
         }
+    }
+
+    /// What the index knows of an action that is fresh by it, so that its record need not be opened.
+    fn indexed(&self, action: &Action, directory: &Path, now: TraceDigest) -> Option<Entry> {
+        if self.evidence || self.output != OutputCheck::Stat {
+            return None;
+        }
+        let entry = self.index.entry(action, directory)?;
+        (entry.recorded.definition == now.definition && entry.has_data(now.data)).then_some(entry)
     }
 
     /// Everything an action is made of, with values: what its record will say.
@@ -119,7 +147,7 @@ impl Eyes<'_> {
         &self,
         action: &Action,
         directory: &Path,
-        record: &Record,
+        record: Record,
         upstreams: Upstreams,
         look: Look,
         now: TraceDigest,
@@ -128,13 +156,13 @@ impl Eyes<'_> {
             Ok(seen) => seen,
             Err(why) => return self.cannot_observe(why, action, directory),
         };
-        let mut reasons = match self.differences(action, record, &seen) {
+        let mut reasons = match self.differences(action, &record, &seen) {
             Ok(reasons) => reasons,
             Err(why) => return self.cannot_observe(why, action, directory),
         };
-        let differs = output_differs(directory, record, self.output);
+        let differs = output_differs(directory, &record, self.output);
         if reasons.is_empty() && differs.is_none() {
-            self.index.keep(action, directory, self.records.file_name(directory), record, now.data);
+            self.index.keep(action, directory, self.records.file_name(directory), &record, now.data);
         }
         reasons.extend(differs);
         let state = match &reasons[..] {
@@ -146,7 +174,18 @@ impl Eyes<'_> {
         if let (State::Orphaned, Some(why)) = (state, seen.lost) {
             reasons.insert(0, Reason::new(ReasonKind::Blocked, action.id.to_string(), why));
         }
-        Verdict { state, reasons, trace: Some(now), output: Some(record.output.digest), cleaned: record.cleaned.clone() }
+        let (output, cleaned) = (Some(record.output.digest), record.cleaned.clone());
+        Verdict {
+            trace: Some(now),
+            output,
+            cleaned,
+            evidence: self.evidence(seen.observations, Some(record)),
+            ..Verdict::of(state, reasons)
+        }
+    }
+
+    fn evidence(&self, observations: Vec<Observation>, record: Option<Record>) -> Option<Box<Evidence>> {
+        self.evidence.then(|| Box::new(Evidence { observations, record }))
     }
 
     /// What differs from a record, contents compared where tokens differ.
@@ -167,7 +206,9 @@ impl Eyes<'_> {
         }
         // An upstream that will be rebuilt has no value to compare: it is named as such and not as gone.
         reasons.retain(|r| !(r.kind == ReasonKind::UPSTREAM && seen.unknown.contains(&r.name)));
-        reasons.extend(seen.unknown.iter().map(|name| Reason::new(ReasonKind::UPSTREAM, name.clone(), "will be rebuilt")));
+        // One that was rebuilt since to another result is a cause that nothing explains further.
+        reasons.iter_mut().filter(|r| r.kind == ReasonKind::UPSTREAM).for_each(|r| r.root = true);
+        reasons.extend(not_fresh(&seen.unknown));
         Ok(reasons)
     }
 
@@ -183,7 +224,8 @@ impl Eyes<'_> {
         };
         let reason = Reason::new(kind, action.id.to_string(), text);
         let output = record.as_ref().map(|r| r.output.digest);
-        Verdict { state, reasons: vec![reason], trace: None, output, cleaned: record.and_then(|r| r.cleaned) }
+        let cleaned = record.as_ref().and_then(|r| r.cleaned.clone());
+        Verdict { output, cleaned, evidence: self.evidence(vec![], record), ..Verdict::of(state, vec![reason]) }
     }
 
     /// Nothing is published that could be trusted.
@@ -191,19 +233,24 @@ impl Eyes<'_> {
         let said = |kind, text| vec![Reason::new(kind, action.id.to_string(), text)];
         // What a newer version has published is not ours to replace.
         if let Some(scheme) = self.records.scheme(directory).filter(|scheme| *scheme > record::SCHEME) {
-            let why = said(ReasonKind::Failed, newer(directory, scheme));
-            return Verdict { state: State::Failed, reasons: why, trace: None, output: None, cleaned: None };
+            return Verdict::of(State::Failed, said(ReasonKind::Failed, newer(directory, scheme)));
         }
         if let Some(why) = seen.lost {
-            return Verdict { state: State::Blocked, reasons: said(ReasonKind::Blocked, why), trace: None, output: None, cleaned: None };
+            return Verdict::of(State::Blocked, said(ReasonKind::Blocked, why));
         }
         if let Some(why) = nesting::conflict(action, self.records) {
-            return Verdict { state: State::Failed, reasons: said(ReasonKind::Failed, why), trace: None, output: None, cleaned: None };
+            return Verdict::of(State::Failed, said(ReasonKind::Failed, why));
         }
         let word = if directory.exists() { "there is no record of this action in" } else { "nothing is published in" };
         let reason = Reason::new(ReasonKind::Output, word, action.place.directory.clone());
-        Verdict { state: State::Missing, reasons: vec![reason], trace: Some(now), output: None, cleaned: None }
+        let reasons = std::iter::once(reason).chain(not_fresh(&seen.unknown)).collect();
+        Verdict { trace: Some(now), evidence: self.evidence(seen.observations, None), ..Verdict::of(State::Missing, reasons) }
     }
+}
+
+/// Upstreams whose outputs nobody knows yet. Whoever knows their states says them.
+fn not_fresh(unknown: &[String]) -> impl Iterator<Item = Reason> + '_ {
+    unknown.iter().map(|name| Reason::new(ReasonKind::UPSTREAM, name.clone(), "not fresh"))
 }
 
 /// Whether a reason is that a whole period of an input, once read, is not there any more.

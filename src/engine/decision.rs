@@ -70,7 +70,7 @@ mod tests {
             graph.named.insert(0);
         }
         let trace = can_run.then(|| TraceDigest { definition: Digest::of(b"definition"), data: Digest::of(b"data") });
-        permits.decide(&graph, 0, &Verdict { state, reasons: vec![], trace, output: None, cleaned: None })
+        permits.decide(&graph, 0, &Verdict { trace, ..Verdict::of(state, vec![]) })
     }
 
     const NOTHING: Permits = Permits { force: false, retry_failed: false, allow_missing: false, drifted: false };

@@ -141,6 +141,8 @@ struct Run<'s, 'a, 'scope, 'env> {
     found: HashSet<usize>,
     /// What stands without being fresh.
     held: HashMap<usize, State>,
+    /// Why an action that waits for its turn will run: told when it starts.
+    why: HashMap<usize, (State, Vec<Reason>)>,
     ended: Ended,
 }
 
@@ -151,8 +153,8 @@ where
 {
     fn new(shared: &'s Shared<'a>, known: Vec<Verdict>, scope: &'scope Scope<'scope, 'env>) -> Self {
         let plan = Plan::new(shared.graph, shared.options.keep_going);
-        let (running, found, held) = (HashMap::new(), HashSet::new(), HashMap::new());
-        Self { shared, scope, plan, known, reports: mpsc::channel(), running, found, held, ended: Ended::default() }
+        let (running, found, held, why) = (HashMap::new(), HashSet::new(), HashMap::new(), HashMap::new());
+        Self { shared, scope, plan, known, reports: mpsc::channel(), running, found, held, why, ended: Ended::default() }
     }
 
     fn finish(mut self) -> Ended {
@@ -205,6 +207,10 @@ where
 
     fn start(&mut self, index: usize) {
         self.running.insert(index, self.clamped(index));
+        if let Some((state, reasons)) = self.why.remove(&index) {
+            let action = self.shared.graph.actions()[index].id.clone();
+            self.shared.tools.sink.event(&Event::Judged { action, state, reasons });
+        }
         let (shared, sender) = (self.shared, self.reports.0.clone());
         self.scope.spawn(move || {
             let (result, attempts) = shared.run(index);
@@ -219,14 +225,8 @@ where
         let mut judged: Vec<(usize, Verdict)> = anew.par_iter().map(|i| (*i, shared.judge(*i, Look::Once))).collect();
         judged.extend(known.into_iter().map(|i| (i, self.known[i].clone())));
         for (index, verdict) in judged {
-            let state = verdict.state;
-            let (checked, reasons) = self.decide(index, verdict);
+            let checked = self.decide(index, verdict);
             self.plan.checked(index, checked);
-            // One that has to wait for a cleaned input is judged again.
-            if self.plan.is_to_run(index) {
-                let action = self.shared.graph.actions()[index].id.clone();
-                self.shared.tools.sink.event(&Event::Judged { action, state, reasons });
-            }
         }
     }
 
@@ -236,34 +236,38 @@ where
         index < self.known.len() && !self.shared.graph.dependencies(index).iter().any(|d| built(*d))
     }
 
-    /// What a verdict means for the plan; if that is to run, why.
-    fn decide(&mut self, index: usize, verdict: Verdict) -> (Checked, Vec<Reason>) {
+    /// What a verdict means for the plan. Why an action runs is kept until it does: one that waits for a cleaned input is judged again.
+    fn decide(&mut self, index: usize, verdict: Verdict) -> Checked {
         let action = &self.shared.graph.actions()[index];
         let permits = &self.shared.options.permits;
         let first = verdict.reasons.first().map(|r| r.detail.clone()).unwrap_or_default();
-        let forced = permits.is_forced(self.shared.graph, index);
-        if verdict.cleaned.is_some() && !forced && self.plan.suffices(index, verdict.is_stale()) {
+        let stale = verdict.is_stale();
+        if verdict.cleaned.is_some() && !permits.is_forced(self.shared.graph, index) && self.plan.suffices(index, stale) {
             self.shared.keep_output(action, verdict.output);
-            return (Checked::Cleaned { stale: verdict.is_stale() }, vec![]);
+            return Checked::Cleaned { stale };
         }
         match (permits.decide(self.shared.graph, index, &verdict), &verdict.cleaned) {
             (Decision::Stand, None) => {
                 self.stand(index, verdict);
-                (Checked::Fresh, vec![])
+                Checked::Fresh
             }
             (Decision::Stand, Some(time)) if verdict.state == State::Orphaned => {
                 let why = verdict.reasons.first().map(Reason::to_string).unwrap_or_default();
-                (self.wait(action, format!("its data was cleaned {time}, and cannot be built again as it was: {why}")), vec![])
+                self.wait(action, format!("its data was cleaned {time}, and cannot be built again as it was: {why}"))
             }
-            (Decision::Wait, _) => (self.wait(action, first), vec![]),
+            (Decision::Wait, _) => self.wait(action, first),
             (Decision::Fail, _) => {
                 self.fail(action, Failure::permanent(first), 0);
-                (Checked::Failed, vec![])
+                Checked::Failed
             }
-            (_, Some(time)) if verdict.reasons.is_empty() => {
-                (Checked::Run, vec![Reason::new(ReasonKind::Output, "output cleaned", time.clone())])
+            (Decision::Run | Decision::Stand, cleaned) => {
+                let mut reasons = permits.reasons(self.shared.graph, index, &verdict);
+                if let (Some(time), true) = (cleaned, reasons.is_empty()) {
+                    reasons.push(Reason::new(ReasonKind::Output, "output cleaned", time.clone()));
+                }
+                self.why.insert(index, (verdict.state, reasons));
+                Checked::Run
             }
-            (Decision::Run | Decision::Stand, _) => (Checked::Run, permits.reasons(self.shared.graph, index, &verdict)),
         }
     }
 

@@ -19,7 +19,7 @@ pub enum Event {
         done: u64,
         total: u64,
     },
-    /// An action is not fresh, and why.
+    /// An action that is not fresh is about to run, and why.
     Judged {
         action: ActionId,
         state: super::state::State,

@@ -59,11 +59,22 @@ impl Failure {
     }
 }
 
+/// How an action failed when it was last tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    pub message: String,
+    pub attempts: u64,
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// Where what it printed can be read.
+    pub log: Option<String>,
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Remembered {
     action: ActionId,
     trace: Digest,
-    message: String,
+    failure: Past,
 }
 
 /// Failures that need not be tried again, one small file each under `.daeda/failed`. Losing one costs a retry.
@@ -76,16 +87,16 @@ impl FailureMemory {
         Self { directory: state.join("failed") }
     }
 
-    /// The message of a failure under just this trace.
-    pub fn recall(&self, action: &ActionId, trace: Digest) -> Option<String> {
+    /// The failure under just this trace.
+    pub fn recall(&self, action: &ActionId, trace: Digest) -> Option<Past> {
         let text = std::fs::read_to_string(self.path(action)).ok()?;
         let remembered: Remembered = serde_json::from_str(&text).ok()?;
-        (remembered.action == *action && remembered.trace == trace).then_some(remembered.message)
+        (remembered.action == *action && remembered.trace == trace).then_some(remembered.failure)
     }
 
     /// Best effort: a failure that cannot be written down is only tried again.
-    pub fn remember(&self, action: &ActionId, trace: Digest, message: &str) {
-        let remembered = Remembered { action: action.clone(), trace, message: message.into() };
+    pub fn remember(&self, action: &ActionId, trace: Digest, failure: Past) {
+        let remembered = Remembered { action: action.clone(), trace, failure };
         let _ = std::fs::create_dir_all(&self.directory);
         let path = self.path(action);
         if path.is_dir() {

@@ -59,10 +59,10 @@ fn is_late_data(action: &Action, reason: &Reason) -> bool {
 fn recall(action: &Action, verdict: Verdict, memory: &FailureMemory) -> Verdict {
     let (State::Stale | State::Missing, Some(trace)) = (verdict.state, verdict.trace) else { return verdict };
     match memory.recall(&action.id, trace.whole()) {
-        Some(message) => {
-            let mut reasons = vec![Reason::new(ReasonKind::Failed, action.id.to_string(), message)];
+        Some(past) => {
+            let mut reasons = vec![Reason::new(ReasonKind::Failed, action.id.to_string(), past.message.clone())];
             reasons.extend(verdict.reasons);
-            Verdict { state: State::Failed, reasons, ..verdict }
+            Verdict { state: State::Failed, reasons, failure: Some(Box::new(past)), ..verdict }
         }
         None => verdict,
     }
@@ -90,7 +90,7 @@ mod tests {
 
     fn stale(reasons: &[(ReasonKind, &str)]) -> Verdict {
         let reasons = reasons.iter().map(|(kind, name)| Reason::new(*kind, *name, "")).collect();
-        Verdict { state: State::Stale, reasons, trace: None, output: None, cleaned: None }
+        Verdict::of(State::Stale, reasons)
     }
 
     const COLUMNS: (ReasonKind, &str) = (ReasonKind::COLUMNS, "feature_view/feed@1970-01-01");

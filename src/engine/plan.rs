@@ -302,11 +302,6 @@ impl<'a> Plan<'a> {
         None
     }
 
-    /// Whether an action is to run and all it needs for that is there.
-    pub fn is_to_run(&self, index: usize) -> bool {
-        self.status[index] == Status::ToRun
-    }
-
     pub fn outcome(&self, index: usize) -> Option<Outcome> {
         match self.status[index] {
             Status::Settled(outcome) => Some(outcome),

@@ -5,7 +5,7 @@
 
 use crate::digest::Digest;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A range of periods, and of each of its parts (a column, or the listing) one mark per period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +115,7 @@ impl Marks {
 /// A part of a period that is not what it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// The period's key, or `from..to` of periods that only one side has.
+    /// The period's key, or `from..to` of many that follow each other and differ alike.
     pub key: String,
     pub part: String,
     pub old: Option<String>,
@@ -136,7 +136,44 @@ pub fn differences(old: &[Series], new: &[Series]) -> Vec<Difference> {
     };
     let changed = is.iter().filter(|(at, mark)| was.get(*at) != Some(mark)).map(|(at, mark)| difference(at, was.get(at), Some(mark)));
     let gone = was.iter().filter(|(at, _)| !is.contains_key(*at)).map(|(at, mark)| difference(at, Some(mark), None));
-    changed.chain(gone).collect()
+    folded(changed.chain(gone).collect(), new)
+}
+
+/// From so many periods in a row on, they are told as one range: a rewritten history is one cause, not thousands.
+const RANGE: usize = 8;
+
+/// Joins runs of periods that follow each other and differ in the same part.
+fn folded(differences: Vec<Difference>, now: &[Series]) -> Vec<Difference> {
+    let next: HashMap<&str, &str> = now.iter().flat_map(|s| s.keys.windows(2)).map(|w| (w[0].as_str(), w[1].as_str())).collect();
+    let follows = |a: &Difference, b: &Difference| a.is_like(b) && next.get(a.key.as_str()) == Some(&b.key.as_str());
+    let runs = differences.chunk_by(follows);
+    let mut folded: Vec<Difference> =
+        runs.flat_map(|run| if run.len() < RANGE { run.to_vec() } else { vec![Difference::range(run)] }).collect();
+    // Period by period, all parts of each together.
+    folded.sort_by(|a, b| (&a.key, &a.part).cmp(&(&b.key, &b.part)));
+    folded
+}
+
+impl Difference {
+    /// Whether two periods differ in the same way: of listings also their files.
+    fn is_like(&self, other: &Self) -> bool {
+        let sides = |d: &Self| (d.old.is_some(), d.new.is_some());
+        let same_files = !self.part.is_empty() || (&self.old, &self.new) == (&other.old, &other.new);
+        self.part == other.part && sides(self) == sides(other) && same_files
+    }
+
+    /// Many periods as one; of columns there is no one value to show.
+    fn range(run: &[Self]) -> Self {
+        let first = &run[0];
+        let key = format!("{}..{}", first.key, run[run.len() - 1].key);
+        let count = |side: &Option<String>| side.as_ref().map(|_| format!("{} periods", run.len()));
+        let (old, new) = match (first.part.is_empty(), &first.old, &first.new) {
+            (true, old, new) => (old.clone(), new.clone()),
+            (false, Some(_), Some(_)) => (None, None),
+            (false, old, new) => (count(old), count(new)),
+        };
+        Self { key, part: first.part.clone(), old, new }
+    }
 }
 
 fn marks(series: &[Series], now: &[Series]) -> Known {
@@ -146,6 +183,11 @@ fn marks(series: &[Series], now: &[Series]) -> Known {
 impl Series {
     fn len(&self) -> usize {
         self.parts.values().map(Marks::len).max().unwrap_or(0)
+    }
+
+    /// How many periods have that text in their listing.
+    pub fn count_of(&self, text: &str) -> usize {
+        self.parts.get("").map_or(0, |listing| listing.list().into_iter().filter(|t| *t == text).count())
     }
 
     /// By part and key. Where there are prints of columns, the listing only names the files.
@@ -242,6 +284,15 @@ mod tests {
         let longer = series(1..=9, |day| if day == 6 { "b" } else { "a" });
         let keys: Vec<String> = differences(&[old], &[longer]).into_iter().map(|d| d.key).collect();
         assert_eq!(keys, ["2026-02-01", "2026-02-02", "2026-02-06", "2026-02-08", "2026-02-09"]);
+    }
+
+    #[test]
+    fn many_periods_in_a_row_are_one_range() {
+        let old = recorded(&series(1..=20, |_| "a"));
+        let new = series(1..=20, |day| if (3..=12).contains(&day) || day == 15 { "b" } else { "a" });
+        let found = differences(&[old], &[new]);
+        let told: Vec<(&str, Option<&str>)> = found.iter().map(|d| (d.key.as_str(), d.new.as_deref())).collect();
+        assert_eq!(told, [("2026-02-03..2026-02-12", Some("b")), ("2026-02-15", Some("b"))]);
     }
 
     #[test]

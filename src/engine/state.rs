@@ -42,7 +42,7 @@ impl State {
 }
 
 /// What a reason is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ReasonKind {
     /// An observation of this kind differs.
     Observed(Kind),
@@ -56,6 +56,7 @@ pub enum ReasonKind {
 
 impl ReasonKind {
     pub const COLUMNS: Self = Self::Observed(Kind::Columns);
+    pub const ROWS: Self = Self::Observed(Kind::Rows);
     pub const UPSTREAM: Self = Self::Observed(Kind::Upstream);
 
     pub fn name(self) -> &'static str {
@@ -119,14 +120,15 @@ impl fmt::Display for Reason {
         }
         match (self.kind, self.detail.is_empty()) {
             (_, true) => {}
-            (ReasonKind::UPSTREAM, false) => return write!(f, " {}", self.detail),
+            (ReasonKind::UPSTREAM, false) => return write!(f, " ({})", self.detail),
+            (ReasonKind::ROWS, false) => return write!(f, ": {}", self.detail),
             (_, false) => write!(f, " `{}`", self.detail)?,
         }
         match (&self.old, &self.new) {
             (None, None) => Ok(()),
             (Some(old), Some(new)) => write!(f, ": {old} → {new}"),
             (None, Some(new)) => write!(f, ": new, {new}"),
-            (Some(old), None) => write!(f, ": was {old}, now gone or unknown"),
+            (Some(old), None) => write!(f, ": was {old}, now gone"),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::observation::{Kind, Observation, Shown};
 use super::series;
 use super::state::{Reason, ReasonKind};
 use crate::digest::{Digest, Hasher};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 type Named<'a> = BTreeMap<(Kind, &'a str), &'a Observation>;
 
@@ -36,7 +36,16 @@ pub fn compare_refining(
     }
     let gone = old.iter().filter(|(key, _)| !new.contains_key(*key));
     reasons.extend(gone.map(|(_, then)| reason(then).values(Some(brief(&then.value)), None)));
+    explain_by_listing(&mut reasons);
     reasons
+}
+
+/// That a period has come or gone explains why its columns have.
+fn explain_by_listing(reasons: &mut [Reason]) {
+    let is_listing = |r: &&Reason| r.kind == ReasonKind::Observed(Kind::Listing);
+    let listed: HashSet<String> = reasons.iter().filter(is_listing).map(|r| format!("{}@{}", r.name, r.detail)).collect();
+    let one_sided = |r: &Reason| r.kind == ReasonKind::COLUMNS && r.old.is_some() != r.new.is_some();
+    reasons.iter_mut().filter(|r| one_sided(r) && listed.contains(&r.name)).for_each(|r| r.root = false);
 }
 
 /// One digest of observations, whatever their order: it changes when anything observed does.
@@ -129,6 +138,15 @@ mod tests {
         let reasons = compare(&[columns(&[("ts", "a"), ("user", "b")])], &[columns(&[("ts", "c"), ("user", "b")])]);
         assert_eq!(reasons.len(), 1);
         assert_eq!(reasons[0].to_string(), "columns feature_view/feed@2026-02-01 `ts`: a → c");
+    }
+
+    #[test]
+    fn columns_of_a_period_that_went_follow_from_the_listing() {
+        let file =
+            |name: &str| Observation::parts(Kind::Listing, "feature_view/feed", [("2026-02-01".to_string(), name.to_string())].into());
+        let reasons = compare(&[file("part-0"), columns(&[("ts", "a"), ("user", "b")])], &[file("absent"), columns(&[("ts", "c")])]);
+        let roots: Vec<(&str, bool)> = reasons.iter().map(|r| (r.detail.as_str(), r.root)).collect();
+        assert_eq!(roots, [("2026-02-01", true), ("ts", true), ("user", false)]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::hashing::Hashed;
 use super::observation::Observation;
 use super::record::Record;
 use super::state::Reason;
+use serde_json::Value;
 use std::path::Path;
 
 /// Why an observation cannot be made.
@@ -48,6 +49,11 @@ pub trait World: Sync {
     /// Completes the observations of a run with what it has discovered, such as the keys used: sets `fine`.
     fn discover(&self, _action: &Action, _staged: &Path, _trace: &mut [Observation]) -> Result<(), Unobservable> {
         Ok(())
+    }
+
+    /// What was resolved once for this build, and whoever runs the action must use: versions of datasets. Opaque to the engine.
+    fn resolved(&self, _action: &Action) -> Value {
+        Value::Null
     }
 
     /// How far it is with hashing what it did not know.

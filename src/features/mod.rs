@@ -16,6 +16,7 @@
 //! | `rolling`, `as_of`, `latest` | the entrances |
 //! | `embed`, `pool` | embeddings: looked up, and pooled over lists |
 //! | `evaluate` | expressions over rows, lowered to Polars through `bridge` |
+//! | `selection` | one digest of the rows that a consumer takes of a period |
 //! | `time` | instants of different units in one |
 
 pub mod aggregates;
@@ -38,6 +39,7 @@ pub mod pool;
 #[cfg(test)]
 mod reference;
 pub mod rolling;
+pub mod selection;
 mod sweep;
 mod tiles;
 pub mod time;

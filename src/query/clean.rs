@@ -1,6 +1,6 @@
 //! What a cleaning would remove: published outputs by target, age and number, leftovers, caches. And what it did remove.
 
-use super::ranges::compress;
+use super::ranges::{abridged, of_keys};
 use crate::engine::action::{Action, ActionId};
 use crate::engine::clean::{Held, held};
 use crate::engine::graph::Graph;
@@ -132,9 +132,9 @@ impl Sweep {
         let (cleaned, removed) = if dry_run { ("would clean", "would remove") } else { ("cleaned", "removed") };
         let mut text = String::new();
         for ((asset, op), outputs) in self.by_op() {
-            let mut keys: Vec<String> = outputs.iter().filter_map(|o| o.id.key.as_ref().map(|k| k.to_string())).collect();
-            keys.sort();
-            let range = if keys.is_empty() { String::new() } else { format!("@{}", compress(&keys, &keys)) };
+            let mut keys: Vec<&str> = outputs.iter().filter_map(|o| o.id.key.as_deref()).collect();
+            keys.sort_unstable();
+            let range = if keys.is_empty() { String::new() } else { format!("@{}", abridged(&of_keys(keys), 8)) };
             let bytes = size(outputs.iter().map(|o| o.bytes).sum());
             text += &format!("{cleaned} {asset}.{op}{range}: {}, {bytes}\n", counted(outputs.len(), "output"));
         }

@@ -2,9 +2,11 @@
 //!
 //! Knows nothing of who asks: the command line renders these, and later servers will. Invariant: asking changes nothing.
 
+pub mod causes;
 pub mod clean;
 pub mod day;
 pub mod declared;
+pub mod explain;
 pub mod grid;
 pub mod lineage;
 pub mod pipeline;

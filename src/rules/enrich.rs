@@ -4,16 +4,17 @@
 //! footers of the files that were written.
 
 use super::checks::{self, CheckSpec};
-use super::failures::{of_lance, of_table};
+use super::failures::{of_lance, of_rows, of_table};
+use super::keyed::{self, Keyed, store_rows};
 use super::operators::{contract_schema, sink};
 use super::place::place;
 use super::skeleton::{needs_partitions, outline, output_files, output_path};
 use super::source::SourceSpec;
-use super::world::Ask;
+use super::uses::Uses;
 use super::{Outline, Partition, RuleKind, Subject, Tell, spec_of};
 use crate::catalog::dag::{Embed, Kind as Does, Operator, Sink, Stage};
 use crate::catalog::types::DataType;
-use crate::engine::action::{Job, Place, Request};
+use crate::engine::action::{Job, Place};
 use crate::engine::execute::{Made, Progress};
 use crate::engine::failure::{Failure, FailureKind};
 use crate::features::arrow_type::arrow_type;
@@ -21,6 +22,7 @@ use crate::features::embed::{Asked, Matrix, look_up, pool};
 use crate::table::lance::Dataset;
 use crate::table::listing::parquet_files;
 use crate::table::parquet::{ShardWriter, WriteOptions, footer, read_batches, schema_of};
+use crate::table::rows::RowCache;
 use crate::table::vectors::{VectorError, VectorFile};
 use arrow::array::{Array, ArrayRef, Int64Array, ListArray, RecordBatch};
 use arrow::datatypes::{DataType as Arrow, Field, Schema};
@@ -58,7 +60,9 @@ impl RuleKind for Enrich {
             return Err(format!("service `{}` embeds nothing, so there is nothing to enrich: remove the op", subject.dag.service));
         }
         let skeleton = subject.needed("skeleton").ok_or("rule `enrich` works on a skeleton: say needs=\"skeleton\"")?;
-        Ok(Outline { requests: requests(subject), reads: vec![skeleton.name.clone()], ..outline(subject, &operators) })
+        let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, subject.catalog, subject.site));
+        let requests = keyed::requests(&operators, &source, &|_| false);
+        Ok(Outline { requests, reads: vec![skeleton.name.clone()], ..outline(subject, &operators) })
     }
 
     fn place(&self, subject: &Subject, partition: Option<Partition>) -> Place {
@@ -66,24 +70,10 @@ impl RuleKind for Enrich {
     }
 
     fn run(&self, job: &Job, tell: Tell) -> Result<Made, Failure> {
-        let spec: EnrichSpec = spec_of(&job.action)?;
+        let mut spec: EnrichSpec = spec_of(&job.action)?;
+        keyed::resolve(&mut spec.sources, &job.resolved);
         Enrichment::open(job, &spec, tell)?.run()
     }
-}
-
-fn requests(subject: &Subject) -> Vec<Request> {
-    let mut columns: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for embed in embeds(&subject.dag.operators) {
-        let read = columns.entry(&embed.store.view).or_default();
-        for column in [&embed.store.key, &embed.store.vector] {
-            if !read.contains(column) {
-                read.push(column.clone());
-            }
-        }
-    }
-    let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, subject.catalog, subject.site));
-    let ask = |(view, columns): (&str, Vec<String>)| Some(Ask::Lance { source: source(view)?, columns }.request());
-    columns.into_iter().filter_map(ask).collect()
 }
 
 fn embeds(operators: &[Operator]) -> impl Iterator<Item = &Embed> {
@@ -103,6 +93,7 @@ struct Enrichment<'a> {
     contract: Sink,
     stores: HashMap<String, Vectors>,
     asked: Asked,
+    uses: Uses,
 }
 
 /// The vectors of one store that this partition needs, and the row of each key.
@@ -140,7 +131,8 @@ impl<'a> Enrichment<'a> {
             _ => None,
         });
         let contract = contract.ok_or_else(|| Failure::permanent("the service has no contract"))?;
-        let mut run = Self { job, spec, tell, inputs, rows, contract, stores: HashMap::new(), asked: Asked::default() };
+        let (asked, uses) = (Asked::default(), Uses::of(&spec.operators));
+        let mut run = Self { job, spec, tell, inputs, rows, contract, stores: HashMap::new(), asked, uses };
         for embed in embeds(&spec.operators) {
             run.open_store(embed)?;
         }
@@ -165,6 +157,8 @@ impl<'a> Enrichment<'a> {
         let tell = |done, total| (self.tell)(Progress::Step { message: format!("reading vectors of {}", source.shown), done, total });
         let directory = self.job.staging.parent().unwrap_or(&self.job.staging);
         let file = VectorFile::read(&dataset, &addresses, &embed.store.vector, width, &wanted, directory, &tell).map_err(of_vectors)?;
+        let known = store_rows(dataset, &embed.store.key, Some(&embed.store.vector), &RowCache::none()).map_err(of_rows)?;
+        self.uses.note_vectors(&Keyed::embedding(embed), &known, &wanted, file.taken())?;
         let rows = file.keys().iter().enumerate().map(|(row, key)| (*key, row as u32)).collect();
         self.stores.insert(name, Vectors { file, rows });
         Ok(())
@@ -190,6 +184,7 @@ impl<'a> Enrichment<'a> {
     fn run(mut self) -> Result<Made, Failure> {
         let schema = Arc::new(contract_schema(&self.contract));
         let names: Vec<String> = embeds(&self.spec.operators).map(|e| e.name.clone()).collect();
+        std::mem::take(&mut self.uses).write(&self.job.staging, &schema)?;
         let mut writer = ShardWriter::new(&self.job.staging, schema, self.spec.write.clone(), names.clone());
         let mut done = 0;
         for input in self.inputs.clone() {
@@ -279,6 +274,7 @@ fn keys_of(column: &ArrayRef) -> Option<Int64Array> {
 fn of_vectors(error: VectorError) -> Failure {
     match error {
         VectorError::Lance(error) => of_lance(error),
+        VectorError::Rows(error) => of_rows(error),
         VectorError::Io(error) => Failure::io("vectors cannot be kept beside the output", &error),
         VectorError::Width { .. } | VectorError::NullElement => Failure::new(FailureKind::Permanent, error.to_string()),
     }

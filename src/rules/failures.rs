@@ -3,6 +3,7 @@
 use crate::engine::failure::{Failure, FailureKind};
 use crate::table::lance::LanceError;
 use crate::table::parquet::TableError;
+use crate::table::rows::RowError;
 
 /// A damaged or unfit file will not mend itself; an I/O error may.
 pub fn of_table(error: TableError) -> Failure {
@@ -15,6 +16,14 @@ pub fn of_table(error: TableError) -> Failure {
 pub fn of_lance(error: LanceError) -> Failure {
     let kind = error.io_kind().map_or(FailureKind::Permanent, FailureKind::of_io);
     Failure::new(kind, error.to_string())
+}
+
+pub fn of_rows(error: RowError) -> Failure {
+    match error {
+        RowError::Lance(error) => of_lance(error),
+        RowError::Table(error) => of_table(error),
+        RowError::Unsupported { .. } | RowError::Damaged { .. } => Failure::permanent(error.to_string()),
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod command;
 mod compile;
 mod enrich;
 mod failures;
+mod keyed;
 mod loader;
 mod operators;
 mod place;
@@ -16,6 +17,7 @@ mod reads;
 mod records;
 mod skeleton;
 mod source;
+mod uses;
 mod versions;
 mod world;
 

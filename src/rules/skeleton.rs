@@ -2,6 +2,7 @@
 
 use super::checks::{self, CheckSpec};
 use super::failures::of_table;
+use super::keyed;
 use super::loader::Loader;
 use super::operators::Machine;
 use super::place::place;
@@ -23,7 +24,7 @@ use crate::path::Root;
 use crate::table::parquet::{Compression, ShardWriter, WriteOptions, WrittenFile};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub struct Skeleton;
@@ -55,7 +56,8 @@ impl RuleKind for Skeleton {
     }
 
     fn run(&self, job: &Job, tell: Tell) -> Result<Made, Failure> {
-        let spec: SkeletonSpec = spec_of(&job.action)?;
+        let mut spec: SkeletonSpec = spec_of(&job.action)?;
+        keyed::resolve(&mut spec.sources, &job.resolved);
         let loader = Loader::open(&spec, period_of(&job.action)?, tell)?;
         let mut machine = Machine::new(&spec, &loader);
         for (number, operator) in spec.operators.iter().enumerate() {
@@ -63,6 +65,8 @@ impl RuleKind for Skeleton {
             machine.step(operator)?;
         }
         let batch = machine.result()?;
+        let (uses, steps) = (machine.uses, machine.steps);
+        uses.write(&job.staging, &batch.schema())?;
         let mut writer = ShardWriter::new(&job.staging, batch.schema(), spec.write.clone(), vec![]);
         let columns = batch.num_columns();
         writer.write(batch).map_err(of_table)?;
@@ -72,7 +76,7 @@ impl RuleKind for Skeleton {
         made.metadata.insert("rows".into(), json!(written.rows));
         made.metadata.insert("columns".into(), json!(columns));
         made.metadata.insert("output_path".into(), json!(output_path(&spec.workspace, &job.action)));
-        made.metadata.insert("steps".into(), json!(machine.steps));
+        made.metadata.insert("steps".into(), json!(steps));
         let absent: BTreeMap<&String, usize> = loader.absent.iter().map(|(view, keys)| (view, keys.len())).collect();
         made.metadata.insert("absent_periods".into(), json!(absent));
         if !loader.late.is_empty() {
@@ -164,33 +168,25 @@ fn sources(subject: &Subject, operators: &[Operator]) -> BTreeMap<String, Source
     found.map(|view| (view.name.clone(), SourceSpec::of(view, subject.catalog, subject.site))).collect()
 }
 
-/// One question per view: the files and columns of every scan's reach, and the stores' keys. Only the spine's own period is required.
+/// One question per view that is scanned: the files and columns of every scan's reach; and one for each source that is read by key. Only the
+/// spine's own period is required.
 fn requests(subject: &Subject) -> Vec<Request> {
     let spine = subject.asset.service.as_ref().map(|s| s.spine.name.clone()).unwrap_or_default();
+    let operators = subject.dag.stage(Stage::Skeleton);
     let mut reads: BTreeMap<&str, Vec<Read>> = BTreeMap::new();
-    let mut stores: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for operator in subject.dag.operators.iter().filter(|o| o.stage == Stage::Skeleton) {
-        match &operator.does {
-            Does::Scan(scan) => {
-                let columns = scan.columns.iter().map(|c| c.physical.clone()).collect();
-                reads.entry(&scan.view).or_default().push(Read { reach: scan.reach, columns });
-            }
-            Does::ArrowUdf(ArrowUdf::Coverage { store, .. }) => {
-                stores.entry(&store.view).or_default().insert(store.key.clone());
-            }
-            _ => {}
+    for operator in operators.iter().filter(|operator| !keyed::is_keyed_scan(operator, &operators)) {
+        if let Does::Scan(scan) = &operator.does {
+            let columns = scan.columns.iter().map(|c| c.physical.clone()).collect();
+            reads.entry(&scan.view).or_default().push(Read { reach: scan.reach, columns });
         }
     }
     let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, subject.catalog, subject.site));
-    let parquet = reads.into_iter().filter(|(view, _)| asset_behind(subject, view).is_none()).filter_map(|(view, reads)| {
-        let required = view == spine;
-        Some(Ask::Parquet { source: source(view)?, reads: merged(reads), required }.request())
-    });
-    let lance = stores.into_iter().filter_map(|(view, keys)| {
-        let columns = keys.into_iter().collect();
-        Some(Ask::Lance { source: source(view)?, columns }.request())
-    });
-    parquet.chain(lance).collect()
+    let by_key = keyed::requests(&operators, &source, &|view| asset_behind(subject, view).is_some());
+    let scanned = reads
+        .into_iter()
+        .filter(|(view, _)| asset_behind(subject, view).is_none())
+        .filter_map(|(view, reads)| Some(Ask::Parquet { source: source(view)?, reads: merged(reads), required: view == spine }.request()));
+    scanned.chain(by_key).collect()
 }
 
 /// The asset of this workspace that a view reads.

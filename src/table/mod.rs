@@ -6,4 +6,5 @@
 pub mod lance;
 pub mod listing;
 pub mod parquet;
+pub mod rows;
 pub mod vectors;

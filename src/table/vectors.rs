@@ -4,23 +4,35 @@
 //! is its rank among the keys that were found.
 
 use super::lance::{Addresses, Dataset, LanceError};
+use super::rows::{RowError, digests};
 use arrow::array::{Array, FixedSizeListArray, Float16Array};
 use half::f16;
 use memmap2::Mmap;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Vectors by key. Rows lie one after the other.
 pub struct VectorFile {
     keys: Vec<i64>,
+    taken: Vec<Taken>,
     width: usize,
     map: Option<Mmap>,
+}
+
+/// A row as it was taken, also where its vector is null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    pub key: i64,
+    pub address: u64,
+    pub digest: u128,
 }
 
 /// What can go wrong: Lance's side, or the file's.
 #[derive(Debug)]
 pub enum VectorError {
     Lance(LanceError),
+    Rows(RowError),
     Io(io::Error),
     /// A vector that is there lacks one of its elements.
     NullElement,
@@ -50,11 +62,13 @@ impl VectorFile {
         found.sort_unstable();
         let file = tempfile::tempfile_in(directory).map_err(VectorError::Io)?;
         let mut writer = BufWriter::with_capacity(1 << 20, file);
-        let mut keys = Vec::with_capacity(found.len());
+        let (mut keys, mut taken) = (Vec::with_capacity(found.len()), Vec::with_capacity(found.len()));
         for (number, chunk) in found.chunks(CHUNK).enumerate() {
             tell((number * CHUNK) as u64, found.len() as u64);
             let rows: Vec<u64> = chunk.iter().map(|(address, _)| *address).collect();
             let vectors = dataset.take(&rows, column).map_err(VectorError::Lance)?;
+            let digests = digests(&[Arc::new(vectors.clone())]).map_err(VectorError::Rows)?;
+            taken.extend(chunk.iter().zip(digests).map(|((address, key), digest)| Taken { key: *key, address: *address, digest }));
             // A vector that is null is not there.
             keys.extend(chunk.iter().enumerate().filter(|(row, _)| vectors.is_valid(*row)).map(|(_, (_, key))| *key));
             append(&mut writer, &vectors, width)?;
@@ -62,7 +76,12 @@ impl VectorFile {
         let file = writer.into_inner().map_err(|e| VectorError::Io(e.into_error()))?;
         // SAFETY: the file has no name, so no other process can change it while it is mapped.
         let map = if keys.is_empty() { None } else { Some(unsafe { Mmap::map(&file) }.map_err(VectorError::Io)?) };
-        Ok(Self { keys, width, map })
+        Ok(Self { keys, taken, width, map })
+    }
+
+    /// All rows that were found.
+    pub fn taken(&self) -> &[Taken] {
+        &self.taken
     }
 
     /// The keys, in the order of the rows.
@@ -103,6 +122,7 @@ impl std::fmt::Display for VectorError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Lance(error) => error.fmt(f),
+            Self::Rows(error) => error.fmt(f),
             Self::Io(error) => write!(f, "vectors cannot be kept beside the output: {error}"),
             Self::NullElement => f.write_str("the store holds a vector with a null element; write the vector whole, or as null"),
             Self::Width { expected, found } => {

@@ -288,7 +288,7 @@ fn a_dry_run_says_what_flags_would_do_and_changes_no_byte() {
     assert_eq!(workspace.build(&["ranker@2026-02-05"]).code, 1);
     fs::remove_dir_all(workspace.path("data/feed/dt=2026-02-02")).unwrap();
     let before = workspace.listing();
-    let planned = |flags: &[&str]| workspace.daeda(&[&["build", "-n", "ranker"], flags].concat()).stdout;
+    let planned = |flags: &[&str]| workspace.daeda(&[&["build", "-n", "--explain", "ranker"], flags].concat()).stdout;
     let says = |flags: &[&str], word: &str, day: usize| {
         let plan = planned(flags);
         assert!(plan.contains(&format!("{word}: ranker.skeleton@{}", DAYS[day])), "{flags:?} {word} {day}: {plan}");
@@ -302,6 +302,6 @@ fn a_dry_run_says_what_flags_would_do_and_changes_no_byte() {
     says(&["--allow-missing"], "will run", 2);
     says(&[], "failed before", 4);
     says(&["--retry-failed"], "will run", 4);
-    assert!(planned(&["--force"]).contains("will run: ranker.compile (--force"), "{}", planned(&["--force"]));
+    assert!(planned(&["--force"]).contains("will run: ranker.compile\n    --force\n"), "{}", planned(&["--force"]));
     assert_eq!(before, workspace.listing());
 }

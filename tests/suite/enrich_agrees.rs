@@ -35,7 +35,8 @@ fn spec() -> SampleSpec {
 fn published(action: &Action, inputs: Vec<Input>) -> PathBuf {
     let place = action.place.path();
     fs::create_dir_all(&place).unwrap();
-    let made = rules::run(&Job { action: action.clone(), staging: place.clone(), inputs }, &|_| {}).unwrap();
+    let made =
+        rules::run(&Job { action: action.clone(), staging: place.clone(), inputs, resolved: serde_json::Value::Null }, &|_| {}).unwrap();
     let record = Record {
         scheme: SCHEME,
         action: action.id.clone(),

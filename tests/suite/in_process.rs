@@ -37,7 +37,7 @@ pub fn plan(workspace: &Workspace, target: &str) -> Result<Action, Trouble> {
 /// Runs an action into an empty directory.
 pub fn run_into(action: &Action, staging: &Path) -> Result<(), Trouble> {
     fs::create_dir_all(staging).unwrap();
-    let job = Job { action: action.clone(), staging: staging.into(), inputs: vec![] };
+    let job = Job { action: action.clone(), staging: staging.into(), inputs: vec![], resolved: serde_json::Value::Null };
     rules::run(&job, &|_| {}).map(drop).map_err(|failure| Trouble::Failed(failure.message))
 }
 

@@ -1,6 +1,7 @@
 //! What must not matter to a skeleton, and what must stop it.
 
 use super::conditions::computed;
+use super::fixture::data_files;
 use super::in_process::{self, Trouble};
 use super::random_workspace::workspace;
 use super::rows::{Kind, Table, Value, read};
@@ -18,11 +19,13 @@ fn run<T>(workspace: &Workspace, order: Order, see: impl Fn(PathBuf) -> T) -> Re
     in_process::publish(&action).map(see)
 }
 
-/// The files of a partition, with their bytes.
+/// The data files of a partition, with their bytes.
 fn bytes(workspace: &Workspace, order: Order) -> Vec<(String, Vec<u8>)> {
     let files = run(workspace, order, |place| {
-        let entries = fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path());
-        entries.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap())).collect::<Vec<_>>()
+        data_files(&place)
+            .into_iter()
+            .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(path).unwrap()))
+            .collect::<Vec<_>>()
     });
     files.unwrap()
 }

@@ -9,6 +9,7 @@ use std::process::Stdio;
 const COMMANDS: &[&[&str]] = &[
     &["build", "ranker"],
     &["status", "--all"],
+    &["explain", "ranker@2026-02-03"],
     &["check"],
     &["clean", "ranker", "-n"],
     &["compile", "ranking"],
@@ -25,6 +26,7 @@ const DOCUMENTS: &[&[&str]] = &[
     &["build", "ranker", "-n", "--format", "json"],
     &["status", "--format", "json"],
     &["clean", "ranker", "-n", "--format", "json"],
+    &["explain", "ranker@2026-02-03", "--format", "json"],
     &["check", "--format", "json"],
     &["compile", "ranking", "--format", "json"],
     &["lineage", "feed", "--format", "json"],
@@ -89,7 +91,8 @@ fn status_has_the_documented_keys() {
     let assets = status["assets"].as_array().unwrap();
     assert_eq!(assets.len(), 2);
     let asset = assets.iter().find(|a| a["asset"] == "ranker").unwrap();
-    has(asset, &["asset", "group", "partitions", "counts", "entries"]);
+    has(asset, &["asset", "group", "partitions", "counts", "causes", "entries"]);
+    has(&asset["causes"][0], &["state", "count", "partitions", "ops", "causes"]);
     has(&asset["counts"], &["fresh", "drifted", "orphaned", "stale", "missing", "blocked", "failed", "running"]);
     assert_eq!((&asset["counts"]["fresh"], &asset["counts"]["stale"]), (&2.into(), &3.into()));
     let entry = &asset["entries"][0];

@@ -3,9 +3,12 @@
 use super::{column, keep_mask};
 use crate::catalog::dag::StoreRef;
 use crate::engine::failure::Failure;
-use crate::rules::failures::of_lance;
+use crate::rules::failures::{of_lance, of_rows};
+use crate::rules::keyed::{Keyed, store_rows};
 use crate::rules::source::SourceSpec;
+use crate::rules::uses::Uses;
 use crate::table::lance::{Addresses, Dataset};
+use crate::table::rows::{RowCache, StoreRows};
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -15,7 +18,13 @@ use std::collections::{BTreeMap, HashMap};
 #[derive(Default)]
 pub struct Coverages {
     /// By view and key column.
-    stores: HashMap<(String, String), Addresses>,
+    stores: HashMap<(String, String), Known>,
+}
+
+/// Where a store's keys lie.
+struct Known {
+    addresses: Addresses,
+    rows: StoreRows,
 }
 
 impl Coverages {
@@ -25,21 +34,26 @@ impl Coverages {
         store: &StoreRef,
         name: &str,
         sources: &BTreeMap<String, SourceSpec>,
+        uses: &mut Uses,
     ) -> Result<RecordBatch, Failure> {
         let name_of_keys = (store.view.clone(), store.key.clone());
         if !self.stores.contains_key(&name_of_keys) {
-            self.stores.insert(name_of_keys.clone(), addresses(store, sources)?);
+            self.stores.insert(name_of_keys.clone(), open(store, sources)?);
         }
         let known = &self.stores[&name_of_keys];
         let keys = int64_keys(column(rows, name)?)?;
-        let mask: BooleanArray = keys.iter().map(|key| Some(key.is_some_and(|key| known.contains(key)))).collect();
+        let mask: BooleanArray = keys.iter().map(|key| Some(key.is_some_and(|key| known.addresses.contains(key)))).collect();
+        uses.note_presence(&Keyed::coverage(store), &known.rows, keys.iter().flatten(), |key| known.addresses.get(key))?;
         keep_mask(rows, &mask)
     }
 }
 
-fn addresses(store: &StoreRef, sources: &BTreeMap<String, SourceSpec>) -> Result<Addresses, Failure> {
+fn open(store: &StoreRef, sources: &BTreeMap<String, SourceSpec>) -> Result<Known, Failure> {
     let source = sources.get(&store.view).ok_or_else(|| Failure::permanent(format!("no source for view `{}`", store.view)))?;
-    Dataset::open(&source.path, &source.lance_pin()).and_then(|dataset| dataset.addresses(&store.key)).map_err(of_lance)
+    let dataset = Dataset::open(&source.path, &source.lance_pin()).map_err(of_lance)?;
+    let addresses = dataset.addresses(&store.key).map_err(of_lance)?;
+    let rows = store_rows(dataset, &store.key, None, &RowCache::none()).map_err(of_rows)?;
+    Ok(Known { addresses, rows })
 }
 
 /// Keys of any integer type, as the store's are.

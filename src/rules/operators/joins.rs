@@ -10,22 +10,21 @@ use crate::features::time::{common_unit, from_millis, instants, optional_instant
 use arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::take;
 
-/// The static join.
-pub fn latest(left: &RecordBatch, right: &RecordBatch, join: &StaticJoin) -> Result<RecordBatch, Failure> {
+/// The right row of each left row of a static join.
+pub fn latest(left: &RecordBatch, right: &RecordBatch, join: &StaticJoin) -> Result<Vec<Option<u32>>, Failure> {
     let times = match &join.time {
         Some(time) => instants(column(right, &time.name)?, time.unit, time.unit).map_err(Failure::permanent)?,
         None => vec![0; right.num_rows()],
     };
     let keys = keys(right, &join.on, Side::Right)?;
-    let found = latest::latest(&keys_of_left(left, &join.on)?, &Keyed { keys: &keys, times: &times }).map_err(|tie| {
+    latest::latest(&keys_of_left(left, &join.on)?, &Keyed { keys: &keys, times: &times }).map_err(|tie| {
         let (keys, key, time) = (tie.keys, tie.key, tie.time);
         let hint = "a static view needs one latest row per key: correct the data, or say how=\"as-of\"";
         Failure::permanent(format!(
             "view `{}`: {keys} keys have several rows at their latest timestamp, such as {key} at {time}; {hint}",
             join.view
         ))
-    })?;
-    attach(left, right, &join.columns, found)
+    })
 }
 
 /// The as-of join.
@@ -63,7 +62,8 @@ pub fn keys_of_left(rows: &RecordBatch, on: &[On]) -> Result<Vec<ArrayRef>, Fail
     keys(rows, on, Side::Left)
 }
 
-fn attach(left: &RecordBatch, right: &RecordBatch, columns: &[Added], found: Vec<Option<u32>>) -> Result<RecordBatch, Failure> {
+/// The left rows with columns of the right rows that were found.
+pub fn attach(left: &RecordBatch, right: &RecordBatch, columns: &[Added], found: Vec<Option<u32>>) -> Result<RecordBatch, Failure> {
     let indices = UInt32Array::from(found);
     let gathered = columns.iter().map(|added| {
         let array = take(column(right, &added.from)?.as_ref(), &indices, None).map_err(arrow_failure)?;

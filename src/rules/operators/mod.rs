@@ -9,9 +9,11 @@ mod rolling;
 mod sessions;
 mod sink;
 
+use super::keyed::of_operator;
 use super::loader::Loader;
 use super::skeleton::SkeletonSpec;
-use crate::catalog::dag::{ArrowUdf, Computed, Kind, Operator};
+use super::uses::{Joined, Uses};
+use crate::catalog::dag::{ArrowUdf, Computed, Kind, Operator, StaticJoin};
 use crate::catalog::expr::Expr;
 use crate::engine::failure::Failure;
 use crate::features::arrow_type::arrow_type;
@@ -23,6 +25,7 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use joins::{Side, keys};
 pub use sink::{schema as contract_schema, sink};
 
 /// Rows that a filter kept and dropped.
@@ -38,20 +41,22 @@ pub struct Machine<'a> {
     loader: &'a Loader<'a>,
     rows: HashMap<&'a str, RecordBatch>,
     /// How many operators still take an operator's rows.
-    uses: HashMap<&'a str, usize>,
+    takers: HashMap<&'a str, usize>,
     coverage: coverage::Coverages,
     last: Option<&'a str>,
     pub steps: Vec<Step>,
+    pub uses: Uses,
 }
 
 impl<'a> Machine<'a> {
     pub fn new(spec: &'a SkeletonSpec, loader: &'a Loader<'a>) -> Self {
-        let mut uses = HashMap::new();
+        let mut takers = HashMap::new();
         for input in spec.operators.iter().flat_map(|o| &o.inputs) {
-            *uses.entry(input.as_str()).or_insert(0) += 1;
+            *takers.entry(input.as_str()).or_insert(0) += 1;
         }
         let (rows, steps) = (HashMap::new(), Vec::new());
-        Self { spec, loader, rows, uses, coverage: coverage::Coverages::default(), last: None, steps }
+        let (coverage, noted) = (coverage::Coverages::default(), Uses::of(&spec.operators));
+        Self { spec, loader, rows, takers, coverage, last: None, steps, uses: noted }
     }
 
     /// Runs the next operator, whose inputs have run.
@@ -75,22 +80,33 @@ impl<'a> Machine<'a> {
     }
 
     fn input(&mut self, id: &'a str) -> Result<RecordBatch, Failure> {
-        let left = self.uses.get_mut(id).map(|uses| {
-            *uses -= 1;
-            *uses
+        let left = self.takers.get_mut(id).map(|takers| {
+            *takers -= 1;
+            *takers
         });
         let rows = if left == Some(0) { self.rows.remove(id) } else { self.rows.get(id).cloned() };
         rows.ok_or_else(|| Failure::permanent(format!("operator `{id}` has not run")))
+    }
+
+    fn join(&mut self, operator: &Operator, join: &StaticJoin, left: &RecordBatch, right: &RecordBatch) -> Result<RecordBatch, Failure> {
+        let found = joins::latest(left, right, join)?;
+        let read = of_operator(operator, &self.spec.operators);
+        if let (Some(read), Some(source)) = (read, self.spec.sources.get(&join.view)) {
+            self.uses.note_join(&read, source, &Joined { left, right, join, found: &found })?;
+        }
+        joins::attach(left, right, &join.columns, found)
     }
 
     fn apply(&mut self, operator: &Operator, inputs: &[RecordBatch]) -> Result<RecordBatch, Failure> {
         match (&operator.does, inputs) {
             (Kind::Scan(scan), []) => self.loader.scan(scan),
             (Kind::Filter(filter), [rows]) => keep(rows, &filter.expr),
-            (Kind::Join(join), [left, right]) => joins::latest(left, right, join),
+            (Kind::Join(join), [left, right]) => self.join(operator, join, left, right),
             (Kind::PitJoin(join), [left, right]) => joins::as_of(left, right, join),
             (Kind::RollingAggregate(rolling), [spine, events]) => rolling::rolling(spine, events, rolling),
-            (Kind::ArrowUdf(ArrowUdf::Coverage { store, column }), [rows]) => self.coverage.keep(rows, store, column, &self.spec.sources),
+            (Kind::ArrowUdf(ArrowUdf::Coverage { store, column }), [rows]) => {
+                self.coverage.keep(rows, store, column, &self.spec.sources, &mut self.uses)
+            }
             (Kind::ArrowUdf(ArrowUdf::Sessions { column, drop, likes }), [rows, events]) => {
                 sessions::keep(rows, events, column, drop, likes)
             }

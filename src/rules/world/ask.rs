@@ -1,5 +1,6 @@
 //! What can be asked of the world, as an op's actions carry it: the same for every partition, relative to its period.
 
+use super::super::keyed::Keyed;
 use super::super::source::SourceSpec;
 use crate::catalog::dag::Reach;
 use crate::engine::action::Request;
@@ -11,8 +12,8 @@ use std::path::PathBuf;
 pub enum Ask {
     /// The files within reach, and the digests of the columns read of each period. Where `required`, the action's own period must be there.
     Parquet { source: SourceSpec, reads: Vec<Read>, required: bool },
-    /// The fragments that hold the columns read.
-    Lance { source: SourceSpec, columns: Vec<String> },
+    /// The rows used of a source that is read by key; `name` tells several reads of one source apart, `number` their sidecars.
+    Keyed { name: String, source: SourceSpec, read: Keyed, number: usize },
     /// Whole files, each by its name and where it lies.
     Whole { files: Vec<(String, PathBuf)> },
     /// Variables of the environment.
@@ -29,7 +30,8 @@ pub struct Read {
 impl Ask {
     pub fn request(self) -> Request {
         let name = match &self {
-            Self::Parquet { source, .. } | Self::Lance { source, .. } => source.name.clone(),
+            Self::Parquet { source, .. } => source.name.clone(),
+            Self::Keyed { name, .. } => name.clone(),
             Self::Whole { .. } => "sources".into(),
             Self::Environment { .. } => "environment".into(),
         };

@@ -1,10 +1,11 @@
-//! The world over files: answers requests by listing directories, hashing the columns that are read, and asking Lance for its fragments.
+//! The world over files: answers requests by listing directories, hashing the columns that are read, and asking keyed sources for their parts.
 //!
 //! Invariants: what is not within reach is not looked at, and columns that nobody reads are not read; within one build a period is looked
 //! at once and a dataset's version resolved once, until somebody asks to look again.
 
 mod ask;
 mod files;
+mod keyed;
 mod periods;
 mod tree;
 mod upgrade;
@@ -12,8 +13,9 @@ mod upgrade;
 pub use ask::{Ask, Read, merged};
 
 use super::command;
+use super::keyed::Keyed;
 use super::readiness::{Lacking, gap, require};
-use super::source::{PinSpec, SourceSpec};
+use super::source::SourceSpec;
 use crate::catalog::calendar::Period;
 use crate::catalog::declaration::Gaps;
 use crate::digest::{Digest, Hasher};
@@ -22,23 +24,34 @@ use crate::engine::hashing::Hashed;
 use crate::engine::observation::{Kind, Observation, Shown};
 use crate::engine::record::{self, Record};
 use crate::engine::series::Series;
+use crate::engine::state::Reason;
 use crate::engine::world::{Detail, Look, Unobservable, World};
-use crate::table::lance::{Dataset, LanceError};
+use crate::table::lance::LanceError;
 use crate::table::parquet::{ColumnCache, TableError};
+use crate::table::rows::RowCache;
+use keyed::{KeyedAsk, KeyedSources};
 use periods::{Known, Periods, Range, View};
-use std::collections::{BTreeMap, HashMap};
+use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
-
-/// The fragments of a dataset's columns.
-type Fragments = HashMap<(PathBuf, PinSpec, Vec<String>), BTreeMap<String, String>>;
 
 /// The requests of an op, read once for all its partitions.
 struct Prepared {
     /// Keeps the address that it is known by from being used again.
     _common: Arc<Common>,
     asks: Vec<(Name, Prepare)>,
+}
+
+impl Prepared {
+    /// What is read by key.
+    fn keyed(&self) -> impl Iterator<Item = (&Name, &KeyedAsk)> {
+        self.asks.iter().filter_map(|(name, ask)| match ask {
+            Prepare::Keyed(ask) => Some((name, ask)),
+            _ => None,
+        })
+    }
 }
 
 enum Prepare {
@@ -53,10 +66,7 @@ enum Prepare {
         source: SourceSpec,
         columns: Vec<String>,
     },
-    Lance {
-        source: SourceSpec,
-        columns: Vec<String>,
-    },
+    Keyed(KeyedAsk),
     Whole(Vec<(String, PathBuf)>),
     Environment(Vec<String>),
 }
@@ -66,21 +76,16 @@ pub struct TableWorld {
     prepared: RwLock<HashMap<usize, Arc<Prepared>>>,
     /// By name and place: ops that read one view share what was seen of it.
     sources: Mutex<Vec<(SourceSpec, Arc<Periods>)>>,
-    fragments: Mutex<Fragments>,
+    keyed: KeyedSources,
     /// Files that are read whole, such as scripts.
     whole: Mutex<HashMap<PathBuf, Observation>>,
 }
 
 impl TableWorld {
-    /// `cache` is where digests of unchanged files are kept between builds.
+    /// `cache` is where digests of unchanged files are kept between builds; those of rows lie beside it.
     pub fn new(cache: &Path) -> Self {
-        Self {
-            columns: ColumnCache::open(cache),
-            prepared: RwLock::default(),
-            sources: Mutex::default(),
-            fragments: Mutex::default(),
-            whole: Mutex::default(),
-        }
+        let keyed = KeyedSources::new(RowCache::new(&cache.with_file_name("rows")));
+        Self { columns: ColumnCache::open(cache), prepared: RwLock::default(), sources: Mutex::default(), keyed, whole: Mutex::default() }
     }
 
     fn prepared(&self, common: &Arc<Common>) -> Result<Arc<Prepared>, Unobservable> {
@@ -104,7 +109,7 @@ impl TableWorld {
                     Prepare::Files { source, columns: columns.into_iter().flat_map(|r| r.columns).collect() }
                 }
             },
-            Ask::Lance { source, columns } => Prepare::Lance { source, columns },
+            Ask::Keyed { source, read, number, .. } => Prepare::Keyed(KeyedAsk { source, read, number }),
             Ask::Whole { files } => Prepare::Whole(files),
             Ask::Environment { names } => Prepare::Environment(names),
         };
@@ -154,7 +159,7 @@ impl TableWorld {
                 }
             }
             Prepare::Files { source, columns } => files::observe(name, source, columns, &self.columns),
-            Prepare::Lance { source, columns } => self.lance(source, columns, look).map(|o| vec![o]),
+            Prepare::Keyed(ask) => self.keyed.observe(name, ask, &self.columns, look),
             Prepare::Whole(files) => files.iter().map(|(name, path)| self.whole(name, path, look)).collect(),
             Prepare::Environment(names) => Ok(names.iter().map(|name| command::environment(name)).collect()),
         }
@@ -169,18 +174,29 @@ impl TableWorld {
         self.whole.lock().expect("no thread panics while it holds the files").insert(path.into(), seen.clone());
         Ok(seen)
     }
+}
 
-    fn lance(&self, source: &SourceSpec, columns: &[String], look: Look) -> Result<Observation, Unobservable> {
-        let key = (source.path.clone(), source.pin.clone(), columns.to_vec());
-        let known = || self.fragments.lock().expect("no thread panics while it holds the fragments").get(&key).cloned();
-        if let (Look::Once, Some(parts)) = (look, known()) {
-            return Ok(Observation::parts(Kind::Listing, source.name.clone(), parts));
-        }
-        let opened = Dataset::open(&source.path, &source.lance_pin());
-        let fragments = opened.and_then(|d| d.fragments(columns)).map_err(|e| unobservable_lance(source, e))?;
-        let parts: BTreeMap<String, String> = fragments.into_iter().map(|(id, files)| (format!("fragment {id}"), files)).collect();
-        self.fragments.lock().expect("no thread panics while it holds the fragments").insert(key, parts.clone());
-        Ok(Observation::parts(Kind::Listing, source.name.clone(), parts))
+impl TableWorld {
+    /// What is read by key was observed by file once. Of files that are as they were, today's token is what would have been recorded.
+    fn upgrade_keyed(&self, prepared: &Prepared, trace: &mut Vec<Observation>) {
+        let asks: Vec<(&Name, &KeyedAsk)> = prepared.keyed().collect();
+        let by_file: Vec<&(&Name, &KeyedAsk)> = asks.iter().filter(|(_, ask)| upgrade::is_by_file(trace, &ask.source)).collect();
+        let rows: Vec<Observation> = by_file.iter().map(|(name, ask)| self.rows_then(name, ask, &asks, trace)).collect();
+        trace.retain(|o| !by_file.iter().any(|(_, ask)| upgrade::is_of_files(o, &ask.source)));
+        trace.extend(rows);
+    }
+
+    fn rows_then(&self, name: &Name, ask: &KeyedAsk, asks: &[(&Name, &KeyedAsk)], trace: &[Observation]) -> Observation {
+        let same = match &ask.read {
+            Keyed::View { .. } => upgrade::files_are_as_recorded(trace, &ask.source, &self.columns),
+            Keyed::Store { .. } => {
+                let beside = asks.iter().filter(|(_, other)| other.source == ask.source);
+                let columns: Vec<String> = beside.flat_map(|(_, other)| other.read.stored_columns()).collect();
+                upgrade::fragments_are_as_recorded(trace, &ask.source, &columns)
+            }
+        };
+        let now = || self.keyed.observe(name, ask, &self.columns, Look::Once).ok()?.pop();
+        same.then(now).flatten().unwrap_or_else(|| upgrade::other_rows(name))
     }
 }
 
@@ -218,8 +234,32 @@ impl World for TableWorld {
                     upgrade::periods(&mut record.trace, name, periods, reads, target);
                 }
             }
+            self.upgrade_keyed(&prepared, &mut record.trace);
         }
         Record { scheme: record::SCHEME, ..record }
+    }
+
+    fn refine(&self, action: &Action, recorded: &Observation, _now: &Observation) -> Result<Option<Vec<Reason>>, Unobservable> {
+        let prepared = self.prepared(&action.common)?;
+        let ask = prepared.keyed().find(|(name, _)| recorded.kind == Kind::Rows && **name == recorded.name);
+        ask.map(|(_, ask)| self.keyed.refine(ask, &action.place.path(), recorded, &self.columns)).transpose()
+    }
+
+    fn discover(&self, action: &Action, staged: &Path, trace: &mut [Observation]) -> Result<(), Unobservable> {
+        let prepared = self.prepared(&action.common)?;
+        for (name, ask) in prepared.keyed() {
+            for observed in trace.iter_mut().filter(|o| o.kind == Kind::Rows && o.name == *name) {
+                self.keyed.discover(ask, staged, observed)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn resolved(&self, action: &Action) -> Value {
+        let Ok(prepared) = self.prepared(&action.common) else { return Value::Null };
+        let stores = prepared.keyed().filter(|(_, ask)| matches!(ask.read, Keyed::Store { .. }));
+        let version = |(_, ask): (&Name, &KeyedAsk)| Some((ask.read.view().to_string(), json!(self.keyed.version(&ask.source)?)));
+        Value::Object(stores.filter_map(version).collect())
     }
 
     fn remember(&self) {

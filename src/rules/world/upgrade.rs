@@ -1,17 +1,20 @@
 //! Records of the first scheme in today's terms: they have one observation per period, with what today's digests are made of.
 //!
-//! Invariant: what was recorded of an input decides, nothing is looked at; an input that has not changed since gets the digests that are
-//! observed today, and one that has changed differs in the period and column that changed.
+//! Invariant: an input that has not changed since gets the digests that are observed today, and one that has changed differs: in the period
+//! and column that changed, where it is partitioned. What is read by period is rebuilt from the record alone; of what is read by key
+//! the files are compared as they were recorded, since only today's token says which rows they have.
 
 use super::super::source::SourceSpec;
 use super::periods::{Columns, FileDigests, Known, Periods, Range};
 use super::tree::Tree;
-use super::{Read, ranges};
+use super::{Read, files, ranges};
 use crate::catalog::calendar::Period;
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher};
 use crate::engine::action::Name;
 use crate::engine::observation::{ABSENT, Kind, Observation, Shown};
 use crate::engine::world::{Detail, Unobservable};
+use crate::table::lance::Dataset;
+use crate::table::parquet::ColumnCache;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -77,6 +80,40 @@ fn columns_of(trace: &[Observation], name: &str) -> BTreeMap<String, Digest> {
     let observation = trace.iter().find(|o| o.kind == Kind::Columns && o.name == *name);
     let Some(Shown::Parts(parts)) = observation.map(|o| &o.value) else { return BTreeMap::new() };
     parts.iter().filter_map(|(part, half)| Some((part.clone(), Digest::parse(&format!("{half:0<64}"))?))).collect()
+}
+
+/// Whether a source that is read by key was observed by its files.
+pub fn is_by_file(trace: &[Observation], source: &SourceSpec) -> bool {
+    trace.iter().any(|o| o.kind == Kind::Listing && is_of_files(o, source))
+}
+
+pub fn is_of_files(observation: &Observation, source: &SourceSpec) -> bool {
+    matches!(observation.kind, Kind::Listing | Kind::Columns) && observation.name == source.name
+}
+
+/// Whether the files of an unpartitioned source, and the columns that were read of them, are as they were.
+pub fn files_are_as_recorded(trace: &[Observation], source: &SourceSpec, cache: &ColumnCache) -> bool {
+    let recorded: Vec<&Observation> = trace.iter().filter(|o| is_of_files(o, source)).collect();
+    let Some(Shown::Parts(parts)) = recorded.iter().find(|o| o.kind == Kind::Columns).map(|o| &o.value) else { return false };
+    let mut columns: Vec<String> = parts.keys().map(|part| part.split(" in ").next().unwrap_or(part).to_string()).collect();
+    columns.dedup();
+    let now = files::observe(&source.name.as_str().into(), source, &columns, cache).unwrap_or_default();
+    now.len() == recorded.len() && now.iter().all(|o| recorded.iter().any(|then| then.kind == o.kind && then.digest == o.digest))
+}
+
+/// Whether the fragments of a dataset are as they were.
+pub fn fragments_are_as_recorded(trace: &[Observation], source: &SourceSpec, columns: &[String]) -> bool {
+    let recorded = trace.iter().find(|o| o.kind == Kind::Listing && is_of_files(o, source));
+    let opened = Dataset::open(&source.path, &source.lance_pin()).and_then(|dataset| dataset.fragments(columns));
+    let (Some(recorded), Ok(fragments)) = (recorded, opened) else { return false };
+    let parts = fragments.into_iter().map(|(id, files)| (format!("fragment {id}"), files)).collect();
+    Observation::parts(Kind::Listing, source.name.clone(), parts).digest == recorded.digest
+}
+
+/// Stands for rows of files that have changed since, and of which nothing more was recorded.
+pub fn other_rows(name: &Name) -> Observation {
+    let digest = Hasher::new(Kind::Rows.name()).text("recorded", "by file").finish();
+    Observation::shown(Kind::Rows, name.clone(), digest, Shown::Text("recorded by file".into()))
 }
 
 impl Known for Recorded<'_> {

@@ -165,7 +165,7 @@ impl Dataset {
         Ok(())
     }
 
-    fn widen(&self, key: &str, keys: &dyn Array) -> Result<Int64Array, LanceError> {
+    pub(super) fn widen(&self, key: &str, keys: &dyn Array) -> Result<Int64Array, LanceError> {
         let strict = CastOptions { safe: false, ..Default::default() };
         let widened = cast_with_options(keys, &DataType::Int64, &strict);
         let too_large = |_| LanceError::KeyTooLarge { path: self.path.clone(), column: key.into() };
@@ -176,7 +176,7 @@ impl Dataset {
         self.field(column).map(Field::data_type)
     }
 
-    fn field(&self, column: &str) -> Result<&Field, LanceError> {
+    pub(super) fn field(&self, column: &str) -> Result<&Field, LanceError> {
         let fields = &self.inner.schema().fields;
         fields.iter().find(|field| field.name == column).ok_or_else(|| LanceError::NoSuchColumn {
             path: self.path.clone(),
@@ -189,7 +189,7 @@ impl Dataset {
         LanceError::WrongType { path: self.path.clone(), column: column.into(), expected, found: found.to_string() }
     }
 
-    fn unreadable(&self, error: &(dyn std::error::Error + 'static)) -> LanceError {
+    pub(super) fn unreadable(&self, error: &(dyn std::error::Error + 'static)) -> LanceError {
         LanceError::unreadable(&self.path, error)
     }
 }
@@ -238,12 +238,12 @@ async fn take_batch(dataset: &Arc<::lance::Dataset>, addresses: &[u64], column: 
 }
 
 /// A column's own field id and those below it.
-fn collect_ids(field: &Field, ids: &mut HashSet<i32>) {
+pub(super) fn collect_ids(field: &Field, ids: &mut HashSet<i32>) {
     ids.insert(field.id);
     field.children.iter().for_each(|child| collect_ids(child, ids));
 }
 
-fn identity(fragment: &::lance::table::format::Fragment, fields: &HashSet<i32>) -> (String, String) {
+pub(super) fn identity(fragment: &::lance::table::format::Fragment, fields: &HashSet<i32>) -> (String, String) {
     let files = fragment.files.iter().chain(fragment.overlays.iter().map(|overlay| &overlay.data_file));
     // A file's path says what it holds; which of its fields are read is said beside it, since a column can be renamed onto another.
     let mut parts: Vec<String> = files.filter_map(|file| read_of(file, fields)).collect();

@@ -5,8 +5,11 @@
 //! fragment and position), which holds for that version only.
 
 mod addresses;
+#[cfg(test)]
+pub mod alter;
 mod dataset;
 mod error;
+mod fragments;
 mod runtime;
 mod write;
 
@@ -16,4 +19,5 @@ mod tests;
 pub use addresses::Addresses;
 pub use dataset::{Dataset, Pin};
 pub use error::LanceError;
+pub use fragments::Fragment;
 pub use write::{WriteMode, write};

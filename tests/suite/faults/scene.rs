@@ -207,7 +207,7 @@ impl Scene {
     fn survey(&self, output: OutputCheck) -> Vec<Verdict> {
         let state = self.workspace.path(".daeda");
         let (world, index) = (world(&state), index(&state));
-        let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output };
+        let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output, evidence: false };
         let judge = Judge { eyes, clock: &SystemClock::default(), memory: &FailureMemory::new(&state), retry_failed: false };
         survey(&self.graph, &judge, &Permits::default())
     }

@@ -74,12 +74,8 @@ const LINES: &[(&str, &str)] = &[
 
 /// Scenarios of what does not hold yet, and why.
 const NOT_YET: &[(&str, &str)] = &[
-    ("13-command-writes-its-input", "rule command is not there"),
     ("16-input-renamed", "a reason says `columns` and names no column"),
     ("21-excluded-late-event", "selections are not observed"),
-    ("22-embedding-rows", "rows are not observed"),
-    ("23-absent-embedding", "rows are not observed"),
-    ("24-static-view", "rows are not observed"),
     ("34-brake", "the brake counts the compiled service as a partition"),
 ];
 

@@ -1,0 +1,242 @@
+//! The rows that a consumer takes of a period, after its `where` and within its reach, as one digest.
+//!
+//! Knows nothing of files: rows come as they were read, by file and row. Invariants: two digests are equal if and only if the consumer would
+//! see the same rows in the same canonical order (time, created, file, row); what it does not see has no part in it.
+
+use super::evaluate::{EvaluateError, filter_mask};
+use super::time::{is_within, optional_instants};
+use crate::catalog::calendar::Period;
+use crate::catalog::expr::Expr;
+use crate::catalog::types::TimeUnit;
+use crate::table::rows::{RowError, digest_of_all};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::{SortColumn, and, filter_record_batch, lexsort_to_indices, take};
+use arrow::error::ArrowError;
+use std::fmt;
+
+/// What a consumer takes of rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Selection<'a> {
+    /// The columns whose values it sees.
+    pub columns: &'a [String],
+    /// Which rows it takes.
+    pub filter: Option<&'a Expr>,
+    /// What puts its rows in order: the time, and when it was created.
+    pub order: &'a [String],
+    /// The column of times, its unit and the range within reach.
+    pub within: Option<(&'a str, TimeUnit, Period)>,
+}
+
+/// Why rows have no digest.
+#[derive(Debug)]
+pub enum SelectionError {
+    Filter(EvaluateError),
+    Rows(RowError),
+    NoSuchColumn(String),
+    Times(String),
+    Arrow(ArrowError),
+}
+
+impl fmt::Display for SelectionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Filter(error) => error.fmt(f),
+            Self::Rows(error) => error.fmt(f),
+            Self::NoSuchColumn(name) => write!(f, "the rows have no column `{name}`"),
+            Self::Times(error) => f.write_str(error),
+            Self::Arrow(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for SelectionError {}
+
+impl From<ArrowError> for SelectionError {
+    fn from(error: ArrowError) -> Self {
+        Self::Arrow(error)
+    }
+}
+
+/// The digest of the rows that are taken.
+pub fn selection(rows: &RecordBatch, how: &Selection) -> Result<u128, SelectionError> {
+    let taken = taken(rows, how)?;
+    let keys: Vec<&ArrayRef> = how.order.iter().map(|name| column(&taken, name)).collect::<Result<_, _>>()?;
+    let order = in_order(&keys, taken.num_rows())?;
+    let ordered = |name: &String| Ok(take(column(&taken, name)?, &order, None)?);
+    let columns: Vec<ArrayRef> = how.columns.iter().map(ordered).collect::<Result<_, SelectionError>>()?;
+    digest_of_all(&columns).map_err(SelectionError::Rows)
+}
+
+fn taken(rows: &RecordBatch, how: &Selection) -> Result<RecordBatch, SelectionError> {
+    let filter = how.filter.map(|filter| filter_mask(rows, filter)).transpose().map_err(SelectionError::Filter)?;
+    let within = how.within.map(|within| mask_within(rows, within)).transpose()?;
+    let mask = match (filter, within) {
+        (Some(filter), Some(within)) => and(&filter, &within)?,
+        (Some(mask), None) | (None, Some(mask)) => mask,
+        (None, None) => return Ok(rows.clone()),
+    };
+    Ok(filter_record_batch(rows, &mask)?)
+}
+
+/// A row without a time is taken, so that it shows: whoever reads it says what is wrong.
+fn mask_within(rows: &RecordBatch, (name, unit, period): (&str, TimeUnit, Period)) -> Result<BooleanArray, SelectionError> {
+    let times = optional_instants(column(rows, name)?, unit, unit).map_err(SelectionError::Times)?;
+    let inside = is_within(period, unit);
+    Ok(times.iter().map(|time| Some(time.as_ref().is_none_or(&inside))).collect())
+}
+
+/// The row number makes the order total, whatever the sort does with equals.
+fn in_order(keys: &[&ArrayRef], rows: usize) -> Result<UInt32Array, SelectionError> {
+    let ordinal = UInt32Array::from_iter_values(0..rows as u32);
+    if keys.is_empty() {
+        return Ok(ordinal);
+    }
+    let ordinal: ArrayRef = std::sync::Arc::new(ordinal);
+    let sort: Vec<SortColumn> = keys.iter().copied().cloned().chain([ordinal]).map(|values| SortColumn { values, options: None }).collect();
+    Ok(lexsort_to_indices(&sort, None)?)
+}
+
+fn column<'r>(rows: &'r RecordBatch, name: &str) -> Result<&'r ArrayRef, SelectionError> {
+    rows.column_by_name(name).ok_or_else(|| SelectionError::NoSuchColumn(name.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::expr::parse;
+    use crate::table::parquet::read_columns;
+    use arrow::array::{Float64Array, Int64Array, StringArray};
+    use arrow::datatypes::DataType;
+    use parquet::arrow::ArrowWriter;
+    use parquet::basic::Compression;
+    use parquet::file::properties::WriterProperties;
+    use proptest::prelude::*;
+    use std::fs::File;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    #[derive(Debug, Clone, PartialEq)]
+    struct Row {
+        time: i64,
+        created: Option<i64>,
+        event: &'static str,
+        value: Option<f64>,
+    }
+
+    /// How a file is written, which is nobody's business.
+    #[derive(Debug, Clone, Copy)]
+    struct Written {
+        group_rows: usize,
+        dictionary: bool,
+        codec: u8,
+    }
+
+    fn save(path: &Path, rows: &[Row], how: Written) {
+        let columns: [(&str, ArrayRef); 4] = [
+            ("time", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.time)))),
+            ("created", Arc::new(Int64Array::from_iter(rows.iter().map(|row| row.created)))),
+            ("event", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.event)))),
+            ("value", Arc::new(Float64Array::from_iter(rows.iter().map(|row| row.value)))),
+        ];
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap();
+        let codec = [Compression::UNCOMPRESSED, Compression::SNAPPY, Compression::LZ4_RAW][usize::from(how.codec) % 3];
+        let properties = WriterProperties::builder()
+            .set_max_row_group_row_count(Some(how.group_rows))
+            .set_dictionary_enabled(how.dictionary)
+            .set_compression(codec)
+            .build();
+        let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| name.to_string()).collect()
+    }
+
+    fn wheres() -> Expr {
+        parse("event = 'dislike'").unwrap()
+    }
+
+    const REACH: Period = Period { start: 2, end: 9 };
+
+    fn digest(rows: &[Row], how: Written) -> u128 {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        save(file.path(), rows, how);
+        let wanted = [("time", DataType::Int64), ("created", DataType::Int64), ("event", DataType::Utf8), ("value", DataType::Float64)];
+        let batch = read_columns(file.path(), &wanted.map(|(name, data_type)| (name.to_string(), data_type))).unwrap();
+        let (columns, order, filter) = (names(&["time", "event", "value"]), names(&["time", "created"]), wheres());
+        let within = Some(("time", TimeUnit::Ms, REACH));
+        selection(&batch, &Selection { columns: &columns, filter: Some(&filter), order: &order, within }).unwrap()
+    }
+
+    /// What the consumer sees, as plain values in canonical order.
+    fn seen(rows: &[Row]) -> Vec<(i64, Option<u64>)> {
+        let taken = rows.iter().filter(|row| row.event == "dislike" && (REACH.start..REACH.end).contains(&row.time));
+        let mut taken: Vec<&Row> = taken.collect();
+        taken.sort_by_key(|row| (row.time, row.created));
+        taken.into_iter().map(|row| (row.time, row.value.map(f64::to_bits))).collect()
+    }
+
+    fn row() -> impl Strategy<Value = Row> {
+        let event = prop_oneof![Just("dislike"), Just("view")];
+        let value = prop_oneof![Just(None), (0_u8..3).prop_map(|value| Some(f64::from(value)))];
+        (0_i64..12, proptest::option::of(0_i64..3), event, value).prop_map(|(time, created, event, value)| Row {
+            time,
+            created,
+            event,
+            value,
+        })
+    }
+
+    fn written() -> impl Strategy<Value = Written> {
+        (1_usize..9, any::<bool>(), any::<u8>()).prop_map(|(group_rows, dictionary, codec)| Written { group_rows, dictionary, codec })
+    }
+
+    proptest! {
+        /// Small tables, so that equal ones are among them; a few rows come and go.
+        #[test]
+        fn digests_are_equal_where_what_is_seen_is(
+            rows in proptest::collection::vec(row(), 0..12),
+            changes in proptest::collection::vec((any::<prop::sample::Index>(), row(), any::<bool>()), 0..4),
+            how in (written(), written()),
+        ) {
+            let mut changed = rows.clone();
+            for (at, row, insert) in changes {
+                let at = at.index(changed.len() + 1);
+                match changed.get_mut(at) {
+                    Some(old) if !insert => *old = row,
+                    _ => changed.insert(at, row),
+                }
+            }
+            prop_assert_eq!(digest(&rows, how.0) == digest(&changed, how.1), seen(&rows) == seen(&changed));
+        }
+
+        #[test]
+        fn excluded_rows_anywhere_change_nothing(
+            rows in proptest::collection::vec(row(), 0..30),
+            excluded in proptest::collection::vec((any::<prop::sample::Index>(), row()), 0..20),
+            how in (written(), written()),
+        ) {
+            let mut grown = rows.clone();
+            for (at, row) in excluded {
+                grown.insert(at.index(grown.len() + 1), Row { event: "view", ..row });
+            }
+            prop_assert_eq!(digest(&rows, how.0), digest(&grown, how.1));
+        }
+
+        #[test]
+        fn every_value_that_is_seen_counts(
+            rows in proptest::collection::vec(row(), 1..30),
+            at in any::<prop::sample::Index>(),
+            how in written(),
+        ) {
+            let at = at.index(rows.len());
+            let row = |value| Row { event: "dislike", time: REACH.start, created: None, value };
+            let with = |value| [&rows[..at], &[row(value)], &rows[at..]].concat();
+            let values = [None, Some(0.0), Some(-0.0), Some(7.0), Some(f64::NAN)];
+            let digests: std::collections::BTreeSet<u128> = values.map(|value| digest(&with(value), how)).into_iter().collect();
+            prop_assert_eq!(digests.len(), values.len());
+        }
+    }
+}
