@@ -92,7 +92,7 @@ fn a_cleaned_input_is_built_again_for_what_must_run() {
     clean(&workspace, &["embedder.skeleton"]);
     fs::remove_dir_all(enriched(&workspace, 1)).unwrap();
     let dry = workspace.daeda(&["build", "embedder", "-n"]);
-    assert!(dry.stdout.contains("will run: embedder.skeleton@2026-02-02 (output cleaned"), "{}", dry.stdout);
+    assert!(dry.stdout.contains("will run: embedder.skeleton@2026-02-02\n    output cleaned 2026-02-06"), "{}", dry.stdout);
     let built = workspace.build(&["embedder"]);
     assert_eq!((built.code, built.ran()), (0, vec!["embedder.enrich@2026-02-02".into(), "embedder.skeleton@2026-02-02".into()]));
     assert_eq!(built.actions("judged").len(), 2, "each is said to be built once");
