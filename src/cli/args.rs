@@ -66,6 +66,8 @@ pub enum Command {
     List(List),
     /// Show a published partition
     Show(Show),
+    /// Remove published outputs, leaving their records; or caches
+    Clean(Clean),
     /// Write synthetic data for the example workspace
     Sample(Sample),
     /// The tour: sample data, three days built, status and summary
@@ -257,6 +259,36 @@ pub struct Show {
     /// How many rows to show
     #[arg(long, default_value_t = 5)]
     pub rows: usize,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Of an output that was cleaned the record stays, so that what was built from it is fresh as before. It is built again when\nits data is needed, or when it is named by key.\n\nExamples:\n  daeda clean dssm_ranking_training.skeleton --older-than 30d -n\n  daeda clean dssm_ranking_training --keep 90"
+)]
+pub struct Clean {
+    /// Whose outputs to remove
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Keep the newest N partitions
+    #[arg(long, value_name = "N")]
+    pub keep: Option<u64>,
+    /// Only partitions whose period ended longer ago, such as 90d
+    #[arg(long, value_name = "DURATION")]
+    pub older_than: Option<String>,
+    /// Remove the caches under .daeda
+    #[arg(long)]
+    pub cache: bool,
+    /// Remove outputs of assets and ops that the manifest does not declare
+    #[arg(long)]
+    pub undeclared: bool,
+    /// Say what would be removed, and change nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Remove up to so many published partitions, whatever `replace-max` says
+    #[arg(long, value_name = "N")]
+    pub replace: Option<u64>,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }

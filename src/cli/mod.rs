@@ -5,6 +5,7 @@
 mod args;
 mod build;
 mod check;
+mod clean;
 mod compile;
 mod context;
 mod demo;
@@ -51,6 +52,7 @@ fn dispatch(args: &Args) -> Result<u8, CliError> {
         Command::MaterializeDay(command) => materialize_day::run(&context, command),
         Command::List(command) => list::run(&context, command),
         Command::Show(command) => show::run(&context, command),
+        Command::Clean(command) => clean::run(&context, command),
         Command::Sample(command) => sample::run(&context, command),
         Command::Demo(command) => demo::run(&context, command),
         Command::Worker => worker::run(),

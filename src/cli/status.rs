@@ -41,7 +41,9 @@ pub struct Judged {
 
 impl Judged {
     pub fn new(context: &Context, workspace: &Workspace, targets: Vec<Target>, verify: bool) -> Result<Self, CliError> {
-        let graph = context.graph(workspace, &targets)?;
+        let mut graph = context.graph(workspace, &targets)?;
+        // Nothing is needed for being looked at.
+        graph.wanted.clear();
         let verdicts = context.survey(workspace, &graph, &Permits::default(), verify, Remember::Learned);
         Ok(Self { targets, graph, verdicts })
     }

@@ -16,12 +16,12 @@ use super::judge::Judge;
 use super::lock::{self, Lock};
 use super::observation::{Kind, Observation};
 use super::publish::publish;
-use super::record::{Output, Record};
+use super::record::{Output, Record, SCHEME};
 use super::staging::Staging;
 use super::state::State;
 use super::trace;
 use super::world::{Detail, Look, Unobservable};
-use crate::digest::{Digest, SCHEME};
+use crate::digest::Digest;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -103,7 +103,7 @@ impl<'a> Shared<'a> {
             Err(failure) => return (Err(failure), 1),
         };
         let decision = self.options.permits.decide(self.graph, index, &verdict);
-        if let (Decision::Stand, Some(digest)) = (decision, verdict.output) {
+        if let (Decision::Stand, Some(digest), None) = (decision, verdict.output, &verdict.cleaned) {
             return (Ok(Ran::Found(digest)), 1);
         }
         self.attempts(index, verdict, &lock)
@@ -181,7 +181,8 @@ impl<'a> Shared<'a> {
         let start = Instant::now();
         let staging = self.staging(&action.place.root).map_err(|e| Failure::io("cannot stage the output", &e))?;
         let staged = staging.create().map_err(|e| Failure::io("cannot stage the output", &e))?;
-        let result = self.make(action, &staged).and_then(|made| {
+        let there = action.upstreams.iter().try_for_each(|id| self.upstream_unchanged(id));
+        let result = there.and_then(|()| self.make(action, &staged)).and_then(|made| {
             self.unchanged(action, &trace)?;
             self.tools.world.discover(action, &staged, &mut trace).map_err(unobservable)?;
             let seconds = start.elapsed().as_secs_f64();
@@ -233,6 +234,9 @@ impl<'a> Shared<'a> {
         let known = self.output_of(id);
         let place = upstream.place.path();
         let record = self.tools.records.read(&place).filter(|r| r.is_of(upstream) && Some(r.output.digest) == known);
+        if let Some(time) = record.as_ref().and_then(|r| r.cleaned.as_ref()) {
+            return Err(Failure::transient(format!("the output of {id} was cleaned meanwhile ({time}); build again")));
+        }
         let same = record.is_some_and(|r| output_differs(&place, &r, self.options.output).is_none());
         if same { Ok(()) } else { Err(Failure::transient(format!("input changed while the op ran: the output of {id}"))) }
     }
@@ -248,6 +252,7 @@ impl<'a> Shared<'a> {
             seconds: run.1,
             attempts: run.0,
             peak_memory: made.peak_memory,
+            cleaned: None,
         }
     }
 

@@ -4,10 +4,10 @@
 
 use super::action::{Action, ActionId};
 use super::failure::Past;
-use super::index::{TraceDigest, TraceIndex};
+use super::index::{Entry, TraceDigest, TraceIndex};
 use super::nesting;
 use super::observation::{ABSENT, Kind, Observation};
-use super::record::{Record, Records};
+use super::record::{self, OutputFile, Record, Records};
 use super::state::{Reason, ReasonKind, State};
 use super::trace;
 use super::world::{Detail, Look, Unobservable, World};
@@ -49,6 +49,8 @@ pub struct Verdict {
     pub trace: Option<TraceDigest>,
     /// Of what is published under a record that is trusted.
     pub output: Option<Digest>,
+    /// When the data of that output was cleaned away.
+    pub cleaned: Option<String>,
     /// What failed under just this trace, where that is why.
     pub failure: Option<Box<Past>>,
     /// Where it was asked for.
@@ -66,7 +68,12 @@ pub struct Evidence {
 impl Verdict {
     /// A verdict that nothing further is known of.
     pub fn of(state: State, reasons: Vec<Reason>) -> Self {
-        Self { state, reasons, trace: None, output: None, failure: None, evidence: None }
+        Self { state, reasons, trace: None, output: None, cleaned: None, failure: None, evidence: None }
+    }
+
+    /// Whether a cleaned output would be another one today, as far as that can be known.
+    pub fn is_stale(&self) -> bool {
+        matches!(self.state, State::Stale | State::Missing | State::Failed)
     }
 }
 
@@ -89,9 +96,9 @@ impl Eyes<'_> {
         };
         let now = TraceDigest { definition: action.common.definition_digest(), data: trace::digest_of(&seen.observations) };
         if seen.unknown.is_empty()
-            && let Some(output) = self.indexed(action, &directory, now)
+            && let Some(Entry { output, cleaned, .. }) = self.indexed(action, &directory, now)
         {
-            return Verdict { trace: Some(now), output: Some(output), ..Verdict::of(State::Fresh, vec![]) };
+            return Verdict { trace: Some(now), output: Some(output), cleaned, ..Verdict::of(State::Fresh, vec![]) };
         }
         match self.record(action, &directory) {
             Some(record) => self.check_record(action, &directory, record, upstreams, look, now),
@@ -99,13 +106,13 @@ impl Eyes<'_> {
         }
     }
 
-    /// The output of an action that is fresh by what the index knows, so that its record need not be opened.
-    fn indexed(&self, action: &Action, directory: &Path, now: TraceDigest) -> Option<Digest> {
+    /// What the index knows of an action that is fresh by it, so that its record need not be opened.
+    fn indexed(&self, action: &Action, directory: &Path, now: TraceDigest) -> Option<Entry> {
         if self.evidence || self.output != OutputCheck::Stat {
             return None;
         }
         let entry = self.index.entry(action, directory)?;
-        (entry.recorded.definition == now.definition && entry.has_data(now.data)).then_some(entry.output)
+        (entry.recorded.definition == now.definition && entry.has_data(now.data)).then_some(entry)
     }
 
     /// Everything an action is made of, with values: what its record will say.
@@ -131,7 +138,8 @@ impl Eyes<'_> {
     }
 
     fn record(&self, action: &Action, directory: &Path) -> Option<Record> {
-        self.records.read(directory).filter(|r| r.is_of(action))
+        let record = self.records.read(directory).filter(|r| r.is_of(action))?;
+        Some(if record.scheme < record::SCHEME { self.world.upgrade(action, record) } else { record })
     }
 
     /// The verdict by the record itself, with its reasons.
@@ -166,8 +174,14 @@ impl Eyes<'_> {
         if let (State::Orphaned, Some(why)) = (state, seen.lost) {
             reasons.insert(0, Reason::new(ReasonKind::Blocked, action.id.to_string(), why));
         }
-        let output = Some(record.output.digest);
-        Verdict { trace: Some(now), output, evidence: self.evidence(seen.observations, Some(record)), ..Verdict::of(state, reasons) }
+        let (output, cleaned) = (Some(record.output.digest), record.cleaned.clone());
+        Verdict {
+            trace: Some(now),
+            output,
+            cleaned,
+            evidence: self.evidence(seen.observations, Some(record)),
+            ..Verdict::of(state, reasons)
+        }
     }
 
     fn evidence(&self, observations: Vec<Observation>, record: Option<Record>) -> Option<Box<Evidence>> {
@@ -210,12 +224,17 @@ impl Eyes<'_> {
         };
         let reason = Reason::new(kind, action.id.to_string(), text);
         let output = record.as_ref().map(|r| r.output.digest);
-        Verdict { output, evidence: self.evidence(vec![], record), ..Verdict::of(state, vec![reason]) }
+        let cleaned = record.as_ref().and_then(|r| r.cleaned.clone());
+        Verdict { output, cleaned, evidence: self.evidence(vec![], record), ..Verdict::of(state, vec![reason]) }
     }
 
     /// Nothing is published that could be trusted.
     fn missing(&self, action: &Action, directory: &Path, seen: Seen, now: TraceDigest) -> Verdict {
         let said = |kind, text| vec![Reason::new(kind, action.id.to_string(), text)];
+        // What a newer version has published is not ours to replace.
+        if let Some(scheme) = self.records.scheme(directory).filter(|scheme| *scheme > record::SCHEME) {
+            return Verdict::of(State::Failed, said(ReasonKind::Failed, newer(directory, scheme)));
+        }
         if let Some(why) = seen.lost {
             return Verdict::of(State::Blocked, said(ReasonKind::Blocked, why));
         }
@@ -240,17 +259,25 @@ fn has_vanished(reason: &Reason) -> bool {
     reason.kind == ReasonKind::Observed(Kind::Listing) && is_there(&reason.old) && reason.new.as_deref() == Some(ABSENT)
 }
 
+fn newer(directory: &Path, scheme: u32) -> String {
+    let hint = "use that version, or move the directory away";
+    format!("{} was written by a newer daeda (records of scheme {scheme}); {hint}", directory.display())
+}
+
 /// The first file that is gone, or is not what was written.
 pub fn output_differs(directory: &Path, record: &Record, how: OutputCheck) -> Option<Reason> {
-    let differs = |file: &&super::record::OutputFile| !is_as_recorded(&directory.join(&file.name), file, how);
-    let Some(file) = record.output.files.iter().find(differs) else { return foreign_file(directory, record) };
+    if record.cleaned.is_some() {
+        return foreign_file(directory, &[]);
+    }
+    let differs = |file: &&OutputFile| !is_as_recorded(&directory.join(&file.name), file, how);
+    let Some(file) = record.output.files.iter().find(differs) else { return foreign_file(directory, &record.output.files) };
     let word = if directory.join(&file.name).exists() { "output modified" } else { "output removed" };
     Some(Reason::new(ReasonKind::Output, word, file.name.clone()))
 }
 
 /// A file that readers of the directory would see and that nobody recorded.
-fn foreign_file(directory: &Path, record: &Record) -> Option<Reason> {
-    let recorded: BTreeSet<&str> = record.output.files.iter().map(|f| f.name.as_str()).collect();
+fn foreign_file(directory: &Path, files: &[OutputFile]) -> Option<Reason> {
+    let recorded: BTreeSet<&str> = files.iter().map(|f| f.name.as_str()).collect();
     let foreign = visible_files(directory, "").into_iter().find(|name| !recorded.contains(name.as_str()))?;
     Some(Reason::new(ReasonKind::Output, "output modified: not written by daeda:", foreign))
 }
@@ -271,7 +298,7 @@ fn visible_files(directory: &Path, below: &str) -> Vec<String> {
     found
 }
 
-fn is_as_recorded(path: &Path, file: &super::record::OutputFile, how: OutputCheck) -> bool {
+fn is_as_recorded(path: &Path, file: &OutputFile, how: OutputCheck) -> bool {
     let Ok(metadata) = fs::metadata(path) else { return false };
     if metadata.len() != file.size {
         return false;

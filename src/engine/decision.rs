@@ -52,7 +52,7 @@ impl Permits {
         if demanded { vec![Reason::new(ReasonKind::Output, "--force", "")] } else { verdict.reasons.clone() }
     }
 
-    fn is_forced(&self, graph: &Graph, index: usize) -> bool {
+    pub fn is_forced(&self, graph: &Graph, index: usize) -> bool {
         self.force && graph.targets.contains(&index)
     }
 }

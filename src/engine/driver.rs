@@ -17,7 +17,7 @@ use super::index::TraceIndex;
 use super::plan::{Checked, Outcome, Plan, Step};
 use super::record::Records;
 use super::staging;
-use super::state::{Reason, State};
+use super::state::{Reason, ReasonKind, State};
 use super::survey::survey;
 use super::world::{Look, World};
 use rayon::prelude::*;
@@ -119,7 +119,8 @@ fn brake(shared: &Shared) -> Result<Vec<Verdict>, Refused> {
     let Some(permitted) = shared.options.replace_max.filter(|max| shared.graph.len() as u64 > *max) else { return Ok(Vec::new()) };
     let verdicts = survey(shared.graph, &shared.judging(), &shared.options.permits);
     let runs = |index, verdict| shared.options.permits.decide(shared.graph, index, verdict) == Decision::Run;
-    let replaced = partitions(shared.graph, verdicts.iter().enumerate().filter(|(i, v)| v.output.is_some() && runs(*i, v)).map(|(i, _)| i));
+    let is_replaced = |index: usize, v: &Verdict| v.output.is_some() && v.cleaned.is_none() && runs(index, v);
+    let replaced = partitions(shared.graph, verdicts.iter().enumerate().filter(|(i, v)| is_replaced(*i, v)).map(|(i, _)| i));
     if replaced > permitted { Err(Refused { replaced, permitted, verdicts }) } else { Ok(verdicts) }
 }
 
@@ -141,7 +142,7 @@ struct Report {
 struct Run<'s, 'a, 'scope, 'env> {
     shared: &'s Shared<'a>,
     scope: &'scope Scope<'scope, 'env>,
-    plan: Plan,
+    plan: Plan<'a>,
     /// The verdicts of the brake; they hold for what nothing has been rebuilt below.
     known: Vec<Verdict>,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
@@ -248,32 +249,45 @@ where
         index < self.known.len() && !self.shared.graph.dependencies(index).iter().any(|d| built(*d))
     }
 
-    /// What a verdict means for the plan.
+    /// What a verdict means for the plan. Why an action runs is kept until it does: one that waits for a cleaned input is judged again.
     fn decide(&mut self, index: usize, verdict: Verdict) -> Checked {
         let action = &self.shared.graph.actions()[index];
         let permits = &self.shared.options.permits;
-        let sink = self.shared.tools.sink;
         let first = verdict.reasons.first().map(|r| r.detail.clone()).unwrap_or_default();
-        match permits.decide(self.shared.graph, index, &verdict) {
-            Decision::Stand => {
+        let stale = verdict.is_stale();
+        if verdict.cleaned.is_some() && !permits.is_forced(self.shared.graph, index) && self.plan.suffices(index, stale) {
+            self.shared.keep_output(action, verdict.output);
+            return Checked::Cleaned { stale };
+        }
+        match (permits.decide(self.shared.graph, index, &verdict), &verdict.cleaned) {
+            (Decision::Stand, None) => {
                 self.stand(index, verdict);
                 Checked::Fresh
             }
-            Decision::Wait => {
-                self.ended.blocked.push((action.id.clone(), first.clone()));
-                sink.event(&Event::Blocked { action: action.id.clone(), message: first });
-                Checked::Blocked
+            (Decision::Stand, Some(time)) if verdict.state == State::Orphaned => {
+                let why = verdict.reasons.first().map(Reason::to_string).unwrap_or_default();
+                self.wait(action, format!("its data was cleaned {time}, and cannot be built again as it was: {why}"))
             }
-            Decision::Fail => {
+            (Decision::Wait, _) => self.wait(action, first),
+            (Decision::Fail, _) => {
                 self.fail(action, Failure::permanent(first), 0);
                 Checked::Failed
             }
-            Decision::Run => {
-                let reasons = permits.reasons(self.shared.graph, index, &verdict);
+            (Decision::Run | Decision::Stand, cleaned) => {
+                let mut reasons = permits.reasons(self.shared.graph, index, &verdict);
+                if let (Some(time), true) = (cleaned, reasons.is_empty()) {
+                    reasons.push(Reason::new(ReasonKind::Output, "output cleaned", time.clone()));
+                }
                 self.why.insert(index, (verdict.state, reasons));
                 Checked::Run
             }
         }
+    }
+
+    fn wait(&mut self, action: &Action, message: String) -> Checked {
+        self.ended.blocked.push((action.id.clone(), message.clone()));
+        self.shared.tools.sink.event(&Event::Blocked { action: action.id.clone(), message });
+        Checked::Blocked
     }
 
     /// What is published stays: fresh, or held by a brake, which is told and counted.
@@ -336,6 +350,7 @@ where
                     Some(_) => summary.orphaned += 1,
                     None => summary.fresh += 1,
                 },
+                Some(Outcome::Cleaned) => summary.fresh += 1,
                 Some(Outcome::Failed) if !self.interrupted.contains(&index) => summary.failed += 1,
                 Some(Outcome::Blocked) => summary.blocked += 1,
                 Some(Outcome::Failed | Outcome::Skipped) | None => {

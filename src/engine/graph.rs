@@ -14,6 +14,8 @@ pub struct Graph {
     pub targets: BTreeSet<usize>,
     /// Those targets that were asked for by key.
     pub named: BTreeSet<usize>,
+    /// Those whose own output was asked for by key: it has to be there, and not only its record.
+    pub wanted: BTreeSet<usize>,
 }
 
 impl Graph {
@@ -48,6 +50,18 @@ impl Graph {
 
     pub fn get(&self, id: &ActionId) -> Option<&Action> {
         self.index_of(id).map(|index| &self.actions[index])
+    }
+
+    /// The actions whose output one reads.
+    pub fn reads(&self, index: usize) -> impl Iterator<Item = usize> {
+        self.actions[index].upstreams.iter().filter_map(|id| self.index_of(id))
+    }
+
+    /// By action, those that read its output.
+    pub fn readers(&self) -> Vec<Vec<usize>> {
+        let mut readers = vec![Vec::new(); self.len()];
+        (0..self.len()).for_each(|index| self.reads(index).for_each(|read| readers[read].push(index)));
+        readers
     }
 
     /// Everything that must be settled before an action is looked at.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 const KIND: &str = "daeda index of traces";
-const VERSION: u32 = SCHEME * 100 + 1;
+const VERSION: u32 = SCHEME * 100 + 2;
 
 /// The two halves of a trace: what the manifest says, and what the world and the upstreams are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Entry {
     /// Data that differs from what was recorded by its tokens only: compared once, and found to be the same.
     pub same: Option<Digest>,
     pub output: Digest,
+    /// When the output's data was cleaned away.
+    pub cleaned: Option<String>,
     directory: Stat,
     /// The record's file, then the data files.
     files: Vec<(String, Stat)>,
@@ -162,14 +164,16 @@ impl Entry {
     fn of(directory: &Path, file: &str, record: &Record, data: Digest) -> Option<Self> {
         let looked = now();
         let settled = |path: &Path| fs::metadata(path).ok().map(|m| Stat::of(&m)).filter(|stat| stat.is_settled(looked));
-        let recorded = || record.output.files.iter().map(|f| f.name.as_str());
+        let data_files = if record.cleaned.is_none() { &record.output.files[..] } else { &[] };
+        let recorded = || data_files.iter().map(|f| f.name.as_str());
         // A file more in a directory below changes that directory alone.
         let below: BTreeSet<&str> = recorded().flat_map(|name| name.match_indices('/').map(|(end, _)| &name[..end])).collect();
         let names = std::iter::once(file).chain(recorded()).chain(below);
         let files: Option<Vec<_>> = names.map(|name| Some((name.to_string(), settled(&directory.join(name))?))).collect();
         let recorded = record.trace_digest();
         let same = (data != recorded.data).then_some(data);
-        Some(Self { recorded, same, output: record.output.digest, directory: settled(directory)?, files: files? })
+        let (output, cleaned) = (record.output.digest, record.cleaned.clone());
+        Some(Self { recorded, same, output, cleaned, directory: settled(directory)?, files: files? })
     }
 
     fn is_as_it_was(&self, directory: &Path) -> bool {
@@ -181,6 +185,7 @@ impl Entry {
         let mut packer = Packer::default();
         packer.digest(&self.recorded.definition).digest(&self.recorded.data).digest(&self.output);
         packer.small(u32::from(self.same.is_some())).digest(&self.same.unwrap_or(self.output));
+        packer.text(self.cleaned.as_deref().unwrap_or_default());
         self.directory.pack(&mut packer);
         packer.small(self.files.len() as u32);
         for (name, stat) in &self.files {
@@ -196,9 +201,10 @@ impl Entry {
         let output = from.digest()?;
         let has_same = from.small()? == 1;
         let same = from.digest().filter(|_| has_same);
+        let cleaned = Some(from.text()?.to_string()).filter(|time| !time.is_empty());
         let directory = Stat::unpack(&mut from)?;
         let count = from.small()?;
         let files: Option<Vec<_>> = (0..count).map(|_| Some((from.text()?.to_string(), Stat::unpack(&mut from)?))).collect();
-        Some(Self { recorded, same, output, directory, files: files? })
+        Some(Self { recorded, same, output, cleaned, directory, files: files? })
     }
 }

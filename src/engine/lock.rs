@@ -2,7 +2,7 @@
 //!
 //! Invariants: files under `locks` are never renamed or deleted; the kernel drops a lock with its process, so none is ever removed by hand.
 
-use super::action::Action;
+use super::action::{Action, ActionId};
 use super::disk::Disk;
 use std::fs::{File, TryLockError};
 use std::io;
@@ -62,7 +62,12 @@ pub fn named(root: &Path, name: &str) -> PathBuf {
 
 /// The lock of an action's output.
 pub fn path_of(action: &Action) -> PathBuf {
-    named(&action.place.root, &(action.id.file_name() + ".lock"))
+    path_at(&action.place.root, &action.id)
+}
+
+/// The lock of what an action publishes under a root.
+pub fn path_at(root: &Path, id: &ActionId) -> PathBuf {
+    named(root, &(id.file_name() + ".lock"))
 }
 
 #[cfg(test)]

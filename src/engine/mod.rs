@@ -7,6 +7,7 @@
 pub mod action;
 mod attempt;
 pub mod check;
+pub mod clean;
 pub mod clock;
 pub mod decision;
 pub mod disk;
@@ -30,6 +31,8 @@ pub mod series;
 pub mod staging;
 pub mod state;
 pub mod survey;
+#[cfg(test)]
+mod toys;
 pub mod trace;
 pub mod worker;
 pub mod world;

@@ -49,6 +49,15 @@ pub fn publish(staged: &Path, place: &Place, lock: &Lock, disk: &dyn Disk) -> io
     Ok(())
 }
 
+/// Takes a published directory away, under the output's lock: one rename into an empty staged directory, whose removal may take its time.
+pub fn withdraw(staged: &Path, place: &Place, _lock: &Lock, disk: &dyn Disk) -> io::Result<()> {
+    let target = place.path();
+    disk.rename_new(&target, &staged.join("withdrawn"))?;
+    disk.sync_directory(target.parent().unwrap_or(&place.root))?;
+    let _ = disk.remove_tree(staged);
+    Ok(())
+}
+
 fn replace(staged: &Path, place: &Place, lock: &Lock, disk: &dyn Disk) -> io::Result<Put> {
     match disk.exchange(staged, &place.path()) {
         Ok(()) => Ok(Put::Exchanged),

@@ -1,17 +1,26 @@
 //! The record that a published output carries about itself: its trace, its files, its metadata.
 //!
 //! Knows nothing of where inside the output it is kept: [`Records`] does that. Invariant: a record that names another action or was
-//! written by an unknown scheme is not trusted.
+//! written by a newer scheme is not trusted. One of an
+//! older scheme is upgraded as it is read; the file itself stays as it is until its output is built anew.
 
 use super::action::{Action, ActionId};
 use super::disk::Disk;
 use super::index::TraceDigest;
 use super::observation::Observation;
 use super::trace;
-use crate::digest::{Digest, Hasher, SCHEME};
+use crate::digest::{Digest, Hasher};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::path::Path;
+
+/// How records say what was observed. Hashing has a scheme of its own.
+///
+/// | scheme | ranges of periods |
+/// |---|---|
+/// | 1 | one observation of columns per period, and a listing of all of them |
+/// | 2 | one observation of each over a tree of periods |
+pub const SCHEME: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -27,6 +36,9 @@ pub struct Record {
     pub attempts: u64,
     /// Bytes.
     pub peak_memory: u64,
+    /// When its data files were cleaned away, RFC 3339, UTC. What was built from them is still verified against this record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleaned: Option<String>,
 }
 
 /// The data files of an output. Its digest covers them, not the record.
@@ -57,9 +69,13 @@ impl Output {
 }
 
 impl Record {
-    /// Whether this record is about that action, in today's scheme.
+    /// Whether this record is about that action, in a scheme that is known.
     pub fn is_of(&self, action: &Action) -> bool {
-        self.scheme == SCHEME && self.action == action.id
+        self.is_about(&action.id)
+    }
+
+    pub fn is_about(&self, id: &ActionId) -> bool {
+        (1..=SCHEME).contains(&self.scheme) && self.action == *id
     }
 
     /// Of what was recorded.
@@ -77,9 +93,15 @@ pub trait Records: Sync {
     /// The record in a published directory; `None` where there is none that can be read.
     fn read(&self, directory: &Path) -> Option<Record>;
 
+    /// The scheme of the record in a published directory, whether the rest of it can be read or not.
+    fn scheme(&self, directory: &Path) -> Option<u32>;
+
     /// Whether a directory may be replaced: it is empty, has a record (readable or not), or holds nothing but files such as we write.
     fn is_ours(&self, directory: &Path) -> bool;
 
     /// Writes the record into a staged directory, so that readers of the data never notice it.
     fn write(&self, directory: &Path, record: &Record, disk: &dyn Disk) -> std::io::Result<()>;
+
+    /// Writes a published output's record, now a tombstone, into a staged directory, with what else is kept beside it.
+    fn bury(&self, published: &Path, staged: &Path, tombstone: &Record, disk: &dyn Disk) -> std::io::Result<()>;
 }

@@ -135,6 +135,16 @@ pub fn clear(root: &Path, disk: &dyn Disk) -> io::Result<()> {
     cleared.into_iter().collect()
 }
 
+/// What dead processes have left under a root.
+pub fn leftovers(root: &Path, disk: &dyn Disk) -> Vec<PathBuf> {
+    let all = all(root);
+    let is_dead = |name: &String| {
+        let owner = owner_of(&all, name);
+        !owner.exists() || matches!(Lock::try_take(&owner, disk), Ok(Some(_)))
+    };
+    names(&all).iter().filter(|name| is_dead(name)).map(|name| all.join(name)).collect()
+}
+
 /// The names of processes that have left anything. An owner's file may have been lost where its directory was not.
 fn names(all: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(all).into_iter().flatten().flatten();

@@ -8,13 +8,14 @@ use super::check::Verdict;
 use super::decision::{Decision, Permits};
 use super::graph::Graph;
 use super::judge::Judge;
-use super::plan::{Checked, Plan, Step};
+use super::plan::{Checked, Outcome, Plan, Step};
 use super::state::{Reason, ReasonKind, State};
 use super::world::Look;
 use rayon::prelude::*;
 use std::collections::HashMap;
 
-/// A verdict per action of the graph, in its order. `permits` decides what counts as rebuilt for what reads it.
+/// A verdict per action of the graph, in its order; one whose data was cleaned away, and of which nothing needs more than its record, is
+/// fresh. `permits` decides what counts as rebuilt for what reads it.
 pub fn survey(graph: &Graph, judge: &Judge, permits: &Permits) -> Vec<Verdict> {
     let mut plan = Plan::new(graph, true);
     let mut verdicts: Vec<Option<Verdict>> = vec![None; graph.len()];
@@ -31,29 +32,45 @@ pub fn survey(graph: &Graph, judge: &Judge, permits: &Permits) -> Vec<Verdict> {
         if over {
             break;
         }
-        let known = &verdicts;
-        let judged: Vec<(usize, Verdict)> = ready.par_iter().map(|i| (*i, verdict(graph, *i, known, judge, permits))).collect();
-        for (index, verdict) in judged {
-            // A survey looks beyond what is blocked or failed, so everything that does not stand counts as rebuilt.
-            let checked = if permits.decide(graph, index, &verdict) == Decision::Stand { Checked::Fresh } else { Checked::Run };
+        let known = (&verdicts[..], &plan);
+        let judged: Vec<(usize, Verdict)> = ready.par_iter().map(|i| (*i, verdict(graph, *i, known, judge))).collect();
+        for (index, mut verdict) in judged {
+            let checked = meaning(&plan, index, &verdict, (graph, permits));
+            if let (Checked::Run, State::Fresh, Some(time)) = (checked, verdict.state, &verdict.cleaned) {
+                (verdict.state, verdict.reasons) = (State::Stale, vec![Reason::new(ReasonKind::Output, "output cleaned", time.clone())]);
+            }
             verdicts[index] = Some(verdict);
             plan.checked(index, checked);
         }
     }
-    verdicts.into_iter().flatten().collect()
+    let settled = |(index, verdict): (usize, Option<Verdict>)| match plan.outcome(index) {
+        Some(Outcome::Cleaned) => verdict.map(|v| Verdict { state: State::Fresh, reasons: vec![], ..v }),
+        _ => verdict,
+    };
+    verdicts.into_iter().enumerate().filter_map(settled).collect()
 }
 
-fn verdict(graph: &Graph, index: usize, known: &[Option<Verdict>], judge: &Judge, permits: &Permits) -> Verdict {
+/// A survey looks beyond what is blocked or failed, so everything that does not stand counts as rebuilt.
+fn meaning(plan: &Plan, index: usize, verdict: &Verdict, (graph, permits): (&Graph, &Permits)) -> Checked {
+    let stale = verdict.is_stale();
+    match verdict.cleaned {
+        Some(_) if !permits.is_forced(graph, index) && plan.suffices(index, stale) => Checked::Cleaned { stale },
+        None if permits.decide(graph, index, verdict) == Decision::Stand => Checked::Fresh,
+        _ => Checked::Run,
+    }
+}
+
+fn verdict(graph: &Graph, index: usize, (known, plan): (&[Option<Verdict>], &Plan), judge: &Judge) -> Verdict {
     let action = &graph.actions()[index];
-    let of = |upstream: usize| known[upstream].as_ref();
-    let standing = |id: &ActionId| {
-        let upstream = graph.index_of(id)?;
-        let stands = |verdict: &&Verdict| permits.decide(graph, upstream, verdict) == Decision::Stand;
-        of(upstream).filter(stands)?.output
+    let of = |id: &ActionId| graph.index_of(id).and_then(|upstream| known[upstream].as_ref());
+    let stands = |id: &ActionId| {
+        let outcome = graph.index_of(id).and_then(|upstream| plan.outcome(upstream));
+        matches!(outcome, Some(Outcome::Fresh | Outcome::Cleaned))
     };
+    let standing = |id: &ActionId| of(id).filter(|_| stands(id))?.output;
     let mut verdict = judge.verdict(action, &standing, Look::Once);
-    name_states(action, &mut verdict.reasons, &|id| graph.index_of(id).and_then(of));
-    let blocked = |id: &ActionId| graph.index_of(id).and_then(of).is_some_and(|v| v.state == State::Blocked);
+    name_states(action, &mut verdict.reasons, &of);
+    let blocked = |id: &ActionId| of(id).is_some_and(|v| v.state == State::Blocked) && !stands(id);
     if !verdict.state.stands() && action.upstreams.iter().any(blocked) {
         return Verdict { state: State::Blocked, ..verdict };
     }

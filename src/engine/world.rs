@@ -3,6 +3,7 @@
 use super::action::Action;
 use super::hashing::Hashed;
 use super::observation::Observation;
+use super::record::Record;
 use super::state::Reason;
 use serde_json::Value;
 use std::path::Path;
@@ -58,6 +59,11 @@ pub trait World: Sync {
     /// How far it is with hashing what it did not know.
     fn hashed(&self) -> Hashed {
         Hashed::default()
+    }
+
+    /// What a record of an older scheme would say today of the world it has seen.
+    fn upgrade(&self, _action: &Action, record: Record) -> Record {
+        record
     }
 
     /// Keeps what was learned for the next build; called once at the end.

@@ -3,6 +3,7 @@
 //! Knows nothing of who asks: the command line renders these, and later servers will. Invariant: asking changes nothing.
 
 pub mod causes;
+pub mod clean;
 pub mod day;
 pub mod declared;
 pub mod explain;
@@ -13,3 +14,4 @@ pub mod plan;
 pub mod published;
 pub mod ranges;
 pub mod status;
+pub mod undeclared;

@@ -25,6 +25,9 @@ pub fn published(workspace: &Workspace, action: &Action, rows: usize) -> Result<
     let path = workspace.root.name(&directory);
     let record = TableRecords.read(&directory).filter(|r| r.is_of(action));
     let record = record.ok_or_else(|| format!("{} is not published: no record in {path}; build it first", action.id))?;
+    if let Some(time) = &record.cleaned {
+        return Err(format!("the data of {} was cleaned away {time}; `daeda build {}` builds it again", action.id, target(action)));
+    }
     let parquet: Vec<_> = record.output.files.iter().filter(|f| f.name.ends_with(".parquet")).map(|f| directory.join(&f.name)).collect();
     let mut schema = Vec::new();
     let mut shown = Vec::new();
@@ -37,6 +40,11 @@ pub fn published(workspace: &Workspace, action: &Action, rows: usize) -> Result<
         }
     }
     Ok(Published { action: action.id.to_string(), path, record, schema, rows: shown })
+}
+
+fn target(action: &Action) -> String {
+    let key = action.id.key.as_ref().map_or(String::new(), |key| format!("@{key}"));
+    format!("{}{key}", action.id.asset)
 }
 
 fn cells(batch: &RecordBatch, rows: usize) -> Result<Vec<Vec<String>>, String> {

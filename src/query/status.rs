@@ -12,7 +12,7 @@ use crate::engine::graph::Graph;
 use crate::engine::state::{Reason, ReasonKind, State};
 use crate::workspace::Target;
 use serde_json::{Map, Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 /// The states of some assets.
@@ -171,16 +171,48 @@ impl<'a> AssetStatus<'a> {
     fn json(&self, all: bool) -> Value {
         let counts: Map<String, Value> = self.counts().into_iter().map(|(state, count)| (state.name().into(), count.into())).collect();
         let listed = self.whole.iter().chain(&self.entries).filter(|e| all || e.state != State::Fresh);
-        let entries: Vec<Value> = listed.map(|e| json!({"partition": self.key(e), "state": e.state, "ops": self.ops_json(e)})).collect();
+        let entries: Vec<Value> = listed.map(|e| self.entry_json(e)).collect();
+        let cleaned = self.entries.iter().filter(|e| self.cleaned(e).is_some()).count();
         let causes: Vec<Value> = self.groups().iter().map(|group| self.group_json(group)).collect();
         json!({
-            "asset": self.asset, "group": self.group, "partitions": self.partitions, "counts": counts, "causes": causes, "entries": entries,
+            "asset": self.asset, "group": self.group, "partitions": self.partitions, "counts": counts, "cleaned": cleaned, "causes": causes,
+            "entries": entries,
         })
+    }
+
+    /// When the data of a partition's last op, which is the asset's, was cleaned away.
+    fn cleaned(&self, entry: &Entry) -> Option<&'a String> {
+        self.ops(entry).last()?.1.cleaned.as_ref()
+    }
+
+    /// Of how many partitions only records are left: of the asset's own data, and of the ops before.
+    fn cleaned_text(&self) -> String {
+        let mut own = 0;
+        let mut before: BTreeMap<&str, usize> = BTreeMap::new();
+        for entry in &self.entries {
+            let mut ops: Vec<(&str, &Verdict)> = self.ops(entry).collect();
+            own += usize::from(ops.pop().is_some_and(|(_, verdict)| verdict.cleaned.is_some()));
+            ops.iter().filter(|(_, verdict)| verdict.cleaned.is_some()).for_each(|(op, _)| *before.entry(op).or_default() += 1);
+        }
+        let own = (own > 0).then(|| format!("{own} cleaned"));
+        let said: Vec<String> = own.into_iter().chain(before.iter().map(|(op, n)| format!("{n} {op} cleaned"))).collect();
+        if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
+    }
+
+    fn entry_json(&self, entry: &Entry) -> Value {
+        let mut object = json!({"partition": self.key(entry), "state": entry.state, "ops": self.ops_json(entry)});
+        if let Some(time) = self.cleaned(entry) {
+            object["cleaned"] = json!(time);
+        }
+        object
     }
 
     fn ops_json(&self, entry: &Entry) -> Vec<Value> {
         let op = |(op, verdict): (&str, &Verdict)| {
             let mut object = json!({"op": op, "state": verdict.state, "reasons": verdict.reasons});
+            if let Some(time) = &verdict.cleaned {
+                object["cleaned"] = json!(time);
+            }
             if let Some(failure) = &verdict.failure {
                 object["failure"] = json!(failure);
             }
@@ -198,7 +230,8 @@ impl<'a> AssetStatus<'a> {
         let counted = self.counts().into_iter().filter(|(_, n)| *n > 0).map(|(state, n)| format!("{n} {}", state.name()));
         let counts = counted.collect::<Vec<_>>().join(", ");
         let partitions = self.partitions.map_or(String::new(), |p| format!(" ({p})"));
-        let mut text = format!("{}{partitions}: {}\n", self.asset, if counts.is_empty() { "no partitions" } else { &counts });
+        let counts = if counts.is_empty() { "no partitions" } else { &counts };
+        let mut text = format!("{}{partitions}: {counts}{}\n", self.asset, self.cleaned_text());
         let fresh: Vec<usize> = (0..self.entries.len()).filter(|at| self.entries[*at].state == State::Fresh).collect();
         if all && !fresh.is_empty() {
             let group = Group { state: State::Fresh, members: fresh, ops: vec![], causes: vec![], failures: vec![] };

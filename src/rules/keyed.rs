@@ -54,6 +54,14 @@ impl Keyed {
         }
     }
 
+    /// What is read of a store; nothing of a view.
+    pub fn stored_columns(&self) -> Vec<String> {
+        match self {
+            Self::Store { key, vector, .. } => std::iter::once(key).chain(vector).cloned().collect(),
+            Self::View { .. } => vec![],
+        }
+    }
+
     /// What is read of a view's files; nothing of a store.
     fn of_view(&self) -> ViewRead {
         let typed = |column: &ScanColumn| (column.physical.clone(), arrow_type(&column.data_type));

@@ -3,6 +3,7 @@
 use crate::engine::disk::Disk;
 use crate::engine::record::{Record, Records};
 use crate::table::parquet::{TableError, note, read_note, schema_of};
+use serde::Deserialize;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -15,18 +16,33 @@ const KEY: &str = "daeda.record";
 #[derive(Debug, Default)]
 pub struct TableRecords;
 
+/// What records of every scheme have.
+#[derive(Deserialize)]
+struct Head {
+    scheme: u32,
+}
+
+impl TableRecords {
+    fn text(&self, directory: &Path) -> Option<String> {
+        let file = self.file_name(directory);
+        match file {
+            PARQUET => read_note(&directory.join(file), KEY).ok()?,
+            _ => fs::read_to_string(directory.join(file)).ok(),
+        }
+    }
+}
+
 impl Records for TableRecords {
     fn file_name(&self, directory: &Path) -> &'static str {
         if directory.join(PARQUET).exists() { PARQUET } else { JSON }
     }
 
     fn read(&self, directory: &Path) -> Option<Record> {
-        let file = self.file_name(directory);
-        let text = match file {
-            PARQUET => read_note(&directory.join(file), KEY).ok()??,
-            _ => fs::read_to_string(directory.join(file)).ok()?,
-        };
-        serde_json::from_str(&text).ok()
+        serde_json::from_str(&self.text(directory)?).ok()
+    }
+
+    fn scheme(&self, directory: &Path) -> Option<u32> {
+        serde_json::from_str::<Head>(&self.text(directory)?).ok().map(|head| head.scheme)
     }
 
     fn is_ours(&self, directory: &Path) -> bool {
@@ -54,6 +70,22 @@ impl Records for TableRecords {
             }
         }
     }
+
+    fn bury(&self, published: &Path, staged: &Path, tombstone: &Record, disk: &dyn Disk) -> io::Result<()> {
+        for entry in fs::read_dir(published)? {
+            let name = entry?.file_name();
+            let text = name.to_string_lossy();
+            if text.starts_with("_daeda") && text != PARQUET && text != JSON {
+                disk.write(&staged.join(&name), &fs::read(published.join(&name))?)?;
+            }
+        }
+        let (file, text) = (self.file_name(published), serde_json::to_string(tombstone).map_err(io::Error::other)?);
+        if file == JSON {
+            return disk.write(&staged.join(JSON), text.as_bytes());
+        }
+        let (path, schema) = (staged.join(PARQUET), schema_of(&published.join(PARQUET)).map_err(as_io)?);
+        disk.write(&path, &note(&path, schema, KEY, &text).map_err(as_io)?)
+    }
 }
 
 /// `part-00000-<8 hex of content>.parquet`.
@@ -76,10 +108,9 @@ fn as_io(error: TableError) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::SCHEME;
     use crate::engine::action::ActionId;
     use crate::engine::disk::SystemDisk;
-    use crate::engine::record::Output;
+    use crate::engine::record::{Output, SCHEME};
 
     #[test]
     fn only_what_we_write_is_ours() {
@@ -111,6 +142,7 @@ mod tests {
             seconds: 1.5,
             attempts: 1,
             peak_memory: 0,
+            cleaned: None,
         };
         TableRecords.write(directory.path(), &record, &SystemDisk).unwrap();
         assert_eq!(TableRecords.read(directory.path()), Some(record));

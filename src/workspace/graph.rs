@@ -98,6 +98,11 @@ impl<'a> Builder<'a> {
         if named {
             self.graph.named.extend(&wanted);
         }
+        if named || asset.partitions.is_none() {
+            // Of what was named by key, or has none, the ops that no other one there needs.
+            let needed = |at: usize| ops.iter().any(|op| op.reads.contains(&at) || op.after.contains(&at));
+            self.graph.wanted.extend((0..ops.len()).filter(|at| !needed(*at)).map(|at| wanted[at]));
+        }
         self.graph.targets.extend(wanted);
         Ok(())
     }

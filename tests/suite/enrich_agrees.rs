@@ -5,10 +5,9 @@
 use super::example::{copy_example, edit, repository};
 use super::in_process;
 use chrono::NaiveDate;
-use daeda::digest::SCHEME;
 use daeda::engine::action::{Action, Input, Job};
 use daeda::engine::disk::SystemDisk;
-use daeda::engine::record::{Output, Record, Records};
+use daeda::engine::record::{Output, Record, Records, SCHEME};
 use daeda::rules::{self, TableRecords};
 use daeda::sample::{self, SampleSpec};
 use std::fs;
@@ -48,6 +47,7 @@ fn published(action: &Action, inputs: Vec<Input>) -> PathBuf {
         seconds: 0.0,
         attempts: 1,
         peak_memory: 0,
+        cleaned: None,
     };
     TableRecords.write(&place, &record, &SystemDisk).unwrap();
     place

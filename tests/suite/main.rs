@@ -2,6 +2,7 @@
 
 mod brakes;
 mod chance;
+mod clean;
 mod command_mistakes;
 mod commands;
 mod conditions;
@@ -24,6 +25,7 @@ mod readiness;
 mod regressions;
 mod rows;
 mod scenarios;
+mod scheme_1;
 mod skeleton_agrees;
 mod skeleton_reference;
 mod skeleton_rules;

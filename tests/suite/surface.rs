@@ -11,6 +11,7 @@ const COMMANDS: &[&[&str]] = &[
     &["status", "--all"],
     &["explain", "ranker@2026-02-03"],
     &["check"],
+    &["clean", "ranker", "-n"],
     &["compile", "ranking"],
     &["lineage", "ranking.likes_2d"],
     &["materialize-day", "ranking", "2026-02-03"],
@@ -24,6 +25,7 @@ const COMMANDS: &[&[&str]] = &[
 const DOCUMENTS: &[&[&str]] = &[
     &["build", "ranker", "-n", "--format", "json"],
     &["status", "--format", "json"],
+    &["clean", "ranker", "-n", "--format", "json"],
     &["explain", "ranker@2026-02-03", "--format", "json"],
     &["check", "--format", "json"],
     &["compile", "ranking", "--format", "json"],

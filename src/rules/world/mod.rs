@@ -8,6 +8,7 @@ mod files;
 mod keyed;
 mod periods;
 mod tree;
+mod upgrade;
 
 pub use ask::{Ask, Read, merged};
 
@@ -21,6 +22,7 @@ use crate::digest::{Digest, Hasher};
 use crate::engine::action::{Action, Common, Interval, Name, Request};
 use crate::engine::hashing::Hashed;
 use crate::engine::observation::{Kind, Observation, Shown};
+use crate::engine::record::{self, Record};
 use crate::engine::series::Series;
 use crate::engine::state::Reason;
 use crate::engine::world::{Detail, Look, Unobservable, World};
@@ -28,7 +30,7 @@ use crate::table::lance::LanceError;
 use crate::table::parquet::{ColumnCache, TableError};
 use crate::table::rows::RowCache;
 use keyed::{KeyedAsk, KeyedSources};
-use periods::{Periods, Range, View};
+use periods::{Known, Periods, Range, View};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io;
@@ -179,6 +181,30 @@ impl TableWorld {
     }
 }
 
+impl TableWorld {
+    /// What is read by key was observed by file once. Of files that are as they were, today's token is what would have been recorded.
+    fn upgrade_keyed(&self, prepared: &Prepared, trace: &mut Vec<Observation>) {
+        let asks: Vec<(&Name, &KeyedAsk)> = prepared.keyed().collect();
+        let by_file: Vec<&(&Name, &KeyedAsk)> = asks.iter().filter(|(_, ask)| upgrade::is_by_file(trace, &ask.source)).collect();
+        let rows: Vec<Observation> = by_file.iter().map(|(name, ask)| self.rows_then(name, ask, &asks, trace)).collect();
+        trace.retain(|o| !by_file.iter().any(|(_, ask)| upgrade::is_of_files(o, &ask.source)));
+        trace.extend(rows);
+    }
+
+    fn rows_then(&self, name: &Name, ask: &KeyedAsk, asks: &[(&Name, &KeyedAsk)], trace: &[Observation]) -> Observation {
+        let same = match &ask.read {
+            Keyed::View { .. } => upgrade::files_are_as_recorded(trace, &ask.source, &self.columns),
+            Keyed::Store { .. } => {
+                let beside = asks.iter().filter(|(_, other)| other.source == ask.source);
+                let columns: Vec<String> = beside.flat_map(|(_, other)| other.read.stored_columns()).collect();
+                upgrade::fragments_are_as_recorded(trace, &ask.source, &columns)
+            }
+        };
+        let now = || self.keyed.observe(name, ask, &self.columns, Look::Once).ok()?.pop();
+        same.then(now).flatten().unwrap_or_else(|| upgrade::other_rows(name))
+    }
+}
+
 impl World for TableWorld {
     fn observe(&self, action: &Action, look: Look, detail: Detail) -> Result<Vec<Observation>, Unobservable> {
         let prepared = self.prepared(&action.common)?;
@@ -203,6 +229,19 @@ impl World for TableWorld {
     fn hashed(&self) -> Hashed {
         let meter = self.columns.meter();
         Hashed { done: meter.done(), total: meter.total() }
+    }
+
+    fn upgrade(&self, action: &Action, mut record: Record) -> Record {
+        let period = action.period.map(|Interval { start, end }| Period { start, end });
+        if let (Ok(prepared), Some(target)) = (self.prepared(&action.common), period) {
+            for (name, ask) in &prepared.asks {
+                if let Prepare::Periods { periods, reads, .. } = ask {
+                    upgrade::periods(&mut record.trace, name, periods, reads, target);
+                }
+            }
+            self.upgrade_keyed(&prepared, &mut record.trace);
+        }
+        Record { scheme: record::SCHEME, ..record }
     }
 
     fn refine(&self, action: &Action, recorded: &Observation, _now: &Observation) -> Result<Option<Vec<Reason>>, Unobservable> {
@@ -234,7 +273,7 @@ impl World for TableWorld {
 }
 
 /// The files and the columns of ranges of periods: two observations, however many periods there are.
-fn ranges(name: &Name, view: &View, reads: &[(Range, &Read)], detail: Detail) -> Result<Vec<Observation>, Unobservable> {
+fn ranges(name: &Name, view: &dyn Known, reads: &[(Range, &Read)], detail: Detail) -> Result<Vec<Observation>, Unobservable> {
     let listings = widest(reads);
     let listing: Result<Vec<Digest>, Unobservable> = listings.iter().map(|range| view.listing(*range)).collect();
     let columns: Result<Vec<Digest>, Unobservable> = reads.iter().map(|(range, read)| view.columns(*range, &read.columns)).collect();

@@ -5,7 +5,7 @@
 use super::super::source::{PeriodFiles, SourceSpec};
 use super::tree::{Memo, Tree};
 use super::unobservable;
-use crate::catalog::calendar::{Cadence, Period};
+use crate::catalog::calendar::{Cadence, Period, fill};
 use crate::digest::{Digest, Hasher};
 use crate::engine::observation::ABSENT;
 use crate::engine::series::{Marks, Prints, Series};
@@ -30,20 +30,20 @@ pub struct Periods {
 #[derive(Default)]
 struct Seen {
     files: Memo<Arc<PeriodFiles>>,
-    listing: Tree,
+    listing: Arc<Tree>,
     columns: RwLock<HashMap<Vec<String>, Arc<Columns>>>,
 }
 
 /// Some columns of all periods.
 #[derive(Default)]
-struct Columns {
+pub struct Columns {
     tree: Tree,
     /// What records are written of: every action of a window of hundreds of periods asks for them again.
     digests: Memo<Arc<Vec<FileDigests>>>,
 }
 
 /// A file's name within its period, and the digests of its columns in the order in which they are wanted.
-type FileDigests = (String, Vec<Digest>);
+pub type FileDigests = (String, Vec<Digest>);
 
 impl Seen {
     fn columns(&self, wanted: &[String]) -> Arc<Columns> {
@@ -90,6 +90,24 @@ impl Periods {
         self.cadence.key_at(self.period(number).start)
     }
 
+    /// The number of the period that a key names.
+    pub fn number(&self, key: &str) -> Option<i64> {
+        self.cadence.period(key).map(|period| self.cadence.ordinal(period.start))
+    }
+
+    /// The part of a range of instants that lies within periods that were recorded.
+    pub fn within(&self, (start, end): (Option<i64>, i64), (first, last): Range) -> Option<Range> {
+        let from = start.map_or(first, |start| self.cadence.ordinal(start)).max(first);
+        let to = self.cadence.ordinal(end.saturating_add(self.source.lateness).saturating_sub(1)).min(last);
+        (from <= to).then_some((from, to))
+    }
+
+    /// The directory of a period, below the source's.
+    pub fn directory(&self, number: i64) -> String {
+        let layout = self.source.layout.as_ref().map_or("", |l| &l.pattern);
+        fill(layout, &self.cadence, self.period(number).start)
+    }
+
     fn period(&self, number: i64) -> Period {
         self.cadence.at_ordinal(number)
     }
@@ -107,15 +125,32 @@ impl View<'_> {
             found.map(Arc::new).map_err(|e| Unobservable::Broken(format!("{}: {e}", self.source().shown)))
         })
     }
+}
+
+/// What is known of each period of a source, seen now or recorded, and the digests over ranges that follow from it.
+pub trait Known {
+    /// The names of a period's files, as listings have them.
+    fn names(&self, number: i64) -> Result<String, Unobservable>;
+
+    /// By file of a period, the digests of columns in their order.
+    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<FileDigests>, Unobservable>;
+
+    fn key(&self, number: i64) -> String;
+
+    /// Where digests of listings are kept.
+    fn listing_tree(&self) -> Arc<Tree>;
+
+    /// Where digests of columns are kept.
+    fn columns_seen(&self, wanted: &[String]) -> Arc<Columns>;
 
     /// One digest of which files the periods of a range have.
-    pub fn listing(&self, (from, to): Range) -> Result<Digest, Unobservable> {
-        let leaf = |number| Ok(Hasher::new("files").text("names", &self.names(&*self.files(number)?)).finish());
-        self.seen.listing.range(from, to, &leaf)
+    fn listing(&self, (from, to): Range) -> Result<Digest, Unobservable> {
+        let leaf = |number| Ok(Hasher::new("files").text("names", &self.names(number)?).finish());
+        self.listing_tree().range(from, to, &leaf)
     }
 
     /// One digest of columns of the periods of a range.
-    pub fn columns(&self, (from, to): Range, wanted: &[String]) -> Result<Digest, Unobservable> {
+    fn columns(&self, (from, to): Range, wanted: &[String]) -> Result<Digest, Unobservable> {
         let leaf = |number| {
             let mut hasher = Hasher::new("columns of a period");
             for (name, digests) in self.digests(number, wanted)? {
@@ -126,37 +161,22 @@ impl View<'_> {
             }
             Ok(hasher.finish())
         };
-        self.seen.columns(wanted).tree.range(from, to, &leaf)
-    }
-
-    /// By file of a period, the digests of columns in their order.
-    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<FileDigests>, Unobservable> {
-        let period = self.files(number)?;
-        let files = period.files.iter().flatten();
-        let of = |file: &PathBuf| Ok((period.name_of(file), self.cache.digests(file, wanted).map_err(|e| unobservable(self.source(), e))?));
-        files.map(of).collect()
-    }
-
-    fn names(&self, period: &PeriodFiles) -> String {
-        match &period.files {
-            None => ABSENT.to_string(),
-            Some(files) => files.iter().map(|f| period.name_of(f)).collect::<Vec<_>>().join(", "),
-        }
+        self.columns_seen(wanted).tree.range(from, to, &leaf)
     }
 
     /// What `listing` is made of, for people.
-    pub fn listing_series(&self, (from, to): Range) -> Result<Series, Unobservable> {
-        let names: Result<Vec<String>, Unobservable> = (from..=to).map(|n| Ok(self.names(&*self.files(n)?))).collect();
+    fn listing_series(&self, (from, to): Range) -> Result<Series, Unobservable> {
+        let names: Result<Vec<String>, Unobservable> = (from..=to).map(|n| self.names(n)).collect();
         Ok(self.series((from, to), [(String::new(), Marks::texts(names?.into_iter()))].into()))
     }
 
     /// What `columns` is made of, for people.
-    pub fn columns_series(&self, (from, to): Range, wanted: &[String]) -> Result<Series, Unobservable> {
+    fn columns_series(&self, (from, to): Range, wanted: &[String]) -> Result<Series, Unobservable> {
         let mut prints = vec![Prints::default(); wanted.len()];
         let mut names = Vec::new();
-        let columns = self.seen.columns(wanted);
+        let columns = self.columns_seen(wanted);
         for number in from..=to {
-            names.push(self.names(&*self.files(number)?));
+            names.push(self.names(number)?);
             let files = columns.digests.get(number, || self.digests(number, wanted).map(Arc::new))?;
             for (column, prints) in prints.iter_mut().enumerate() {
                 prints.push(files.iter().filter_map(|(_, digests)| digests.get(column)));
@@ -168,8 +188,37 @@ impl View<'_> {
     }
 
     fn series(&self, (from, to): Range, parts: BTreeMap<String, Marks>) -> Series {
-        let keys: Vec<String> = (from..=to).map(|n| self.periods.key(n)).collect();
+        let keys: Vec<String> = (from..=to).map(|n| self.key(n)).collect();
         let ends = |key: Option<&String>| key.cloned().unwrap_or_default();
         Series { from: ends(keys.first()), to: ends(keys.last()), parts, keys }
+    }
+}
+
+impl Known for View<'_> {
+    fn names(&self, number: i64) -> Result<String, Unobservable> {
+        let period = self.files(number)?;
+        Ok(match &period.files {
+            None => ABSENT.to_string(),
+            Some(files) => files.iter().map(|f| period.name_of(f)).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<FileDigests>, Unobservable> {
+        let period = self.files(number)?;
+        let files = period.files.iter().flatten();
+        let of = |file: &PathBuf| Ok((period.name_of(file), self.cache.digests(file, wanted).map_err(|e| unobservable(self.source(), e))?));
+        files.map(of).collect()
+    }
+
+    fn key(&self, number: i64) -> String {
+        self.periods.key(number)
+    }
+
+    fn listing_tree(&self) -> Arc<Tree> {
+        self.seen.listing.clone()
+    }
+
+    fn columns_seen(&self, wanted: &[String]) -> Arc<Columns> {
+        self.seen.columns(wanted)
     }
 }

@@ -1,8 +1,7 @@
-//! Records as an older version of daeda would have left them: of the scheme before today's, with digests that say nothing today.
+//! Records as an older version of daeda has left them: `tests/fixtures/scheme-1` holds what the first scheme recorded of the services' data.
 //!
-//! Knows of a record only that it is JSON with a `scheme` and digests in its `trace`. Invariant: what a record says in words is left alone.
+//! Invariant: what the manifest says and what was published is left as it is.
 
-use daeda::digest::SCHEME;
 use daeda::table::parquet::{note, read_note, schema_of};
 use serde_json::Value;
 use std::fs;
@@ -41,11 +40,14 @@ fn in_text(path: &Path) -> Result<usize, String> {
 
 fn older(text: &str) -> Result<String, String> {
     let mut record: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
-    record["scheme"] = (SCHEME - 1).into();
-    for observation in record["trace"].as_array_mut().into_iter().flatten() {
-        if let Some(Value::String(digest)) = observation.get_mut("digest") {
-            *digest = blake3::hash(digest.as_bytes()).to_string();
-        }
+    record["scheme"] = 1.into();
+    if let Some(key) = record["action"]["key"].as_str() {
+        let file = format!("tests/fixtures/scheme-1/{}@{key}.json", record["action"]["asset"].as_str().unwrap_or_default());
+        let recorded = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&file)).map_err(|e| format!("{file}: {e}"))?;
+        let recorded: Value = serde_json::from_str(&recorded).map_err(|e| format!("{file}: {e}"))?;
+        let trace = record["trace"].as_array_mut().ok_or("a record without a trace")?;
+        trace.retain(|o| o["kind"] == "rule" || o["kind"] == "parameter");
+        trace.extend(recorded["trace"].as_array().into_iter().flatten().cloned());
     }
     Ok(record.to_string())
 }
