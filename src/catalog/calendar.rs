@@ -4,7 +4,7 @@
 //! overlap and leave no gap; a key and its period determine each other; keys of one cadence sort as their periods do.
 
 use super::declaration::Every;
-use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +85,7 @@ impl Cadence {
 
     /// The key of the period that holds an instant.
     pub fn key_at(&self, instant: i64) -> String {
-        self.start_at(instant).format(self.every.key_format()).to_string()
+        written(self.start_at(instant), self.every.key_format())
     }
 
     /// The period that a key names. `None` for what is no key of this cadence (a week's key is its Monday, and a zone may have skipped a day).
@@ -275,10 +275,25 @@ pub fn fill(pattern: &str, cadence: &Cadence, start: i64) -> String {
     while let Some((before, after)) = rest.split_once('{') {
         let Some((name, tail)) = after.split_once('}') else { break };
         out.push_str(before);
-        out.push_str(&local.format(strftime(name)).to_string());
+        out.push_str(&written(local, strftime(name)));
         rest = tail;
     }
     out + rest
+}
+
+/// A time as a strftime pattern writes it; the common ones by hand, for there may be hundreds of thousands of periods.
+fn written(time: NaiveDateTime, pattern: &str) -> String {
+    let (year, month, day, hour) = (time.year(), time.month(), time.day(), time.hour());
+    match pattern {
+        _ if !(0..=9999).contains(&year) => time.format(pattern).to_string(),
+        "%Y-%m-%d" => format!("{year:04}-{month:02}-{day:02}"),
+        "%Y-%m-%dT%H" => format!("{year:04}-{month:02}-{day:02}T{hour:02}"),
+        "%Y-%m" => format!("{year:04}-{month:02}"),
+        "%H" => format!("{hour:02}"),
+        "%Y" => format!("{year:04}"),
+        "%m" => format!("{month:02}"),
+        other => time.format(other).to_string(),
+    }
 }
 
 fn strftime(name: &str) -> &str {
@@ -485,6 +500,16 @@ mod tests {
         let noon = Cadence::DAILY.start_of("2026-02-04").unwrap() + DAY / 2;
         assert_eq!(partitions.keys(noon), ["2026-02-01", "2026-02-02", "2026-02-03"]);
         assert!(partitions.holds("2026-02-09") && !partitions.holds("2026-01-31"));
+    }
+
+    #[test]
+    fn what_is_written_by_hand_is_what_strftime_writes() {
+        for time in [0, 1_769_904_123_000, 1_760_000_000_000, -62_135_596_800_000, 253_402_300_800_000] {
+            let time = DateTime::<Utc>::from_timestamp_millis(time).unwrap().naive_utc();
+            for pattern in ["%Y-%m-%d", "%Y-%m-%dT%H", "%Y-%m", "%H", "%Y", "%m", "%j"] {
+                assert_eq!(written(time, pattern), time.format(pattern).to_string());
+            }
+        }
     }
 
     #[test]

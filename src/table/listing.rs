@@ -2,19 +2,38 @@
 //!
 //! Invariant: names starting with `_` or `.` are no data (markers, records, temporary files), as pyarrow and Spark have it.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// The Parquet files below a directory, sorted by path; `None` where there is no such directory. A path that is a file lists itself.
 pub fn parquet_files(directory: &Path) -> io::Result<Option<Vec<PathBuf>>> {
-    if directory.is_file() {
-        return Ok(Some(vec![directory.into()]));
-    }
-    if !directory.is_dir() {
-        return Ok(None);
-    }
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Ok(directory.is_file().then(|| vec![directory.into()])),
+        Err(e) => return Err(e),
+    };
     let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let (name, kind) = (entry.file_name(), entry.file_type()?);
+        if is_hidden(&name.to_string_lossy()) {
+            continue;
+        }
+        match kind.is_file() {
+            true if Path::new(&name).extension().is_some_and(|e| e == "parquet") => files.push(entry.path()),
+            true => {}
+            // Most directories hold files alone; what lies deeper, or behind links, is walked.
+            false => walk(&entry.path(), &mut files)?,
+        }
+    }
+    files.sort();
+    Ok(Some(files))
+}
+
+fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     let visible = |e: &walkdir::DirEntry| e.depth() == 0 || !is_hidden(&e.file_name().to_string_lossy());
     for entry in WalkDir::new(directory).follow_links(true).into_iter().filter_entry(visible) {
         let entry = entry.map_err(io::Error::from)?;
@@ -22,8 +41,7 @@ pub fn parquet_files(directory: &Path) -> io::Result<Option<Vec<PathBuf>>> {
             files.push(entry.into_path());
         }
     }
-    files.sort();
-    Ok(Some(files))
+    Ok(())
 }
 
 fn is_hidden(name: &str) -> bool {
@@ -52,5 +70,19 @@ mod tests {
         let names: Vec<_> = files.iter().map(|f| f.file_name().unwrap().to_str().unwrap()).collect();
         assert_eq!(names, ["a.parquet", "b.parquet"]);
         assert_eq!(parquet_files(&directory.path().join("absent")).unwrap(), None);
+        assert_eq!(parquet_files(&directory.path().join("notes.txt")).unwrap(), Some(vec![directory.path().join("notes.txt")]));
+    }
+
+    #[test]
+    fn files_deeper_down_and_behind_links_are_data() {
+        let directory = tempfile::tempdir().unwrap();
+        let (data, elsewhere) = (directory.path().join("data"), directory.path().join("elsewhere.parquet"));
+        for deep in ["deep/er", "_hidden"] {
+            std::fs::create_dir_all(data.join(deep)).unwrap();
+            std::fs::write(data.join(deep).join("a.parquet"), "").unwrap();
+        }
+        std::fs::write(&elsewhere, "").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, data.join("z.parquet")).unwrap();
+        assert_eq!(parquet_files(&data).unwrap().unwrap(), [data.join("deep/er/a.parquet"), data.join("z.parquet")]);
     }
 }

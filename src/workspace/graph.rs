@@ -7,13 +7,14 @@ use crate::catalog::compile::compile;
 use crate::catalog::dag::Dag;
 use crate::catalog::declaration::{Backoff as DeclaredBackoff, Jitter};
 use crate::catalog::model::{Asset, Op, Place as DataPlace, Retry, View};
-use crate::engine::action::{Action, ActionId, Common, Interval, Name, Resources};
+use crate::digest::Hasher;
+use crate::engine::action::{Action, ActionId, Common, Interval, Name, Place, Resources};
 use crate::engine::graph::Graph;
 use crate::engine::retry::{Backoff, RetryPolicy};
 use crate::rules::{self, Outline, Partition, Reads, RuleKind, Site, Subject};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Why an asset cannot be planned.
@@ -30,7 +31,7 @@ pub enum PlanError {
 /// `now` decides what has ended, where an asset without partitions reads one that has them.
 pub fn graph(workspace: &Workspace, targets: &[Target], now: i64) -> Result<Graph, PlanError> {
     let (site, graph) = (workspace.site(), Graph::default());
-    let mut builder = Builder { workspace, site: &site, now, graph, places: HashMap::new(), read: HashMap::new() };
+    let mut builder = Builder { workspace, site: &site, now, graph, places: HashMap::new(), clear: None, read: HashMap::new() };
     for target in targets {
         builder.target(target)?;
     }
@@ -42,8 +43,10 @@ struct Builder<'a> {
     site: &'a Site,
     now: i64,
     graph: Graph,
-    /// Who publishes where: root, directory.
-    places: HashMap<(Arc<Path>, String), usize>,
+    /// Who publishes where.
+    places: HashMap<u128, usize>,
+    /// A directory that no view's source is, holds or lies in.
+    clear: Option<PathBuf>,
     /// Assets that others read.
     read: HashMap<String, Arc<Read<'a>>>,
 }
@@ -219,10 +222,10 @@ impl<'a> Builder<'a> {
 
     fn claim(&mut self, index: usize) -> Result<(), PlanError> {
         let action = &self.graph.actions()[index];
-        let holder = match self.places.entry((action.place.root.clone(), action.place.directory.clone())) {
+        let holder = match self.places.entry(print_of(&action.place)) {
             Entry::Vacant(free) => {
                 free.insert(index);
-                return self.not_over_a_source(&self.graph.actions()[index]);
+                return self.not_over_a_source(index);
             }
             Entry::Occupied(taken) => *taken.get(),
         };
@@ -234,16 +237,31 @@ impl<'a> Builder<'a> {
     }
 
     /// Publishing replaces a directory whole: it must not be, hold, or lie in what a view reads.
-    fn not_over_a_source(&self, action: &Action) -> Result<(), PlanError> {
+    fn not_over_a_source(&mut self, index: usize) -> Result<(), PlanError> {
+        let action = &self.graph.actions()[index];
         let place = action.place.path();
+        // Where nothing lies over the directory above, nothing lies over the partitions in it.
+        let Some(above) = place.parent() else { return Ok(()) };
+        if self.clear.as_deref() == Some(above) {
+            return Ok(());
+        }
+        if self.source_over(above).is_none() {
+            self.clear = Some(above.into());
+            return Ok(());
+        }
+        let Some(view) = self.source_over(&place) else { return Ok(()) };
+        let (name, hint) = (self.site.root.name(&place), "choose another output root, or give the op output=\"…\"");
+        Err(PlanError::Invalid(format!("`{}` would publish to {name}, over the source of view `{}`; {hint}", action.id, view.name)))
+    }
+
+    /// The view whose source is, holds, or lies in a place.
+    fn source_over(&self, place: &Path) -> Option<&View> {
         let source = |view: &View| match &view.place {
             DataPlace::Path(path) => Some(self.site.root.join(path)),
             DataPlace::Asset(_) => None,
         };
-        let hit = self.workspace.catalog.views.values().find(|v| source(v).is_some_and(|s| place.starts_with(&s) || s.starts_with(&place)));
-        let Some(view) = hit else { return Ok(()) };
-        let (name, hint) = (self.site.root.name(&place), "choose another output root, or give the op output=\"…\"");
-        Err(PlanError::Invalid(format!("`{}` would publish to {name}, over the source of view `{}`; {hint}", action.id, view.name)))
+        let is_over = |view: &View| source(view).is_some_and(|source| place.starts_with(&source) || source.starts_with(place));
+        self.workspace.catalog.views.values().map(|view| &**view).find(|view| is_over(view))
     }
 
     /// Without its own, a `compile` or `command` takes 1 cpu and 1 GiB, other ops the envelope.
@@ -263,6 +281,13 @@ impl Planned<'_> {
         let key = partition.filter(|_| !self.rule.is_unpartitioned()).map(|p| Name::from(p.key));
         ActionId { asset: asset.clone(), op: self.name.clone(), key }
     }
+}
+
+/// A place as a key of a table.
+fn print_of(place: &Place) -> u128 {
+    let mut hasher = Hasher::new("place");
+    hasher.part("root", place.root.as_os_str().as_encoded_bytes()).text("directory", &place.directory);
+    hasher.finish().wide()
 }
 
 /// All ops, or one and what it needs.

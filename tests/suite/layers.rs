@@ -34,7 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // It draws diagnostics as well as events, and a diagnostic is drawn on its source text.
     ("report", &["engine", "source"]),
     // `source` and `path` are what it reads: texts by workspace-relative names.
-    ("workspace", &["rules", "catalog", "manifest", "engine", "source", "path"]),
+    ("workspace", &["rules", "catalog", "manifest", "engine", "source", "path", "digest"]),
     // The file system's word for a file, packed and checked: what caches are made of.
     ("stat", &["pack"]),
     ("pack", &["digest"]),
