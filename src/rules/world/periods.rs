@@ -3,6 +3,8 @@
 //! Invariants: within one build a period is looked at once, until somebody asks to look again; what nobody reads is not looked at.
 
 use super::super::source::{PeriodFiles, SourceSpec};
+use super::ask::Selects;
+use super::selections::{Selections, Taken};
 use super::tree::{Memo, Tree};
 use super::unobservable;
 use crate::catalog::calendar::{Cadence, Period};
@@ -12,6 +14,7 @@ use crate::engine::series::{Marks, Prints, Series};
 use crate::engine::world::Unobservable;
 use crate::table::listing::parquet_files;
 use crate::table::parquet::ColumnCache;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, RwLock};
@@ -32,6 +35,7 @@ struct Seen {
     files: Memo<Arc<PeriodFiles>>,
     listing: Tree,
     columns: RwLock<HashMap<Vec<String>, Arc<Columns>>>,
+    selections: RwLock<HashMap<String, Arc<Memo<Option<Digest>>>>>,
 }
 
 /// Some columns of all periods.
@@ -50,6 +54,13 @@ impl Seen {
         let known = self.columns.read().expect("no thread panics while it holds the trees").get(wanted).cloned();
         known.unwrap_or_else(|| {
             self.columns.write().expect("no thread panics while it holds the trees").entry(wanted.to_vec()).or_default().clone()
+        })
+    }
+
+    fn selections(&self, what: &str) -> Arc<Memo<Option<Digest>>> {
+        let known = self.selections.read().expect("no thread panics while it holds the selections").get(what).cloned();
+        known.unwrap_or_else(|| {
+            self.selections.write().expect("no thread panics while it holds the selections").entry(what.to_string()).or_default().clone()
         })
     }
 }
@@ -165,6 +176,38 @@ impl View<'_> {
         let mut parts: BTreeMap<String, Marks> = wanted.iter().cloned().zip(prints.into_iter().map(Marks::Prints)).collect();
         parts.insert(String::new(), Marks::texts(names.into_iter()));
         Ok(self.series((from, to), parts))
+    }
+
+    /// What is taken of each period of a range, nothing where there is none, of instants within reach.
+    pub fn selected(
+        &self,
+        (from, to): Range,
+        reach: Period,
+        wanted: &[String],
+        selects: &Selects,
+        selections: &Selections,
+    ) -> Result<Vec<Option<Digest>>, Unobservable> {
+        let whole = self.seen.selections(&selects.text());
+        let make = |number: i64, reach: Period| {
+            let files = self.files(number)?;
+            let taken = Taken { source: self.source(), files: &files, selects, columns: wanted, reach };
+            files.is_there().then(|| selections.digest(&taken, self.cache)).transpose()
+        };
+        let of = |number: i64| {
+            let admitted = self.source().admits(self.periods.period(number));
+            match reach.start <= admitted.start && admitted.end <= reach.end {
+                true => whole.get(number, || make(number, reach)),
+                false => make(number, reach),
+            }
+        };
+        (from..=to).collect::<Vec<i64>>().into_par_iter().map(of).collect()
+    }
+
+    /// What a selection is made of, for people: one mark per period.
+    pub fn selected_series(&self, range: Range, part: &str, digests: &[Option<Digest>]) -> Series {
+        let mut prints = Prints::default();
+        digests.iter().for_each(|digest| prints.push(digest.iter()));
+        self.series(range, [(part.to_string(), Marks::Prints(prints))].into())
     }
 
     fn series(&self, (from, to): Range, parts: BTreeMap<String, Marks>) -> Series {

@@ -75,7 +75,6 @@ const LINES: &[(&str, &str)] = &[
 /// Scenarios of what does not hold yet, and why.
 const NOT_YET: &[(&str, &str)] = &[
     ("16-input-renamed", "a reason says `columns` and names no column"),
-    ("21-excluded-late-event", "selections are not observed"),
     ("30-older-scheme", "a record of another scheme is not trusted"),
     ("34-brake", "the brake counts the compiled service as a partition"),
 ];
