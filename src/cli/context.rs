@@ -119,7 +119,7 @@ impl<'a> Context<'a> {
         let (world, memory, index) = (self.world(workspace), self.memory(workspace), self.index(workspace));
         let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(verify), evidence };
         let judge = Judge { eyes, clock: &self.clock, memory: &memory, retry_failed: permits.retry_failed };
-        let tell = |Hashed { done, total }| say(&hashing(done, total));
+        let tell = |Hashed { done, total }| say(&(hashing(done, total) + "\n"));
         let verdicts = watched(&world, &tell, || survey(graph, &judge, permits));
         if remember == Remember::Learned {
             world.remember();
@@ -138,11 +138,22 @@ impl<'a> Context<'a> {
     }
 
     pub fn world(&self, workspace: &Workspace) -> TableWorld {
-        TableWorld::new(&workspace.state_directory().join("cache/columns"))
+        let world = TableWorld::new(&workspace.state_directory().join("cache/columns"));
+        self.say_started_anew(world.is_started_anew(), "cache/columns");
+        world
     }
 
     pub fn index(&self, workspace: &Workspace) -> TraceIndex {
-        TraceIndex::open(&workspace.state_directory().join("cache/traces"))
+        let index = TraceIndex::open(&workspace.state_directory().join("cache/traces"));
+        self.say_started_anew(index.is_started_anew(), "cache/traces");
+        index
+    }
+
+    /// A cache that cannot be believed costs time and nothing else.
+    fn say_started_anew(&self, anew: bool, name: &str) {
+        if anew && !self.args.quiet && self.args.log_format == Format::Text {
+            say(&format!("warning: .daeda/{name} is damaged, or of another version of daeda: it is made anew\n"));
+        }
     }
 
     pub fn memory(&self, workspace: &Workspace) -> FailureMemory {

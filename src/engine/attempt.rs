@@ -162,7 +162,7 @@ impl<'a> Shared<'a> {
         if self.unchanged(action, made_of).is_ok() {
             let (message, at) = (failure.message.clone(), rfc3339(self.tools.clock.now()));
             let past = Past { message, attempts, at, log: self.tools.executor.log(action) };
-            self.tools.memory.remember(&action.id, trace.whole(), past);
+            self.tools.memory.remember(action, trace, past);
         }
     }
 

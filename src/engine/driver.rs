@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of how an action runs (see `attempt`). Invariants: what runs at once fits the envelope and `-j`; every action ends counted.
 
-use super::action::{Action, ActionId};
+use super::action::{Action, ActionId, Name};
 use super::attempt::{Ran, Shared};
 use super::check::{OutputCheck, Verdict};
 use super::clock::Clock;
@@ -106,8 +106,10 @@ pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
 
 /// What dead builds have left under the roots of this one. Whatever cannot be cleared up harms nobody: a later build finds it again.
 fn clear_up(graph: &Graph, disk: &dyn Disk) {
-    let roots: BTreeSet<&Path> = graph.actions().iter().map(|action| action.place.root.as_ref()).collect();
-    for root in roots {
+    let mut roots: Vec<&Path> = graph.actions().iter().map(|action| action.place.root.as_ref()).collect();
+    // Those of one op are one value.
+    roots.dedup_by_key(|root| root.as_os_str().as_encoded_bytes().as_ptr());
+    for root in roots.into_iter().collect::<BTreeSet<_>>() {
         let _ = staging::clear(root, disk);
     }
 }
@@ -117,8 +119,16 @@ fn brake(shared: &Shared) -> Result<Vec<Verdict>, Refused> {
     let Some(permitted) = shared.options.replace_max.filter(|max| shared.graph.len() as u64 > *max) else { return Ok(Vec::new()) };
     let verdicts = survey(shared.graph, &shared.judging(), &shared.options.permits);
     let runs = |index, verdict| shared.options.permits.decide(shared.graph, index, verdict) == Decision::Run;
-    let replaced = verdicts.iter().enumerate().filter(|(index, v)| v.output.is_some() && runs(*index, v)).count() as u64;
+    let replaced = partitions(shared.graph, verdicts.iter().enumerate().filter(|(i, v)| v.output.is_some() && runs(*i, v)).map(|(i, _)| i));
     if replaced > permitted { Err(Refused { replaced, permitted, verdicts }) } else { Ok(verdicts) }
+}
+
+/// How many partitions of assets some actions are of. What an op makes once for all partitions of an asset is none.
+fn partitions(graph: &Graph, actions: impl Iterator<Item = usize>) -> u64 {
+    let ids = || graph.actions().iter().map(|action| &action.id);
+    let partitioned: HashSet<&Name> = ids().filter(|id| id.key.is_some()).map(|id| &id.asset).collect();
+    let of = actions.map(|index| &graph.actions()[index].id).filter(|id| id.key.is_some() || !partitioned.contains(&id.asset));
+    of.map(|id| (&id.asset, &id.key)).collect::<HashSet<_>>().len() as u64
 }
 
 /// How one run of an action ended.
@@ -138,6 +148,8 @@ struct Run<'s, 'a, 'scope, 'env> {
     running: HashMap<usize, (u64, u64)>,
     /// What another process had built by the time its lock was ours.
     found: HashSet<usize>,
+    /// What was under way when the user stopped it.
+    interrupted: HashSet<usize>,
     /// What stands without being fresh.
     held: HashMap<usize, State>,
     /// Why an action that waits for its turn will run: told when it starts.
@@ -153,7 +165,8 @@ where
     fn new(shared: &'s Shared<'a>, known: Vec<Verdict>, scope: &'scope Scope<'scope, 'env>) -> Self {
         let plan = Plan::new(shared.graph, shared.options.keep_going);
         let (running, found, held, why) = (HashMap::new(), HashSet::new(), HashMap::new(), HashMap::new());
-        Self { shared, scope, plan, known, reports: mpsc::channel(), running, found, held, why, ended: Ended::default() }
+        let interrupted = HashSet::new();
+        Self { shared, scope, plan, known, reports: mpsc::channel(), running, found, interrupted, held, why, ended: Ended::default() }
     }
 
     fn finish(mut self) -> Ended {
@@ -285,7 +298,12 @@ where
                 self.found.insert(report.index);
                 self.shared.keep_output(action, Some(digest));
             }
-            Err(failure) => self.fail(action, failure, report.attempts),
+            Err(failure) => {
+                if failure.kind == FailureKind::Interrupted {
+                    self.interrupted.insert(report.index);
+                }
+                self.fail(action, failure, report.attempts);
+            }
         }
         self.plan.finished(report.index, well);
     }
@@ -318,9 +336,9 @@ where
                     Some(_) => summary.orphaned += 1,
                     None => summary.fresh += 1,
                 },
-                Some(Outcome::Failed) => summary.failed += 1,
+                Some(Outcome::Failed) if !self.interrupted.contains(&index) => summary.failed += 1,
                 Some(Outcome::Blocked) => summary.blocked += 1,
-                Some(Outcome::Skipped) | None => {
+                Some(Outcome::Failed | Outcome::Skipped) | None => {
                     summary.skipped += 1;
                     let action = self.shared.graph.actions()[index].id.clone();
                     let because = self.failed_below(index).map(|failed| self.shared.graph.actions()[failed].id.clone());

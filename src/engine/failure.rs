@@ -1,9 +1,10 @@
 //! Failures of actions: which may pass, which will not, and which are remembered.
 //!
-//! Invariant: a remembered failure names the trace it happened under; once anything observed differs it is forgotten.
+//! Invariant: a remembered failure names what was tried; once anything observed differs, or what the op runs by, it is forgotten.
 
-use super::action::ActionId;
-use crate::digest::Digest;
+use super::action::{Action, ActionId, Common};
+use super::index::TraceDigest;
+use crate::digest::{Digest, Hasher};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -73,8 +74,16 @@ pub struct Past {
 #[derive(Debug, Serialize, Deserialize)]
 struct Remembered {
     action: ActionId,
-    trace: Digest,
+    tried: Digest,
     failure: Past,
+}
+
+/// What was tried: the trace, and beside it what the op runs by without being made of it, such as its checks, its timeout and its resources.
+fn tried(action: &Action, trace: TraceDigest) -> Digest {
+    let Common { spec, resources, retry, timeout, .. } = &*action.common;
+    // Serialised by a library: good enough for what may be forgotten.
+    let run = serde_json::json!([spec, resources, retry, timeout]).to_string();
+    Hasher::new("tried").digest("definition", &trace.definition).digest("data", &trace.data).text("run", &run).finish()
 }
 
 /// Failures that need not be tried again, one small file each under `.daeda/failed`. Losing one costs a retry.
@@ -87,18 +96,18 @@ impl FailureMemory {
         Self { directory: state.join("failed") }
     }
 
-    /// The failure under just this trace.
-    pub fn recall(&self, action: &ActionId, trace: Digest) -> Option<Past> {
-        let text = std::fs::read_to_string(self.path(action)).ok()?;
+    /// The failure of an action under just this trace, run in just this way.
+    pub fn recall(&self, action: &Action, trace: TraceDigest) -> Option<Past> {
+        let text = std::fs::read_to_string(self.path(&action.id)).ok()?;
         let remembered: Remembered = serde_json::from_str(&text).ok()?;
-        (remembered.action == *action && remembered.trace == trace).then_some(remembered.failure)
+        (remembered.action == action.id && remembered.tried == tried(action, trace)).then_some(remembered.failure)
     }
 
     /// Best effort: a failure that cannot be written down is only tried again.
-    pub fn remember(&self, action: &ActionId, trace: Digest, failure: Past) {
-        let remembered = Remembered { action: action.clone(), trace, failure };
+    pub fn remember(&self, action: &Action, trace: TraceDigest, failure: Past) {
+        let remembered = Remembered { action: action.id.clone(), tried: tried(action, trace), failure };
         let _ = std::fs::create_dir_all(&self.directory);
-        let path = self.path(action);
+        let path = self.path(&action.id);
         if path.is_dir() {
             // Nothing of ours; whatever lies under `.daeda` may be lost.
             let _ = std::fs::remove_dir_all(&path);

@@ -23,13 +23,6 @@ pub struct TraceDigest {
     pub data: Digest,
 }
 
-impl TraceDigest {
-    /// Both as one, by which a failure is remembered.
-    pub fn whole(&self) -> Digest {
-        Hasher::new("whole trace").digest("definition", &self.definition).digest("data", &self.data).finish()
-    }
-}
-
 /// What is known of a published output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -68,6 +61,11 @@ pub struct TraceIndex {
 impl TraceIndex {
     pub fn open(path: &Path) -> Self {
         Self { path: path.into(), stored: pack::load(path, KIND, VERSION).and_then(Stored::new), learned: Mutex::default() }
+    }
+
+    /// Whether there is a file that could not be believed.
+    pub fn is_started_anew(&self) -> bool {
+        self.stored.is_none() && self.path.exists()
     }
 
     /// The entry of an action whose output and record are as they were when it was made.

@@ -58,7 +58,7 @@ fn is_late_data(action: &Action, reason: &Reason) -> bool {
 /// What failed under just this trace is shown as failed.
 fn recall(action: &Action, verdict: Verdict, memory: &FailureMemory) -> Verdict {
     let (State::Stale | State::Missing, Some(trace)) = (verdict.state, verdict.trace) else { return verdict };
-    match memory.recall(&action.id, trace.whole()) {
+    match memory.recall(action, trace) {
         Some(past) => {
             let mut reasons = vec![Reason::new(ReasonKind::Failed, action.id.to_string(), past.message.clone())];
             reasons.extend(verdict.reasons);

@@ -122,21 +122,36 @@ pub struct Difference {
     pub new: Option<String>,
 }
 
-/// Marks by part and key. The listing's part has no name.
-type Known = BTreeMap<(String, String), String>;
+/// By part and key, the marks of a period's files with their names. The listing's part has no name, and one mark for all its files.
+type Known<'a> = BTreeMap<(&'a str, String), Vec<(&'a str, String)>>;
 
 /// What differs between recorded series and those of now, period by period.
 pub fn differences(old: &[Series], new: &[Series]) -> Vec<Difference> {
     let (was, is) = (marks(old, new), marks(new, new));
-    let difference = |(part, key): &(String, String), old: Option<&String>, new: Option<&String>| Difference {
-        key: key.clone(),
-        part: part.clone(),
-        old: old.cloned(),
-        new: new.cloned(),
+    let none = Vec::new();
+    let of_now = is.iter().map(|(at, now)| (at, was.get(at).unwrap_or(&none), now));
+    let gone = was.iter().filter(|(at, _)| !is.contains_key(*at)).map(|(at, then)| (at, then, &none));
+    let found = of_now.chain(gone).flat_map(|((part, key), then, now)| of_period(part, key, then, now));
+    folded(found.collect(), new)
+}
+
+/// The files of one period in which a part differs. Where there was one file and is one, it need not be named.
+fn of_period(part: &str, key: &str, then: &[(&str, String)], now: &[(&str, String)]) -> Vec<Difference> {
+    let difference = |name: &str, old: Option<&String>, new: Option<&String>| {
+        let part = if name.is_empty() { part.to_string() } else { format!("{part} in {name}") };
+        Difference { key: key.into(), part, old: old.cloned(), new: new.cloned() }
     };
-    let changed = is.iter().filter(|(at, mark)| was.get(*at) != Some(mark)).map(|(at, mark)| difference(at, was.get(at), Some(mark)));
-    let gone = was.iter().filter(|(at, _)| !is.contains_key(*at)).map(|(at, mark)| difference(at, Some(mark), None));
-    folded(changed.chain(gone).collect(), new)
+    let mut found = match (then, now) {
+        ([] | [_], [] | [_]) => vec![difference("", then.first().map(|(_, mark)| mark), now.first().map(|(_, mark)| mark))],
+        _ => {
+            let of = |files: &[(&str, String)], name: &str| files.iter().find(|(n, _)| *n == name).map(|(_, mark)| mark.clone());
+            let kept = now.iter().map(|(name, mark)| difference(name, of(then, name).as_ref(), Some(mark)));
+            let gone = then.iter().filter(|(name, _)| of(now, name).is_none());
+            kept.chain(gone.map(|(name, mark)| difference(name, Some(mark), None))).collect()
+        }
+    };
+    found.retain(|d| d.old != d.new);
+    found
 }
 
 /// From so many periods in a row on, they are told as one range: a rewritten history is one cause, not thousands.
@@ -176,7 +191,7 @@ impl Difference {
     }
 }
 
-fn marks(series: &[Series], now: &[Series]) -> Known {
+fn marks<'a>(series: &'a [Series], now: &[Series]) -> Known<'a> {
     series.iter().flat_map(|s| s.marks(now)).collect()
 }
 
@@ -190,23 +205,20 @@ impl Series {
         self.parts.get("").map_or(0, |listing| listing.list().into_iter().filter(|t| *t == text).count())
     }
 
-    /// By part and key. Where there are prints of columns, the listing only names the files.
-    fn marks(&self, now: &[Series]) -> Known {
+    /// Where there are prints of columns, the listing only names the files.
+    fn marks(&self, now: &[Series]) -> Known<'_> {
         let keys = self.named(now);
         let names = self.parts.get("").map(Marks::list).unwrap_or_default();
         let mut known = Known::new();
         for (part, marks) in &self.parts {
-            match marks {
-                Marks::Texts { .. } if self.parts.len() > 1 => {}
-                Marks::Texts { .. } => known
-                    .extend(keys.iter().zip(marks.list()).filter_map(|(key, text)| Some(((part.clone(), key.clone()?), text.to_string())))),
+            let of_periods: Vec<Vec<(&str, String)>> = match marks {
+                Marks::Texts { .. } if self.parts.len() > 1 => continue,
+                Marks::Texts { .. } => marks.list().into_iter().map(|text| vec![("", text.to_string())]).collect(),
                 Marks::Prints(prints) => {
-                    for (at, (key, prints)) in keys.iter().zip(prints.list()).enumerate() {
-                        let Some(key) = key else { continue };
-                        known.extend(files_of(part, prints, names.get(at)).map(|(part, print)| ((part, key.clone()), print)));
-                    }
+                    prints.list().into_iter().enumerate().map(|(at, prints)| named_prints(prints, names.get(at).copied())).collect()
                 }
-            }
+            };
+            known.extend(keys.iter().zip(of_periods).filter_map(|(key, files)| Some(((part.as_str(), key.clone()?), files))));
         }
         known
     }
@@ -240,14 +252,9 @@ impl Series {
     }
 }
 
-/// One part per file; where there is one file only, it need not be named.
-fn files_of<'a>(part: &'a str, prints: &'a [u32], names: Option<&&'a str>) -> impl Iterator<Item = (String, String)> + 'a {
-    let names: Vec<&str> = names.map(|names| names.split(", ").collect()).unwrap_or_default();
-    let named = move |at: usize| match (prints.len(), names.get(at)) {
-        (0 | 1, _) | (_, None) => part.to_string(),
-        (_, Some(name)) => format!("{part} in {name}"),
-    };
-    prints.iter().enumerate().map(move |(at, print)| (named(at), format!("{print:08x}")))
+fn named_prints<'a>(prints: &[u32], names: Option<&'a str>) -> Vec<(&'a str, String)> {
+    let mut names = names.unwrap_or_default().split(", ");
+    prints.iter().map(|print| (names.next().unwrap_or_default(), format!("{print:08x}"))).collect()
 }
 
 #[cfg(test)]
@@ -311,5 +318,20 @@ mod tests {
         let found = differences(&[old], &[new]);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].key.as_str(), found[0].part.as_str()), ("2026-02-02", "event in p1"));
+    }
+
+    #[test]
+    fn a_file_that_joins_another_is_all_that_is_new() {
+        let period = |files: &[&str]| {
+            let mut prints = Prints::default();
+            prints.push(files.iter().map(|name| Digest::of(name.as_bytes())).collect::<Vec<_>>().iter());
+            let names = Marks::texts(std::iter::once(files.join(", ")));
+            let key = "2026-02-01".to_string();
+            let parts = [(String::new(), names), ("event".to_string(), Marks::Prints(prints))].into();
+            Series { from: key.clone(), to: key.clone(), parts, keys: vec![key] }
+        };
+        let found = differences(&[recorded(&period(&["p0"]))], &[period(&["p0", "p1"])]);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].part.as_str(), found[0].old.is_none()), ("event in p1", true));
     }
 }

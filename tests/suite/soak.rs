@@ -41,7 +41,7 @@ fn number(variable: &str, default: u64) -> u64 {
 }
 
 #[test]
-fn whatever_happened_the_bytes_are_those_of_a_build_from_scratch() {
+fn whatever_happened_the_bytes_are_those_of_a_build_built_from_scratch() {
     let (rounds, seed) = (number("DAEDA_ROUNDS", ROUNDS as u64), number("DAEDA_SEED", SEED));
     let feed = (0..DAYS.len()).map(|day| ((day, "part-0".into()), events(day))).collect();
     let mut soak = Soak { workspace: Workspace::built(), chance: Chance::new(seed), feed, killed: 0 };
@@ -227,7 +227,7 @@ impl Soak {
         let args: &[&str] = if every_day { &["everything"] } else { &["everything", "--allow-missing"] };
         let built = self.workspace.build(args);
         assert_eq!(built.code, 0, "{:?} {}", built.errors(), built.stderr);
-        let scratch = self.from_scratch();
+        let scratch = self.built_from_scratch();
         for (asset, day) in ASSETS.iter().flat_map(|asset| (0..DAYS.len()).map(move |day| (asset, day))) {
             if self.has_day(day) {
                 let data = [&self.workspace, &scratch].map(|workspace| contents(&workspace.published(asset, day)));
@@ -242,7 +242,7 @@ impl Soak {
         built.ran().len()
     }
 
-    fn from_scratch(&self) -> Workspace {
+    fn built_from_scratch(&self) -> Workspace {
         let scratch = Workspace { directory: tempfile::tempdir().unwrap() };
         for part in ["Daedalus.kdl", "config", "feature_views", "feature_services", "data/feed", "data/artworks"] {
             let to = scratch.path(part);

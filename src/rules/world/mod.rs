@@ -92,6 +92,11 @@ impl TableWorld {
         Self { columns, prepared: RwLock::default(), sources: Mutex::default(), keyed, selections, whole: Mutex::default() }
     }
 
+    /// Whether there was a cache that could not be believed.
+    pub fn is_started_anew(&self) -> bool {
+        self.columns.is_started_anew()
+    }
+
     fn prepared(&self, common: &Arc<Common>) -> Result<Arc<Prepared>, Unobservable> {
         let address = Arc::as_ptr(common) as usize;
         if let Some(known) = self.prepared.read().expect("no thread panics while it holds the requests").get(&address) {

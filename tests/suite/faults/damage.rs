@@ -189,7 +189,7 @@ fn on_a_read_only_root_what_is_fresh_is_fresh_and_nothing_else_is_built() {
         let mut outer = std::process::Command::new("unshare");
         outer.args(["-rm", "sh", "-c", script, "sh"]).arg(workspace.path("data/training_output"));
         outer.arg(inner.get_program()).args(inner.get_args());
-        inner.get_envs().for_each(|(name, value)| drop(value.map(|value| outer.env(name, value))));
+        outer.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
         outer.output().ok().filter(|o| o.status.code() != Some(77)).map(Said::from)
     };
     let Some(fresh) = read_only(&["build", "everything"]).filter(|said| !said.stderr.contains("unshare:")) else {

@@ -78,6 +78,9 @@ pub enum Seen {
 /// A generation's data and sidecar in one place, by name, and its output digest.
 type Whole = (BTreeMap<String, Vec<u8>>, String);
 
+/// Files by name.
+type Written = Vec<(String, Vec<u8>)>;
+
 pub struct Scene {
     workspace: Workspace,
     graph: Graph,
@@ -85,7 +88,7 @@ pub struct Scene {
     pub start: Files,
     old: Vec<Option<Whole>>,
     new: Vec<Option<Whole>>,
-    made: Mutex<BTreeMap<String, (Made, Vec<(String, Vec<u8>)>)>>,
+    made: Mutex<BTreeMap<String, (Made, Written)>>,
 }
 
 impl Scene {

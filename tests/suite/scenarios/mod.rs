@@ -76,7 +76,6 @@ const LINES: &[(&str, &str)] = &[
 const NOT_YET: &[(&str, &str)] = &[
     ("16-input-renamed", "a reason says `columns` and names no column"),
     ("30-older-scheme", "a record of another scheme is not trusted"),
-    ("34-brake", "the brake counts the compiled service as a partition"),
 ];
 
 fn is_not_yet(story: &Story) -> bool {
