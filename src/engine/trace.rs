@@ -50,13 +50,16 @@ fn explain_by_listing(reasons: &mut [Reason]) {
     reasons.iter_mut().filter(|r| one_sided(r) && listed.contains(&r.name)).for_each(|r| r.root = false);
 }
 
-/// That a definition differs explains why other rows are selected.
-fn explain_by_definition(reasons: &mut [Reason]) {
-    let is_definition = |r: &Reason| matches!(r.kind, ReasonKind::Observed(kind) if kind.is_definition());
-    if reasons.iter().any(is_definition) {
-        let other = |r: &&mut Reason| r.kind == ReasonKind::SELECTION && r.old.is_some() != r.new.is_some() && !r.name.contains('@');
-        reasons.iter_mut().filter(other).for_each(|r| r.root = false);
+/// That a definition differs explains why other rows are selected: it says the `where` and the reach. What is selected by another `where` has
+/// no counterpart to be compared with.
+fn explain_by_definition(reasons: &mut Vec<Reason>) {
+    let is_declared = |r: &Reason| matches!(r.kind, ReasonKind::Observed(kind) if kind.is_declared());
+    if !reasons.iter().any(is_declared) {
+        return;
     }
+    let one_sided = |r: &Reason| r.kind == ReasonKind::SELECTION && r.old.is_some() != r.new.is_some();
+    reasons.retain(|r| !one_sided(r) || r.name.contains('@'));
+    reasons.iter_mut().filter(|r| one_sided(r)).for_each(|r| r.root = false);
 }
 
 /// One digest of observations, whatever their order: it changes when anything observed does.
@@ -176,6 +179,19 @@ mod tests {
         let reasons = compare(&[file("part-0"), columns(&[("ts", "a"), ("user", "b")])], &[file("absent"), columns(&[("ts", "c")])]);
         let roots: Vec<(&str, bool)> = reasons.iter().map(|r| (r.detail.as_str(), r.root)).collect();
         assert_eq!(roots, [("2026-02-01", true), ("ts", true), ("user", false)]);
+    }
+
+    #[test]
+    fn another_selection_follows_from_its_definition() {
+        let selection = |filter: &str| Observation::text(Kind::Selection, format!("feature_view/feed where {filter}"), "2026-02-01");
+        let told = |reasons: Vec<Reason>| reasons.iter().map(Reason::to_string).collect::<Vec<_>>();
+        let alone = compare(&[selection("a")], &[selection("b")]);
+        assert_eq!(
+            told(alone),
+            ["selection feature_view/feed where b: new, 2026-02-01", "selection feature_view/feed where a: was 2026-02-01, now gone"]
+        );
+        let defined = compare(&[parameter("expr", "a"), selection("a")], &[parameter("expr", "b"), selection("b")]);
+        assert_eq!(told(defined), ["parameter expr: a → b"]);
     }
 
     #[test]

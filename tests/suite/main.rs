@@ -24,6 +24,7 @@ mod readiness;
 mod regressions;
 mod rows;
 mod scenarios;
+mod selections;
 mod skeleton_agrees;
 mod skeleton_reference;
 mod skeleton_rules;

@@ -75,14 +75,15 @@ pub fn select(name: Name, view: &View, reads: &[Ranged], selections: &Selections
     let alike: Vec<&Ranged> = reads.iter().collect();
     let mut observation = columns(Kind::Selection, name, view, &alike, Detail::Digests)?;
     let (mut fine, mut series) = (Hasher::new("selections"), Vec::new());
-    for (number, Ranged { range, within, read }) in reads.iter().enumerate() {
+    for Ranged { range, within, read } in reads {
         let Some(selects) = &read.selects else { continue };
         let taken = view.selected(*range, *within, &read.columns, selects, selections)?;
         fine.number("from", range.0 as u64).number("to", range.1 as u64);
         for period in &taken {
             fine.part("period", period.as_ref().map_or(&[][..], |digest| &digest.bytes()[..16]));
         }
-        series.push(view.selected_series(*range, &format!("rows {number}"), &taken));
+        // Reads of one `where` differ in their reach, which tells them apart whatever else is read.
+        series.push(view.selected_series(*range, &serde_json::to_string(&read.reach).unwrap_or_default(), &taken));
     }
     observation.fine = Some(fine.finish());
     observation.value = Shown::Series(series);

@@ -14,36 +14,19 @@ use crate::engine::world::Unobservable;
 use crate::features::arrow_type::arrow_type;
 use crate::features::selection::{Selection, selection};
 use crate::features::time::{is_within, optional_instants};
-use crate::pack::{self, Packer, Unpacker};
+use crate::table::kept::KeptDigests;
 use crate::table::parquet::{ColumnCache, TableError, read_columns};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Schema};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
-const KIND: &str = "daeda selections";
-/// Also to be raised when anything changes that a digest is made of.
+/// To be raised when anything changes that a digest is made of.
 const VERSION: u32 = 1;
 
-/// From so many on, only those are kept that somebody asked for.
-const MANY: usize = 1 << 18;
-
-/// Digests of selections by what they are taken of, kept between builds.
-pub struct Selections {
-    path: PathBuf,
-    known: Mutex<Option<Known>>,
-}
-
-#[derive(Default)]
-struct Known {
-    digests: HashMap<u128, (u128, Used)>,
-    learned: bool,
-}
-
-/// Whether somebody asked for it since it was loaded.
-type Used = bool;
+/// Digests of selections by what they are taken of.
+pub struct Selections(KeptDigests);
 
 /// The rows that a read takes of the files of one period.
 pub struct Taken<'a> {
@@ -68,14 +51,14 @@ struct Times<'a> {
 
 impl Selections {
     pub fn new(path: &Path) -> Self {
-        Self { path: path.into(), known: Mutex::default() }
+        Self(KeptDigests::new(path, VERSION))
     }
 
     /// The digest of what is taken of files that are there.
     pub fn digest(&self, taken: &Taken, columns: &ColumnCache) -> Result<Digest, Unobservable> {
         let leaves = taken.leaves(columns)?;
         let key = taken.key(&leaves);
-        if let Some(known) = self.known().get(key) {
+        if let Some(known) = self.0.get(key) {
             return Ok(of_rows(known));
         }
         let made = match taken.read()? {
@@ -85,69 +68,17 @@ impl Selections {
         if taken.leaves(columns)? != leaves {
             return Err(Unobservable::Blocked(format!("{} changed while it was read", taken.source.period_name(taken.files))));
         }
-        self.known().keep(key, made);
+        self.0.keep(key, made);
         Ok(of_rows(made))
     }
 
-    fn known(&self) -> Loaded<'_> {
-        let mut known = self.known.lock().expect("no thread panics while it holds the selections");
-        known.get_or_insert_with(|| Known::load(&self.path).unwrap_or_default());
-        Loaded(known)
-    }
-
-    /// Best effort: a cache that cannot be written costs time only.
     pub fn save(&self) {
-        let mut known = self.known.lock().expect("no thread panics while it holds the selections");
-        if let Some(known) = known.as_mut().filter(|known| known.learned) {
-            known.learned = false;
-            let _ = pack::save(&self.path, KIND, VERSION, &known.packed());
-        }
+        self.0.save();
     }
 }
 
 fn of_rows(digest: u128) -> Digest {
     Hasher::new("selection of a period").part("rows", &digest.to_le_bytes()).finish()
-}
-
-/// The digests, loaded.
-struct Loaded<'a>(MutexGuard<'a, Option<Known>>);
-
-impl Loaded<'_> {
-    fn get(&mut self, key: u128) -> Option<u128> {
-        let (digest, used) = self.0.as_mut()?.digests.get_mut(&key)?;
-        *used = true;
-        Some(*digest)
-    }
-
-    fn keep(&mut self, key: u128, digest: u128) {
-        if let Some(known) = self.0.as_mut() {
-            known.digests.insert(key, (digest, true));
-            known.learned = true;
-        }
-    }
-}
-
-impl Known {
-    fn load(path: &Path) -> Option<Self> {
-        let (bytes, start) = pack::load(path, KIND, VERSION)?;
-        let mut from = Unpacker::new(&bytes[start..]);
-        let count = from.number()?;
-        let digests: Option<_> = (0..count).map(|_| Some((from.wide()?, (from.wide()?, false)))).collect();
-        Some(Self { digests: digests?, learned: false })
-    }
-
-    fn packed(&self) -> Vec<u8> {
-        let few = self.digests.len() <= MANY;
-        let mut kept: Vec<(u128, u128)> =
-            self.digests.iter().filter(|(_, (_, used))| few || *used).map(|(key, (digest, _))| (*key, *digest)).collect();
-        kept.sort_unstable();
-        let mut packer = Packer::default();
-        packer.number(kept.len() as u64);
-        for (key, digest) in kept {
-            packer.wide(key).wide(digest);
-        }
-        packer.into_bytes()
-    }
 }
 
 impl<'a> Taken<'a> {
