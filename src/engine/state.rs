@@ -57,6 +57,7 @@ pub enum ReasonKind {
 impl ReasonKind {
     pub const COLUMNS: Self = Self::Observed(Kind::Columns);
     pub const ROWS: Self = Self::Observed(Kind::Rows);
+    pub const SELECTION: Self = Self::Observed(Kind::Selection);
     pub const UPSTREAM: Self = Self::Observed(Kind::Upstream);
 
     pub fn name(self) -> &'static str {
@@ -81,7 +82,7 @@ impl Serialize for ReasonKind {
 pub struct Reason {
     pub kind: ReasonKind,
     pub name: String,
-    /// The part that differs: a column, a period, a file; empty where the whole does.
+    /// The part that differs: a column, a period, a file; of a selection its `where`; empty where the whole does.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub detail: String,
     /// What it was; absent where there was nothing of that name.
@@ -121,6 +122,7 @@ impl fmt::Display for Reason {
         match (self.kind, self.detail.is_empty()) {
             (_, true) => {}
             (ReasonKind::UPSTREAM, false) => return write!(f, " ({})", self.detail),
+            (ReasonKind::SELECTION, false) => write!(f, " {}", self.detail)?,
             (ReasonKind::ROWS, false) => return write!(f, ": {}", self.detail),
             (_, false) => write!(f, " `{}`", self.detail)?,
         }

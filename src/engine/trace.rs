@@ -6,7 +6,7 @@ use super::observation::{Kind, Observation, Shown};
 use super::series;
 use super::state::{Reason, ReasonKind};
 use crate::digest::{Digest, Hasher};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 type Named<'a> = BTreeMap<(Kind, &'a str), &'a Observation>;
 
@@ -37,6 +37,7 @@ pub fn compare_refining(
     let gone = old.iter().filter(|(key, _)| !new.contains_key(*key));
     reasons.extend(gone.map(|(_, then)| reason(then).values(Some(brief(&then.value)), None)));
     explain_by_listing(&mut reasons);
+    explain_by_definition(&mut reasons);
     reasons
 }
 
@@ -44,8 +45,21 @@ pub fn compare_refining(
 fn explain_by_listing(reasons: &mut [Reason]) {
     let is_listing = |r: &&Reason| r.kind == ReasonKind::Observed(Kind::Listing);
     let listed: HashSet<String> = reasons.iter().filter(is_listing).map(|r| format!("{}@{}", r.name, r.detail)).collect();
-    let one_sided = |r: &Reason| r.kind == ReasonKind::COLUMNS && r.old.is_some() != r.new.is_some();
+    let is_read = |r: &Reason| matches!(r.kind, ReasonKind::COLUMNS | ReasonKind::SELECTION);
+    let one_sided = |r: &Reason| is_read(r) && r.old.is_some() != r.new.is_some();
     reasons.iter_mut().filter(|r| one_sided(r) && listed.contains(&r.name)).for_each(|r| r.root = false);
+}
+
+/// That a definition differs explains why other rows are selected: it says the `where` and the reach. What is selected by another `where` has
+/// no counterpart to be compared with.
+fn explain_by_definition(reasons: &mut Vec<Reason>) {
+    let is_declared = |r: &Reason| matches!(r.kind, ReasonKind::Observed(kind) if kind.is_declared());
+    if !reasons.iter().any(is_declared) {
+        return;
+    }
+    let one_sided = |r: &Reason| r.kind == ReasonKind::SELECTION && r.old.is_some() != r.new.is_some();
+    reasons.retain(|r| !one_sided(r) || r.name.contains('@'));
+    reasons.iter_mut().filter(|r| one_sided(r)).for_each(|r| r.root = false);
 }
 
 /// One digest of observations, whatever their order: it changes when anything observed does.
@@ -60,32 +74,50 @@ pub fn digest_of(observations: &[Observation]) -> Digest {
 }
 
 fn reason(observation: &Observation) -> Reason {
-    Reason::new(ReasonKind::Observed(observation.kind), &*observation.name, "")
+    let (name, selects) = selected(observation);
+    Reason::new(ReasonKind::Observed(observation.kind), name, selects)
+}
+
+/// The source of a selection and, from `where` on, what is selected of it; of anything else its name.
+fn selected(observation: &Observation) -> (&str, &str) {
+    let name = &*observation.name;
+    match name.find(" where ").filter(|_| observation.kind == Kind::Selection) {
+        Some(end) => (&name[..end], &name[end + 1..]),
+        None => (name, ""),
+    }
 }
 
 /// What of one observation differs, at least the observation itself.
 pub fn differences(old: &Observation, new: &Observation) -> Vec<Reason> {
     let found = match (&old.value, &new.value) {
         (Shown::Parts(was), Shown::Parts(is)) => parts_that_differ(old, was, is),
-        (Shown::Series(was), Shown::Series(is)) => series::differences(was, is).into_iter().map(|d| of_period(new, d)).collect(),
+        (Shown::Series(was), Shown::Series(is)) => once(series::differences(was, is).into_iter().map(|d| of_period(new, d))),
         _ => vec![reason(new).values(Some(brief(&old.value)), Some(brief(&new.value)))],
     };
     if found.is_empty() { vec![reason(new)] } else { found }
 }
 
+/// Several ranges of one selection differ in the same period.
+fn once(reasons: impl Iterator<Item = Reason>) -> Vec<Reason> {
+    let mut known = BTreeSet::new();
+    reasons.filter(|r| r.kind != ReasonKind::SELECTION || known.insert((r.name.clone(), r.detail.clone()))).collect()
+}
+
 fn parts_that_differ(of: &Observation, was: &BTreeMap<String, String>, is: &BTreeMap<String, String>) -> Vec<Reason> {
-    let names: std::collections::BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+    let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
     let differing = names.into_iter().filter(|name| was.get(*name) != is.get(*name));
     let shown = |value: Option<&String>| value.map(|v| shorten(v));
     differing.map(|name| reason(of).about(&of.name, name).values(shown(was.get(name)), shown(is.get(name)))).collect()
 }
 
-/// A listing differs by period; columns differ by column within a period.
+/// A listing and a selection differ by period; columns differ by column within a period.
 fn of_period(of: &Observation, difference: series::Difference) -> Reason {
     let series::Difference { key, part, old, new } = difference;
-    let reason = match part.is_empty() {
-        true => reason(of).about(&of.name, &key),
-        false => reason(of).about(&format!("{}@{key}", of.name), &part),
+    let (source, selects) = selected(of);
+    let reason = match (selects, part.is_empty()) {
+        ("", true) => reason(of).about(source, &key),
+        ("", false) => reason(of).about(&format!("{source}@{key}"), &part),
+        (selects, _) => reason(of).about(&format!("{source}@{key}"), selects),
     };
     reason.values(old.map(|t| shorten(&t)), new.map(|t| shorten(&t)))
 }
@@ -147,6 +179,19 @@ mod tests {
         let reasons = compare(&[file("part-0"), columns(&[("ts", "a"), ("user", "b")])], &[file("absent"), columns(&[("ts", "c")])]);
         let roots: Vec<(&str, bool)> = reasons.iter().map(|r| (r.detail.as_str(), r.root)).collect();
         assert_eq!(roots, [("2026-02-01", true), ("ts", true), ("user", false)]);
+    }
+
+    #[test]
+    fn another_selection_follows_from_its_definition() {
+        let selection = |filter: &str| Observation::text(Kind::Selection, format!("feature_view/feed where {filter}"), "2026-02-01");
+        let told = |reasons: Vec<Reason>| reasons.iter().map(Reason::to_string).collect::<Vec<_>>();
+        let alone = compare(&[selection("a")], &[selection("b")]);
+        assert_eq!(
+            told(alone),
+            ["selection feature_view/feed where b: new, 2026-02-01", "selection feature_view/feed where a: was 2026-02-01, now gone"]
+        );
+        let defined = compare(&[parameter("expr", "a"), selection("a")], &[parameter("expr", "b"), selection("b")]);
+        assert_eq!(told(defined), ["parameter expr: a → b"]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub struct Fact<'a> {
     pub kind: ReasonKind,
     /// A parameter, a view, an op, a message.
     pub subject: &'a str,
-    /// An upstream's state.
+    /// An upstream's state, or the `where` of a selection.
     pub part: &'a str,
 }
 
@@ -25,7 +25,8 @@ fn split(reason: &Reason) -> (Fact<'_>, &str, &str) {
     let before_key = || name.split_once('@').unwrap_or((name, ""));
     let (subject, part, column, period) = match reason.kind {
         ReasonKind::UPSTREAM => (before_key().0, detail, "", before_key().1),
-        ReasonKind::Observed(Kind::Columns | Kind::Selection) => (before_key().0, "", detail, before_key().1),
+        ReasonKind::COLUMNS => (before_key().0, "", detail, before_key().1),
+        ReasonKind::SELECTION => (before_key().0, detail, "", before_key().1),
         ReasonKind::Observed(Kind::Listing | Kind::Rows) | ReasonKind::Output => (name, "", "", detail),
         ReasonKind::Observed(_) => (name, "", detail, ""),
         ReasonKind::Blocked => ("", "", "", detail),
@@ -85,11 +86,15 @@ impl<'a> Causes<'a> {
             subject: fact.subject,
             parts: Some(fact.part).filter(|p| !p.is_empty()).into_iter().chain(shows.columns.iter().copied()).collect(),
             periods: of_keys(shows.periods.iter().copied()),
-            // The digests of columns say nothing to a reader.
-            values: shows.values.filter(|_| !shows.several && fact.kind != ReasonKind::COLUMNS).unwrap_or_default(),
+            // The digests of columns and selections say nothing to a reader.
+            values: shows.values.filter(|_| !shows.several && !is_of_digests(fact.kind)).unwrap_or_default(),
         };
         self.0.iter().map(cause).collect()
     }
+}
+
+fn is_of_digests(kind: ReasonKind) -> bool {
+    matches!(kind, ReasonKind::COLUMNS | ReasonKind::SELECTION)
 }
 
 impl Cause<'_> {
@@ -109,6 +114,7 @@ impl Cause<'_> {
             ReasonKind::Output => format!("{} {}", self.subject, abridged(&self.periods, 2)),
             ReasonKind::UPSTREAM if self.parts.is_empty() => format!("upstream {}{at}{}", self.subject, self.values()),
             ReasonKind::UPSTREAM => format!("upstream {}{at} ({})", self.subject, self.parts.join(", ")),
+            ReasonKind::SELECTION => format!("selection {}{at} {}", self.subject, self.parts.join(" ")).trim_end().to_string(),
             ReasonKind::Observed(Kind::Listing | Kind::Rows) if !periods.is_empty() => {
                 format!("{} {} `{periods}`{}", self.kind.name(), self.subject, self.values())
             }

@@ -15,6 +15,7 @@ mod place;
 mod readiness;
 mod reads;
 mod records;
+mod selects;
 mod skeleton;
 mod source;
 mod uses;

@@ -7,6 +7,7 @@ use super::loader::Loader;
 use super::operators::Machine;
 use super::place::place;
 use super::reads::{Periods, Reads};
+use super::selects::selects;
 use super::source::SourceSpec;
 use super::world::{Ask, Read, merged};
 use super::{Outline, Partition, RuleKind, Subject, Tell, period_of, spec_of, versions};
@@ -177,7 +178,7 @@ fn requests(subject: &Subject) -> Vec<Request> {
     for operator in operators.iter().filter(|operator| !keyed::is_keyed_scan(operator, &operators)) {
         if let Does::Scan(scan) = &operator.does {
             let columns = scan.columns.iter().map(|c| c.physical.clone()).collect();
-            reads.entry(&scan.view).or_default().push(Read { reach: scan.reach, columns });
+            reads.entry(&scan.view).or_default().push(Read { reach: scan.reach, columns, selects: selects(operator, scan, &operators) });
         }
     }
     let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, subject.catalog, subject.site));

@@ -3,6 +3,7 @@
 //! Knows nothing of features, rules or the manifest. Invariant: readers and writers stream, so memory is bounded by batches and
 //! never by the size of a source.
 
+pub mod kept;
 pub mod lance;
 pub mod listing;
 pub mod parquet;

@@ -28,7 +28,7 @@ fn a_settled_day_drifts_and_is_built_only_when_asked_for() {
     let status = workspace.status("ranker");
     assert_eq!(status.keys("drifted"), keys(&[0, 1]));
     assert_eq!(status.keys("stale"), keys(&[2]));
-    assert_eq!(status.kinds(DAYS[0]), ["columns"], "it is explained");
+    assert_eq!(status.kinds(DAYS[0]), ["selection"], "it is explained");
     let keyless = workspace.build(&["ranker"]);
     assert_eq!((keyless.code, keyless.ran()), (0, skeletons("ranker", &[2])));
     assert_eq!(keyless.finished()["drifted"], 2);

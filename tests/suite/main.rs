@@ -26,6 +26,7 @@ mod regressions;
 mod rows;
 mod scenarios;
 mod scheme_1;
+mod selections;
 mod skeleton_agrees;
 mod skeleton_reference;
 mod skeleton_rules;

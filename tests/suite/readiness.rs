@@ -52,7 +52,7 @@ fn a_day_without_its_marker_is_waited_for_and_absent_as_history() {
     assert!(workspace.build(&[target]).ran().is_empty());
     mark(&workspace, 1);
     let status = workspace.status(target);
-    assert_eq!((status.keys("stale"), status.kinds(DAYS[2])), (vec![DAYS[2].to_string()], vec!["columns".into(), "listing".into()]));
+    assert_eq!((status.keys("stale"), status.kinds(DAYS[2])), (vec![DAYS[2].to_string()], vec!["listing".into(), "selection".into()]));
     assert_eq!(workspace.build(&[target]).ran(), skeletons("ranker", &[2]));
 }
 

@@ -2,7 +2,9 @@
 
 use super::super::keyed::Keyed;
 use super::super::source::SourceSpec;
-use crate::catalog::dag::Reach;
+use crate::catalog::dag::{Reach, ScanColumn};
+use crate::catalog::expr::Expr;
+use crate::catalog::model::TimeColumn;
 use crate::engine::action::Request;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -25,6 +27,33 @@ pub enum Ask {
 pub struct Read {
     pub reach: Reach,
     pub columns: Vec<String>,
+    /// Where only some of the rows are seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selects: Option<Selects>,
+}
+
+/// The rows that somebody sees of what is read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Selects {
+    pub columns: Vec<ScanColumn>,
+    pub time: Option<TimeColumn>,
+    pub created: Option<String>,
+    #[serde(rename = "where")]
+    pub filter: Expr,
+}
+
+impl Selects {
+    /// Everything that it says.
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl Read {
+    /// The `where` by which it is told from other reads of its source.
+    pub fn filter(&self) -> Option<&Expr> {
+        self.selects.as_ref().map(|selects| &selects.filter)
+    }
 }
 
 impl Ask {
@@ -39,16 +68,25 @@ impl Ask {
     }
 }
 
-/// Reads of one reach as one, their columns sorted.
+/// Reads of one reach and `where` as one, their columns sorted.
 pub fn merged(reads: Vec<Read>) -> Vec<Read> {
     let mut merged: Vec<Read> = Vec::new();
     for read in reads {
-        match merged.iter_mut().find(|known| known.reach == read.reach) {
-            Some(known) => known.columns.extend(read.columns),
+        match merged.iter_mut().find(|known| known.reach == read.reach && known.filter() == read.filter()) {
+            Some(known) => {
+                known.columns.extend(read.columns);
+                if let (Some(known), Some(selects)) = (&mut known.selects, read.selects) {
+                    known.columns.extend(selects.columns);
+                }
+            }
             None => merged.push(read),
         }
     }
     for read in &mut merged {
+        if let Some(selects) = &mut read.selects {
+            selects.columns.sort_by(|a, b| a.name.cmp(&b.name));
+            selects.columns.dedup_by(|a, b| a.name == b.name);
+        }
         read.columns.sort_unstable();
         read.columns.dedup();
     }

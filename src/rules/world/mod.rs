@@ -7,10 +7,12 @@ mod ask;
 mod files;
 mod keyed;
 mod periods;
+mod ranges;
+mod selections;
 mod tree;
 mod upgrade;
 
-pub use ask::{Ask, Read, merged};
+pub use ask::{Ask, Read, Selects, merged};
 
 use super::command;
 use super::keyed::Keyed;
@@ -18,19 +20,20 @@ use super::readiness::{Lacking, gap, require};
 use super::source::SourceSpec;
 use crate::catalog::calendar::Period;
 use crate::catalog::declaration::Gaps;
-use crate::digest::{Digest, Hasher};
 use crate::engine::action::{Action, Common, Interval, Name, Request};
 use crate::engine::hashing::Hashed;
-use crate::engine::observation::{Kind, Observation, Shown};
+use crate::engine::observation::{Kind, Observation};
 use crate::engine::record::{self, Record};
-use crate::engine::series::Series;
 use crate::engine::state::Reason;
+use crate::engine::trace;
 use crate::engine::world::{Detail, Look, Unobservable, World};
 use crate::table::lance::LanceError;
 use crate::table::parquet::{ColumnCache, TableError};
 use crate::table::rows::RowCache;
 use keyed::{KeyedAsk, KeyedSources};
-use periods::{Known, Periods, Range, View};
+use periods::{Periods, Range, View};
+use ranges::Ranged;
+use selections::Selections;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io;
@@ -77,15 +80,18 @@ pub struct TableWorld {
     /// By name and place: ops that read one view share what was seen of it.
     sources: Mutex<Vec<(SourceSpec, Arc<Periods>)>>,
     keyed: KeyedSources,
+    selections: Selections,
     /// Files that are read whole, such as scripts.
     whole: Mutex<HashMap<PathBuf, Observation>>,
 }
 
 impl TableWorld {
-    /// `cache` is where digests of unchanged files are kept between builds; those of rows lie beside it.
+    /// `cache` is where digests of unchanged files are kept between builds; those of rows and of selections lie beside it.
     pub fn new(cache: &Path) -> Self {
         let keyed = KeyedSources::new(RowCache::new(&cache.with_file_name("rows")));
-        Self { columns: ColumnCache::open(cache), prepared: RwLock::default(), sources: Mutex::default(), keyed, whole: Mutex::default() }
+        let selections = Selections::new(&cache.with_file_name("selections"));
+        let columns = ColumnCache::open(cache);
+        Self { columns, prepared: RwLock::default(), sources: Mutex::default(), keyed, selections, whole: Mutex::default() }
     }
 
     /// Whether there was a cache that could not be believed.
@@ -110,7 +116,8 @@ impl TableWorld {
             Ask::Parquet { source, reads, required } => match source.layout.as_ref().map(|l| l.cadence) {
                 Some(cadence) => Prepare::Periods { periods: self.periods(&source, cadence), source, reads: merged(reads), required },
                 None => {
-                    let columns = merged(reads.into_iter().map(|r| Read { reach: crate::catalog::dag::Reach::Whole, ..r }).collect());
+                    let columns =
+                        merged(reads.into_iter().map(|r| Read { reach: crate::catalog::dag::Reach::Whole, selects: None, ..r }).collect());
                     Prepare::Files { source, columns: columns.into_iter().flat_map(|r| r.columns).collect() }
                 }
             },
@@ -146,8 +153,7 @@ impl TableWorld {
                     Look::Again => periods.view_again(&self.columns),
                 };
                 let Some(target) = period else { return Err(Unobservable::Broken(format!("{name} is read by period"))) };
-                let ranged: Vec<(Range, &Read)> =
-                    reads.iter().filter_map(|r| Some((periods.range(SourceSpec::range(r.reach, target))?, r))).collect();
+                let ranged = ranged(periods, reads, target);
                 let required = required.then(|| periods.range((Some(target.start), target.end)));
                 let lacking = lacking(source, &view, required, &ranged)?;
                 match &lacking {
@@ -157,7 +163,7 @@ impl TableWorld {
                     }
                     Some(Lacking::Absent { some_left: true, .. }) | None => {}
                 }
-                let observations = ranges(name, &view, &ranged, detail)?;
+                let observations = ranges::observe(name, &view, reads, &ranged, detail)?;
                 match lacking {
                     Some(Lacking::Absent { why, .. }) => Err(Unobservable::Absent { why, left: Some(observations) }),
                     Some(Lacking::NotReady(_)) | None => Ok(observations),
@@ -168,6 +174,29 @@ impl TableWorld {
             Prepare::Whole(files) => files.iter().map(|(name, path)| self.whole(name, path, look)).collect(),
             Prepare::Environment(names) => Ok(names.iter().map(|name| command::environment(name)).collect()),
         }
+    }
+
+    /// A selection of an action with its content, if there is one of that name.
+    fn selection(&self, prepared: &Prepared, action: &Action, wanted: &Name) -> Result<Option<Observation>, Unobservable> {
+        let Some(Interval { start, end }) = action.period else { return Ok(None) };
+        for (name, ask) in &prepared.asks {
+            let Prepare::Periods { periods, reads, .. } = ask else { continue };
+            let is_wanted = |read: &Read| read.filter().is_some_and(|filter| ranges::selection_name(name, filter) == *wanted);
+            if reads.iter().any(is_wanted) {
+                let mut ranged = ranged(periods, reads, Period { start, end });
+                ranged.retain(|ranged| is_wanted(ranged.read));
+                return ranges::select(wanted.clone(), &periods.view(&self.columns), &ranged, &self.selections).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Nothing, if what is taken of the periods is the same, or in which of them it is not.
+    fn refine_selection(&self, prepared: &Prepared, action: &Action, recorded: &Observation) -> Result<Option<Vec<Reason>>, Unobservable> {
+        // A record of the first scheme knows of the columns alone.
+        let content = recorded.fine.map(|_| self.selection(prepared, action, &recorded.name)).transpose()?.flatten();
+        let Some(now) = content else { return Ok(None) };
+        Ok(Some(if now.fine == recorded.fine { vec![] } else { trace::differences(recorded, &now) }))
     }
 
     fn whole(&self, name: &str, path: &Path, look: Look) -> Result<Observation, Unobservable> {
@@ -246,6 +275,9 @@ impl World for TableWorld {
 
     fn refine(&self, action: &Action, recorded: &Observation, _now: &Observation) -> Result<Option<Vec<Reason>>, Unobservable> {
         let prepared = self.prepared(&action.common)?;
+        if recorded.kind == Kind::Selection {
+            return self.refine_selection(&prepared, action, recorded);
+        }
         let ask = prepared.keyed().find(|(name, _)| recorded.kind == Kind::Rows && **name == recorded.name);
         ask.map(|(_, ask)| self.keyed.refine(ask, &action.place.path(), recorded, &self.columns)).transpose()
     }
@@ -255,6 +287,13 @@ impl World for TableWorld {
         for (name, ask) in prepared.keyed() {
             for observed in trace.iter_mut().filter(|o| o.kind == Kind::Rows && o.name == *name) {
                 self.keyed.discover(ask, staged, observed)?;
+            }
+        }
+        for observed in trace.iter_mut().filter(|o| o.kind == Kind::Selection) {
+            match self.selection(&prepared, action, &observed.name)? {
+                Some(now) if now.digest == observed.digest => *observed = now,
+                Some(_) => return Err(Unobservable::Blocked(format!("{} changed while the op ran", observed.name))),
+                None => {}
             }
         }
         Ok(())
@@ -269,53 +308,22 @@ impl World for TableWorld {
 
     fn remember(&self) {
         self.columns.save();
+        self.selections.save();
     }
 }
 
-/// The files and the columns of ranges of periods: two observations, however many periods there are.
-fn ranges(name: &Name, view: &dyn Known, reads: &[(Range, &Read)], detail: Detail) -> Result<Vec<Observation>, Unobservable> {
-    let listings = widest(reads);
-    let listing: Result<Vec<Digest>, Unobservable> = listings.iter().map(|range| view.listing(*range)).collect();
-    let columns: Result<Vec<Digest>, Unobservable> = reads.iter().map(|(range, read)| view.columns(*range, &read.columns)).collect();
-    let (listing, columns) = (combined("listing", &listing?), combined("columns", &columns?));
-    let (mut listed, mut read) = (Shown::Unsaid, Shown::Unsaid);
-    if detail == Detail::Values {
-        let series: Result<Vec<Series>, Unobservable> = listings.iter().map(|range| view.listing_series(*range)).collect();
-        listed = Shown::Series(series?);
-        let series: Result<Vec<Series>, Unobservable> =
-            reads.iter().map(|(range, read)| view.columns_series(*range, &read.columns)).collect();
-        read = Shown::Series(series?);
-    }
-    Ok(vec![
-        Observation::shown(Kind::Listing, name.clone(), listing, listed),
-        Observation::shown(Kind::Columns, name.clone(), columns, read),
-    ])
-}
-
-fn combined(what: &str, digests: &[Digest]) -> Digest {
-    Hasher::new(what).digests("ranges", digests.iter()).finish()
-}
-
-/// Ranges that lie within no other.
-fn widest(reads: &[(Range, &Read)]) -> Vec<Range> {
-    let mut widest: Vec<Range> = Vec::new();
-    for (range, _) in reads {
-        if widest.iter().any(|w| w.0 <= range.0 && range.1 <= w.1) {
-            continue;
-        }
-        widest.retain(|w| !(range.0 <= w.0 && w.1 <= range.1));
-        widest.push(*range);
-    }
-    widest
+/// The ranges of periods that reads reach to from a period.
+fn ranged<'r>(periods: &Periods, reads: &'r [Read], target: Period) -> Vec<Ranged<'r>> {
+    let of = |read: &'r Read| {
+        let (start, end) = SourceSpec::range(read.reach, target);
+        let within = Period { start: start.unwrap_or(i64::MIN), end };
+        Some(Ranged { range: periods.range((start, end))?, within, read })
+    };
+    reads.iter().filter_map(of).collect()
 }
 
 /// What an action cannot do without and is not there: a required period, or any within reach where gaps block.
-fn lacking(
-    source: &SourceSpec,
-    view: &View,
-    required: Option<Option<Range>>,
-    reads: &[(Range, &Read)],
-) -> Result<Option<Lacking>, Unobservable> {
+fn lacking(source: &SourceSpec, view: &View, required: Option<Option<Range>>, reads: &[Ranged]) -> Result<Option<Lacking>, Unobservable> {
     if let Some(range) = required {
         let files: Result<Vec<_>, Unobservable> = range.into_iter().flat_map(|(from, to)| from..=to).map(|n| view.files(n)).collect();
         if let Err(lacking) = require(source, &files?) {
@@ -323,7 +331,7 @@ fn lacking(
         }
     }
     if source.gaps == Gaps::Block {
-        for number in widest(reads).into_iter().flat_map(|(from, to)| from..=to) {
+        for number in ranges::widest(reads).into_iter().flat_map(|(from, to)| from..=to) {
             if let Some(lacking) = gap(source, &*view.files(number)?) {
                 return Ok(Some(lacking));
             }

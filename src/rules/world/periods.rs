@@ -3,6 +3,8 @@
 //! Invariants: within one build a period is looked at once, until somebody asks to look again; what nobody reads is not looked at.
 
 use super::super::source::{PeriodFiles, SourceSpec};
+use super::ask::Selects;
+use super::selections::{Selections, Taken};
 use super::tree::{Memo, Tree};
 use super::unobservable;
 use crate::catalog::calendar::{Cadence, Period, fill};
@@ -12,6 +14,7 @@ use crate::engine::series::{Marks, Prints, Series};
 use crate::engine::world::Unobservable;
 use crate::table::listing::parquet_files;
 use crate::table::parquet::ColumnCache;
+use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock, RwLock};
@@ -32,6 +35,7 @@ struct Seen {
     files: Memo<Arc<PeriodFiles>>,
     listing: Arc<Tree>,
     columns: RwLock<HashMap<Vec<String>, Arc<Columns>>>,
+    selections: RwLock<HashMap<String, Arc<Memo<Option<Digest>>>>>,
 }
 
 /// Some columns of all periods.
@@ -50,6 +54,13 @@ impl Seen {
         let known = self.columns.read().expect("no thread panics while it holds the trees").get(wanted).cloned();
         known.unwrap_or_else(|| {
             self.columns.write().expect("no thread panics while it holds the trees").entry(wanted.to_vec()).or_default().clone()
+        })
+    }
+
+    fn selections(&self, what: &str) -> Arc<Memo<Option<Digest>>> {
+        let known = self.selections.read().expect("no thread panics while it holds the selections").get(what).cloned();
+        known.unwrap_or_else(|| {
+            self.selections.write().expect("no thread panics while it holds the selections").entry(what.to_string()).or_default().clone()
         })
     }
 }
@@ -125,6 +136,38 @@ impl View<'_> {
             found.map(Arc::new).map_err(|e| Unobservable::Broken(format!("{}: {e}", self.source().shown)))
         })
     }
+
+    /// What is taken of each period of a range, nothing where there is none, of instants within reach.
+    pub fn selected(
+        &self,
+        (from, to): Range,
+        reach: Period,
+        wanted: &[String],
+        selects: &Selects,
+        selections: &Selections,
+    ) -> Result<Vec<Option<Digest>>, Unobservable> {
+        let whole = self.seen.selections(&selects.text());
+        let make = |number: i64, reach: Period| {
+            let files = self.files(number)?;
+            let taken = Taken { source: self.source(), files: &files, selects, columns: wanted, reach };
+            files.is_there().then(|| selections.digest(&taken, self.cache)).transpose()
+        };
+        let of = |number: i64| {
+            let admitted = self.source().admits(self.periods.period(number));
+            match reach.start <= admitted.start && admitted.end <= reach.end {
+                true => whole.get(number, || make(number, reach)),
+                false => make(number, reach),
+            }
+        };
+        (from..=to).collect::<Vec<i64>>().into_par_iter().map(of).collect()
+    }
+
+    /// What a selection is made of, for people: one mark per period.
+    pub fn selected_series(&self, range: Range, part: &str, digests: &[Option<Digest>]) -> Series {
+        let mut prints = Prints::default();
+        digests.iter().for_each(|digest| prints.push(digest.iter()));
+        self.series(range, [(part.to_string(), Marks::Prints(prints))].into())
+    }
 }
 
 /// What is known of each period of a source, seen now or recorded, and the digests over ranges that follow from it.
@@ -153,9 +196,10 @@ pub trait Known {
     fn columns(&self, (from, to): Range, wanted: &[String]) -> Result<Digest, Unobservable> {
         let leaf = |number| {
             let mut hasher = Hasher::new("columns of a period");
-            for (name, digests) in self.digests(number, wanted)? {
-                hasher.text("file", &name);
-                for (column, digest) in wanted.iter().zip(&digests) {
+            // Names are the listing's: a file that is renamed has the columns it had.
+            for (at, (_, digests)) in self.digests(number, wanted)?.iter().enumerate() {
+                hasher.number("file", at as u64);
+                for (column, digest) in wanted.iter().zip(digests) {
                     hasher.part(column, &digest.bytes()[..16]);
                 }
             }

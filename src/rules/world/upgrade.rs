@@ -6,8 +6,9 @@
 
 use super::super::source::SourceSpec;
 use super::periods::{Columns, FileDigests, Known, Periods, Range};
+use super::ranges::{self, Ranged};
 use super::tree::Tree;
-use super::{Read, files, ranges};
+use super::{Read, files};
 use crate::catalog::calendar::Period;
 use crate::digest::{Digest, Hasher};
 use crate::engine::action::Name;
@@ -21,8 +22,10 @@ use std::sync::Arc;
 /// Replaces what was recorded of each period of a source by observations of ranges, as far as the periods that were recorded go.
 pub fn periods(trace: &mut Vec<Observation>, name: &Name, periods: &Periods, reads: &[Read], target: Period) {
     let Some(recorded) = Recorded::of(trace, name, periods) else { return };
-    let ranged: Vec<(Range, &Read)> = reads.iter().filter_map(|r| Some((recorded.range(r, target)?, r))).collect();
-    let Ok(observations) = ranges(name, &recorded, &ranged, Detail::Values) else { return };
+    // Of what a `where` takes only the columns were recorded: its token.
+    let ranged = |read| Some(Ranged { range: recorded.range(read, target)?, within: target, read });
+    let ranged: Vec<Ranged> = reads.iter().filter_map(ranged).collect();
+    let Ok(observations) = ranges::observe(name, &recorded, reads, &ranged, Detail::Values) else { return };
     trace.retain(|o| !is_of(o, name));
     trace.extend(observations);
 }

@@ -235,6 +235,7 @@ fn one_reason(reason: &Value, side: &str, key: &str) -> String {
         "blocked" | "failed" => own_key(&detail, key),
         "upstream" => own_key(&format!("{kind} {name} {detail}"), key),
         "rows" if !detail.is_empty() => format!("{kind} {name}: {detail}"),
+        "selection" if !detail.is_empty() => format!("{kind} {name} {detail}"),
         _ if detail.is_empty() => format!("{kind} {name}"),
         _ => format!("{kind} {name} `{detail}`"),
     };
