@@ -53,14 +53,14 @@ fn what_the_first_scheme_recorded_is_fresh_and_stays_as_it_is() {
 }
 
 #[test]
-fn what_has_changed_since_is_named_by_period_and_column() {
+fn what_has_changed_since_is_named_by_period() {
     let workspace = with_old_records();
     workspace.append(1, one_more(1));
     let status = workspace.status("ranker");
     assert_eq!(status.keys("stale"), [DAYS[1], DAYS[2], DAYS[3]]);
     let reasons = status.reasons(DAYS[2]);
-    assert!(reasons.iter().all(|r| r["kind"] == "columns" && r["name"] == "feature_view/feed@2026-02-02"), "{reasons:?}");
-    assert!(reasons.iter().any(|r| r["detail"] == "event_timestamp" && r["old"] != r["new"] && r["old"].is_string()), "{reasons:?}");
+    assert!(reasons.iter().all(|r| r["kind"] == "selection" && r["name"] == "feature_view/feed@2026-02-02"), "{reasons:?}");
+    assert!(reasons.iter().any(|r| r["detail"] == "where event = 'like'" && r["old"] != r["new"] && r["old"].is_string()), "{reasons:?}");
     assert_eq!(workspace.status("counter").keys("stale"), [DAYS[1], DAYS[2], DAYS[3]]);
     let built = workspace.build(&["ranker"]);
     assert_eq!((built.code, built.ran()), (0, skeletons("ranker", &[1, 2, 3])));
