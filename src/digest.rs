@@ -51,7 +51,7 @@ impl Digest {
         u128::from_le_bytes(half)
     }
 
-    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 }

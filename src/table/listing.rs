@@ -9,13 +9,25 @@ use walkdir::WalkDir;
 
 /// The Parquet files below a directory, sorted by path; `None` where there is no such directory. A path that is a file lists itself.
 pub fn parquet_files(directory: &Path) -> io::Result<Option<Vec<PathBuf>>> {
+    Ok(list(directory)?.files)
+}
+
+/// What lies in a directory.
+pub struct Listing {
+    pub files: Option<Vec<PathBuf>>,
+    /// Nothing lies deeper or behind links, so that the directory itself changes with the listing.
+    pub is_flat: bool,
+}
+
+pub fn list(directory: &Path) -> io::Result<Listing> {
+    let alone = |files| Ok(Listing { files, is_flat: false });
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Ok(directory.is_file().then(|| vec![directory.into()])),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return alone(None),
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => return alone(directory.is_file().then(|| vec![directory.into()])),
         Err(e) => return Err(e),
     };
-    let mut files = Vec::new();
+    let (mut files, mut is_flat) = (Vec::new(), true);
     for entry in entries {
         let entry = entry?;
         let (name, kind) = (entry.file_name(), entry.file_type()?);
@@ -26,11 +38,14 @@ pub fn parquet_files(directory: &Path) -> io::Result<Option<Vec<PathBuf>>> {
             true if Path::new(&name).extension().is_some_and(|e| e == "parquet") => files.push(entry.path()),
             true => {}
             // Most directories hold files alone; what lies deeper, or behind links, is walked.
-            false => walk(&entry.path(), &mut files)?,
+            false => {
+                is_flat = false;
+                walk(&entry.path(), &mut files)?;
+            }
         }
     }
     files.sort();
-    Ok(Some(files))
+    Ok(Listing { files: Some(files), is_flat })
 }
 
 fn walk(directory: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

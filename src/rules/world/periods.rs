@@ -12,7 +12,6 @@ use crate::digest::{Digest, Hasher};
 use crate::engine::observation::ABSENT;
 use crate::engine::series::{Marks, Prints, Series};
 use crate::engine::world::Unobservable;
-use crate::table::listing::parquet_files;
 use crate::table::parquet::ColumnCache;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
@@ -132,7 +131,7 @@ impl View<'_> {
     /// The files of a period.
     pub fn files(&self, number: i64) -> Result<Arc<PeriodFiles>, Unobservable> {
         self.seen.files.get(number, || {
-            let found = self.source().period_files(self.periods.period(number), &|directory: &Path| parquet_files(directory));
+            let found = self.source().period_files(self.periods.period(number), &|directory: &Path| self.cache.files(directory));
             found.map(Arc::new).map_err(|e| Unobservable::Broken(format!("{}: {e}", self.source().shown)))
         })
     }

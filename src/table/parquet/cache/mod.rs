@@ -12,15 +12,20 @@ use super::error::TableError;
 use crate::digest::Digest;
 use crate::digest::file::Meter;
 use crate::stat::{Stat, now};
+use crate::table::listing::{Listing, list, parquet_files};
 use file::{CacheFile, Writer};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A save looks after one in so many of the entries that it did not make: those of files that are gone go too.
 const TURNS: u64 = 8;
+
+/// Stands for a digest where names of files are kept: their contents are looked at apart.
+const A_FILE: Digest = Digest::from_bytes([0; 32]);
 
 pub struct ColumnCache {
     path: PathBuf,
@@ -50,6 +55,35 @@ impl ColumnCache {
     /// Counts the bytes of columns that are hashed because they were not known.
     pub fn meter(&self) -> &Meter {
         &self.meter
+    }
+
+    /// The Parquet files of a directory, as `listing` says, read only where it may have changed.
+    pub fn files(&self, directory: &Path) -> io::Result<Option<Vec<PathBuf>>> {
+        let looked = now();
+        let stat = match fs::metadata(directory) {
+            Ok(metadata) if metadata.is_dir() => Stat::of(&metadata),
+            _ => return parquet_files(directory),
+        };
+        if let Some(files) = self.listed(directory, &stat) {
+            return Ok(Some(files));
+        }
+        let Listing { files, is_flat } = list(directory)?;
+        let names = files.iter().flatten().map(|file| file.file_name()?.to_str().map(str::to_string));
+        if let (true, Some(names)) = (is_flat && stat.is_settled(looked), names.collect::<Option<Vec<String>>>()) {
+            self.learn(directory, stat, &names, &vec![A_FILE; names.len()]);
+        }
+        Ok(files)
+    }
+
+    /// What is kept of a directory: names of files in place of columns.
+    fn listed(&self, directory: &Path, stat: &Stat) -> Option<Vec<PathBuf>> {
+        let all = self.learned.read().expect("no thread panics while it learns");
+        if let Some(learned) = all.get(directory).filter(|l| l.stat == *stat) {
+            return Some(learned.columns.keys().map(|name| directory.join(name)).collect());
+        }
+        let kept = self.kept.as_ref()?;
+        let entry = kept.find(directory).filter(|e| e.stat == *stat)?;
+        Some(kept.columns(&entry).map(|(name, _)| directory.join(name)).collect())
     }
 
     /// The digests of the wanted columns in their order, hashed only where they are not known.

@@ -221,3 +221,33 @@ proptest! {
         prop_assert!(file.find(Path::new("absent!")).is_none());
     }
 }
+
+#[test]
+fn a_directory_is_listed_as_it_is() {
+    let place = Place::new();
+    let directory = place.directory.path().join("listed");
+    let names = |cache: &ColumnCache| {
+        let files = cache.files(&directory).unwrap();
+        files.map(|files| files.iter().map(|f| f.strip_prefix(&directory).unwrap().to_str().unwrap().to_string()).collect::<Vec<_>>())
+    };
+    let settle = || std::thread::sleep(std::time::Duration::from_millis(120));
+    let cache = place.cache();
+    assert_eq!(names(&cache), None);
+    fs::create_dir(&directory).unwrap();
+    for name in ["b.parquet", "a.parquet", "_hidden.parquet", "notes.txt"] {
+        fs::write(directory.join(name), "").unwrap();
+    }
+    settle();
+    assert_eq!(names(&cache).unwrap(), ["a.parquet", "b.parquet"]);
+    cache.save();
+    let again = place.cache();
+    assert_eq!(names(&again).unwrap(), ["a.parquet", "b.parquet"]);
+    fs::rename(directory.join("b.parquet"), directory.join("c.parquet")).unwrap();
+    assert_eq!(names(&again).unwrap(), ["a.parquet", "c.parquet"]);
+    // What lies deeper changes without the directory's changing.
+    fs::create_dir(directory.join("deep")).unwrap();
+    settle();
+    assert_eq!(names(&again).unwrap(), ["a.parquet", "c.parquet"]);
+    fs::write(directory.join("deep/d.parquet"), "").unwrap();
+    assert_eq!(names(&again).unwrap(), ["a.parquet", "c.parquet", "deep/d.parquet"]);
+}
