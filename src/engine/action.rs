@@ -7,7 +7,7 @@
 use super::observation::Observation;
 use super::retry::RetryPolicy;
 use super::trace;
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use std::fmt;
@@ -110,6 +110,13 @@ pub struct Place {
 impl Place {
     pub fn path(&self) -> PathBuf {
         self.root.join(&self.directory)
+    }
+
+    /// Stands for the place in tables: root and directory, whoever publishes there.
+    pub fn print(&self) -> Digest {
+        let mut hasher = Hasher::new("place");
+        hasher.part("root", self.root.as_os_str().as_encoded_bytes()).text("directory", &self.directory);
+        hasher.finish()
     }
 }
 

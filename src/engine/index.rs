@@ -102,9 +102,8 @@ impl TraceIndex {
 
 /// An action at its place: another output root has another index of its own.
 fn key_of(action: &Action) -> u128 {
-    let mut hasher = Hasher::new("place");
-    hasher.part("root", action.place.root.as_os_str().as_encoded_bytes()).text("directory", &action.place.directory);
-    hasher.text("asset", &action.id.asset).text("op", &action.id.op);
+    let mut hasher = Hasher::new("action at its place");
+    hasher.digest("place", &action.place.print()).text("asset", &action.id.asset).text("op", &action.id.op);
     hasher.finish().wide()
 }
 

@@ -7,8 +7,8 @@ use crate::catalog::compile::compile;
 use crate::catalog::dag::Dag;
 use crate::catalog::declaration::{Backoff as DeclaredBackoff, Jitter};
 use crate::catalog::model::{Asset, Op, Place as DataPlace, Retry, View};
-use crate::digest::Hasher;
-use crate::engine::action::{Action, ActionId, Common, Interval, Name, Place, Resources};
+use crate::digest::Digest;
+use crate::engine::action::{Action, ActionId, Common, Interval, Name, Resources};
 use crate::engine::graph::Graph;
 use crate::engine::retry::{Backoff, RetryPolicy};
 use crate::rules::{self, Outline, Partition, Reads, RuleKind, Site, Subject};
@@ -44,7 +44,7 @@ struct Builder<'a> {
     now: i64,
     graph: Graph,
     /// Who publishes where.
-    places: HashMap<u128, usize>,
+    places: HashMap<Digest, usize>,
     /// A directory that no view's source is, holds or lies in.
     clear: Option<PathBuf>,
     /// Assets that others read.
@@ -222,7 +222,7 @@ impl<'a> Builder<'a> {
 
     fn claim(&mut self, index: usize) -> Result<(), PlanError> {
         let action = &self.graph.actions()[index];
-        let holder = match self.places.entry(print_of(&action.place)) {
+        let holder = match self.places.entry(action.place.print()) {
             Entry::Vacant(free) => {
                 free.insert(index);
                 return self.not_over_a_source(index);
@@ -281,13 +281,6 @@ impl Planned<'_> {
         let key = partition.filter(|_| !self.rule.is_unpartitioned()).map(|p| Name::from(p.key));
         ActionId { asset: asset.clone(), op: self.name.clone(), key }
     }
-}
-
-/// A place as a key of a table.
-fn print_of(place: &Place) -> u128 {
-    let mut hasher = Hasher::new("place");
-    hasher.part("root", place.root.as_os_str().as_encoded_bytes()).text("directory", &place.directory);
-    hasher.finish().wide()
 }
 
 /// All ops, or one and what it needs.
