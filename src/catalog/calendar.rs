@@ -6,6 +6,7 @@
 use super::declaration::Every;
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 pub const HOUR: i64 = 3_600_000;
@@ -92,13 +93,18 @@ impl Cadence {
     pub fn period(&self, key: &str) -> Option<Period> {
         let start = self.parse(key)?;
         let period = Period { start: self.instant(start), end: self.instant(self.step(start)) };
-        let is_key = self.floor(start) == start && start.format(self.every.key_format()).to_string() == key;
+        let is_key = self.floor(start) == start && written(start, self.every.key_format()) == key;
         (is_key && period.start < period.end).then_some(period)
     }
 
     /// The keys of all periods that overlap a range, oldest first.
     pub fn keys(&self, range: Period) -> Vec<String> {
-        self.periods(range).map(|p| self.key_at(p.start)).collect()
+        if range.start >= range.end || self.zone != Tz::UTC {
+            return self.periods(range).map(|p| self.key_at(p.start)).collect();
+        }
+        // There may be hundreds of thousands, and without a zone they need not be found one from the other.
+        let numbers = self.ordinal(range.start)..self.ordinal(range.end - 1) + 1;
+        numbers.into_par_iter().map(|number| self.key_at(self.at_ordinal(number).start)).collect()
     }
 
     /// The periods that overlap a range, oldest first.
@@ -110,6 +116,13 @@ impl Cadence {
 
     /// The number of the period that holds an instant: those of consecutive periods are consecutive.
     pub fn ordinal(&self, instant: i64) -> i64 {
+        // The first of January 1970 is the day of that number.
+        const EPOCH: i64 = 719_163;
+        match self.every {
+            Every::Hour => return instant.div_euclid(HOUR),
+            Every::Day if self.zone == Tz::UTC => return instant.div_euclid(DAY) + EPOCH,
+            _ => {}
+        }
         let start = self.start_at(instant);
         let days = i64::from(start.date().num_days_from_ce());
         match self.every {
@@ -391,6 +404,17 @@ mod tests {
                 assert_eq!(cadence.ordinal(period.end - 1), number);
                 assert_eq!(cadence.ordinal(period.end), number + 1);
                 period = cadence.period_at(period.end);
+            }
+        }
+    }
+
+    #[test]
+    fn keys_of_a_range_are_those_of_its_periods() {
+        for every in [Every::Hour, Every::Day, Every::Week, Every::Month] {
+            let cadence = Cadence::utc(every);
+            for (start, end) in [(0, 0), (5, 4), (0, 1), (-90 * DAY - 7, 40 * DAY + 3), (HOUR, 2 * HOUR), (31 * DAY, 59 * DAY)] {
+                let keys: Vec<String> = cadence.periods(Period { start, end }).map(|p| cadence.key_at(p.start)).collect();
+                assert_eq!(cadence.keys(Period { start, end }), keys, "{every:?} {start}..{end}");
             }
         }
     }

@@ -7,7 +7,8 @@
 use super::observation::Observation;
 use super::retry::RetryPolicy;
 use super::trace;
-use crate::digest::{Digest, Hasher};
+use crate::digest::Digest;
+use crate::digest::key::key;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use std::fmt;
@@ -85,6 +86,11 @@ pub struct ActionId {
 }
 
 impl ActionId {
+    /// Stands for the action in tables.
+    pub fn table_key(&self) -> u128 {
+        key(&[self.asset.as_bytes(), self.op.as_bytes(), self.key.as_deref().unwrap_or_default().as_bytes(), &[self.key.is_some().into()]])
+    }
+
     /// A file name of its own for each action.
     pub fn file_name(&self) -> String {
         self.to_string().chars().map(|c| if c.is_alphanumeric() || "._@-".contains(c) { c } else { '_' }).collect()
@@ -113,10 +119,8 @@ impl Place {
     }
 
     /// Stands for the place in tables: root and directory, whoever publishes there.
-    pub fn print(&self) -> Digest {
-        let mut hasher = Hasher::new("place");
-        hasher.part("root", self.root.as_os_str().as_encoded_bytes()).text("directory", &self.directory);
-        hasher.finish()
+    pub fn table_key(&self) -> u128 {
+        key(&[self.root.as_os_str().as_encoded_bytes(), self.directory.as_bytes()])
     }
 }
 

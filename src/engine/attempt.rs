@@ -55,7 +55,7 @@ impl<'a> Shared<'a> {
 
     pub(super) fn judge(&self, index: usize, look: Look) -> Verdict {
         let action = &self.graph.actions()[index];
-        self.judging().verdict(action, &|id| self.output_of(id), look)
+        self.judging().verdict(action, &|at| self.output_of(&action.upstreams[at]), look)
     }
 
     pub(super) fn judging(&self) -> Judge<'a> {
@@ -124,7 +124,7 @@ impl<'a> Shared<'a> {
         let action = &self.graph.actions()[index];
         let mut attempt = 1;
         loop {
-            let trace = match self.eyes().whole_trace(action, &|id| self.output_of(id), Look::Once) {
+            let trace = match self.eyes().whole_trace(action, &|at| self.output_of(&action.upstreams[at]), Look::Once) {
                 Ok(trace) => trace,
                 Err(why) => return (Err(unobservable(why)), attempt),
             };

@@ -2,9 +2,9 @@
 //!
 //! Invariant: verdict and reasons come from the same comparison. Nothing here runs or changes anything.
 
-use super::action::{Action, ActionId};
+use super::action::Action;
 use super::failure::Past;
-use super::index::{Entry, TraceDigest, TraceIndex};
+use super::index::{Known, TraceDigest, TraceIndex};
 use super::nesting;
 use super::observation::{ABSENT, Kind, Observation};
 use super::record::{self, OutputFile, Record, Records};
@@ -17,8 +17,8 @@ use std::fs;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-/// What is known of an upstream's output: its digest, or nothing yet because it will be rebuilt.
-pub type Upstreams<'a> = &'a (dyn Fn(&ActionId) -> Option<Digest> + Sync);
+/// What is known of an upstream's output, by its position among those of the action: its digest, or nothing yet because it will be rebuilt.
+pub type Upstreams<'a> = &'a (dyn Fn(usize) -> Option<Digest> + Sync);
 
 /// How outputs are compared with their records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -96,7 +96,7 @@ impl Eyes<'_> {
         };
         let now = TraceDigest { definition: action.common.definition_digest(), data: trace::digest_of(&seen.observations) };
         if seen.unknown.is_empty()
-            && let Some(Entry { output, cleaned, .. }) = self.indexed(action, &directory, now)
+            && let Some(Known { output, cleaned }) = self.indexed(action, &directory, now)
         {
             return Verdict { trace: Some(now), output: Some(output), cleaned, ..Verdict::of(State::Fresh, vec![]) };
         }
@@ -107,12 +107,9 @@ impl Eyes<'_> {
     }
 
     /// What the index knows of an action that is fresh by it, so that its record need not be opened.
-    fn indexed(&self, action: &Action, directory: &Path, now: TraceDigest) -> Option<Entry> {
-        if self.evidence || self.output != OutputCheck::Stat {
-            return None;
-        }
-        let entry = self.index.entry(action, directory)?;
-        (entry.recorded.definition == now.definition && entry.has_data(now.data)).then_some(entry)
+    fn indexed(&self, action: &Action, directory: &Path, now: TraceDigest) -> Option<Known> {
+        let may = !self.evidence && self.output == OutputCheck::Stat;
+        may.then(|| self.index.known(action, directory, now)).flatten()
     }
 
     /// Everything an action is made of, with values: what its record will say.
@@ -128,8 +125,8 @@ impl Eyes<'_> {
             Err(why) => return Err(why),
         };
         let mut unknown = Vec::new();
-        for id in &action.upstreams {
-            match upstreams(id) {
+        for (position, id) in action.upstreams.iter().enumerate() {
+            match upstreams(position) {
                 Some(digest) => observations.push(Observation::upstream(id.to_string(), digest)),
                 None => unknown.push(id.to_string()),
             }
@@ -152,7 +149,8 @@ impl Eyes<'_> {
         look: Look,
         now: TraceDigest,
     ) -> Verdict {
-        let is_same = !self.evidence && record.trace_digest() == now && action.upstreams.iter().all(|id| upstreams(id).is_some());
+        let is_same =
+            !self.evidence && record.trace_digest() == now && (0..action.upstreams.len()).all(|position| upstreams(position).is_some());
         if is_same && output_differs(directory, &record, self.output).is_none() {
             // Nothing differs, so that nothing need be explained.
             self.index.keep(action, directory, self.records.file_name(directory), &record, now.data);

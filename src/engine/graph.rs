@@ -3,12 +3,13 @@
 //! Pure. Invariant: actions stand after everything they depend on, so an index is always greater than those of its dependencies.
 
 use super::action::{Action, ActionId};
-use std::collections::{BTreeSet, HashMap};
+use crate::digest::key::Table;
+use std::collections::BTreeSet;
 
 #[derive(Debug, Default)]
 pub struct Graph {
     actions: Vec<Action>,
-    index: HashMap<ActionId, usize>,
+    index: Table<usize>,
     dependencies: Vec<Box<[usize]>>,
     /// What was asked for, as opposed to what that needs.
     pub targets: BTreeSet<usize>,
@@ -21,12 +22,13 @@ pub struct Graph {
 impl Graph {
     /// Adds an action whose dependencies have been added before. Adding one twice is harmless.
     pub fn add(&mut self, action: Action) -> usize {
-        if let Some(index) = self.index.get(&action.id) {
+        let key = action.id.table_key();
+        if let Some(index) = self.index.get(&key) {
             return *index;
         }
         let index = self.actions.len();
         let dependencies = action.upstreams.iter().chain(&action.after).filter_map(|id| self.index_of(id)).collect();
-        self.index.insert(action.id.clone(), index);
+        self.index.insert(key, index);
         self.dependencies.push(dependencies);
         self.actions.push(action);
         index
@@ -45,16 +47,33 @@ impl Graph {
     }
 
     pub fn index_of(&self, id: &ActionId) -> Option<usize> {
-        self.index.get(id).copied()
+        self.index.get(&id.table_key()).copied()
     }
 
     pub fn get(&self, id: &ActionId) -> Option<&Action> {
         self.index_of(id).map(|index| &self.actions[index])
     }
 
+    /// Makes room for so many more actions.
+    pub fn reserve(&mut self, more: usize) {
+        self.actions.reserve(more);
+        self.index.reserve(more);
+        self.dependencies.reserve(more);
+    }
+
     /// The actions whose output one reads.
     pub fn reads(&self, index: usize) -> impl Iterator<Item = usize> {
-        self.actions[index].upstreams.iter().filter_map(|id| self.index_of(id))
+        (0..self.actions[index].upstreams.len()).filter_map(move |position| self.upstream(index, position))
+    }
+
+    /// The action behind one of an action's upstreams, by its position.
+    pub fn upstream(&self, index: usize, position: usize) -> Option<usize> {
+        let (action, known) = (&self.actions[index], &self.dependencies[index]);
+        // Nearly always all are there, and stand in their order.
+        match known.len() == action.upstreams.len() + action.after.len() {
+            true => Some(known[position]),
+            false => self.index_of(&action.upstreams[position]),
+        }
     }
 
     /// By action, those that read its output.

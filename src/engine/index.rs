@@ -3,18 +3,19 @@
 //! A cache under `.daeda/`. Invariants: an entry is believed only while the record's file, the output's directory and its data files are
 //! what they were; it is made only of what the file system would show a change of (see `stat`); damaged or foreign, it is started anew.
 
-use super::action::Action;
+use super::action::{Action, Place};
 use super::record::Record;
-use crate::digest::{Digest, Hasher, SCHEME};
+use crate::digest::key::{Table, first_not_below, key};
+use crate::digest::{Digest, SCHEME};
 use crate::pack::{self, Packer, Unpacker};
 use crate::stat::{Stat, now};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::RwLock;
 
 const KIND: &str = "daeda index of traces";
-const VERSION: u32 = SCHEME * 100 + 2;
+const VERSION: u32 = SCHEME * 100 + 3;
 
 /// The two halves of a trace: what the manifest says, and what the world and the upstreams are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,26 +24,25 @@ pub struct TraceDigest {
     pub data: Digest,
 }
 
-/// What is known of a published output.
+/// What is known of a published output that is as it was, and of the trace that it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    pub recorded: TraceDigest,
-    /// Data that differs from what was recorded by its tokens only: compared once, and found to be the same.
-    pub same: Option<Digest>,
+pub struct Known {
     pub output: Digest,
     /// When the output's data was cleaned away.
     pub cleaned: Option<String>,
-    directory: Stat,
-    /// The record's file, then the data files.
-    files: Vec<(String, Stat)>,
 }
 
-impl Entry {
-    /// Whether data of that digest is what was recorded.
-    pub fn has_data(&self, data: Digest) -> bool {
-        self.recorded.data == data || self.same == Some(data)
-    }
-}
+/// What is kept of a record and its output:
+///
+/// | what | as |
+/// |---|---|
+/// | the recorded trace: definition, data | two digests |
+/// | data that differs from what was recorded by its tokens only: compared once, and found to be the same | 0 or 1, a digest |
+/// | output | a digest |
+/// | when its data was cleaned away, or nothing | a text |
+/// | the output's directory | a stat |
+/// | the record's file, then the data files | their number; names and stats |
+type Entry = Vec<u8>;
 
 /// The file of an earlier command: keys in order, then the entries.
 struct Stored {
@@ -57,12 +57,13 @@ const KEY: usize = 24;
 pub struct TraceIndex {
     path: PathBuf,
     stored: Option<Stored>,
-    learned: Mutex<HashMap<u128, Option<Entry>>>,
+    /// What was found out since; nothing of an output that may not be believed.
+    learned: RwLock<Table<Option<Entry>>>,
 }
 
 impl TraceIndex {
     pub fn open(path: &Path) -> Self {
-        Self { path: path.into(), stored: pack::load(path, KIND, VERSION).and_then(Stored::new), learned: Mutex::default() }
+        Self { path: path.into(), stored: pack::load(path, KIND, VERSION).and_then(Stored::new), learned: RwLock::default() }
     }
 
     /// Whether there is a file that could not be believed.
@@ -70,31 +71,34 @@ impl TraceIndex {
         self.stored.is_none() && self.path.exists()
     }
 
-    /// The entry of an action whose output and record are as they were when it was made.
-    pub fn entry(&self, action: &Action, directory: &Path) -> Option<Entry> {
+    /// What is known of an action that was recorded with a trace, if its output and record are as they were then.
+    pub fn known(&self, action: &Action, directory: &Path, trace: TraceDigest) -> Option<Known> {
         let key = key_of(action);
-        let learned = self.learned.lock().expect("no thread panics while it holds the index").get(&key).cloned();
-        let entry = learned.unwrap_or_else(|| self.stored.as_ref()?.get(key))?;
-        entry.is_as_it_was(directory).then_some(entry)
+        let learned = self.learned.read().expect("no thread panics while it holds the index");
+        if let Some(entry) = learned.get(&key) {
+            return believed(entry.as_ref()?, directory, trace);
+        }
+        drop(learned);
+        believed(self.stored.as_ref()?.get(key)?, directory, trace)
     }
 
     /// Keeps what a record says; `file` is its name, `data` the digest of data that has been found to be the same.
     pub fn keep(&self, action: &Action, directory: &Path, file: &str, record: &Record, data: Digest) {
-        let entry = Entry::of(directory, file, record, data);
-        self.learned.lock().expect("no thread panics while it holds the index").insert(key_of(action), entry);
+        let entry = entry_of(directory, file, record, data);
+        self.learned.write().expect("no thread panics while it holds the index").insert(key_of(action), entry);
     }
 
     /// Writes what was learned beside what was known. Best effort: a cache that cannot be written costs time only.
     pub fn save(&self) {
-        let learned = std::mem::take(&mut *self.learned.lock().expect("no thread panics while it holds the index"));
+        let learned = std::mem::take(&mut *self.learned.write().expect("no thread panics while it holds the index"));
         if learned.is_empty() {
             return;
         }
-        let mut entries: Vec<(u128, Vec<u8>)> = Vec::new();
+        let mut entries: Vec<(u128, &[u8])> = Vec::new();
         if let Some(stored) = &self.stored {
-            entries.extend(stored.entries().filter(|(key, _)| !learned.contains_key(key)).map(|(key, bytes)| (key, bytes.to_vec())));
+            entries.extend(stored.entries().filter(|(key, _)| !learned.contains_key(key)));
         }
-        entries.extend(learned.iter().filter_map(|(key, entry)| Some((*key, entry.as_ref()?.packed()))));
+        entries.extend(learned.iter().filter_map(|(key, entry)| Some((*key, entry.as_deref()?))));
         entries.sort_unstable_by_key(|(key, _)| *key);
         let _ = pack::save(&self.path, KIND, VERSION, &Stored::packed(&entries));
     }
@@ -102,9 +106,8 @@ impl TraceIndex {
 
 /// An action at its place: another output root has another index of its own.
 fn key_of(action: &Action) -> u128 {
-    let mut hasher = Hasher::new("action at its place");
-    hasher.digest("place", &action.place.print()).text("asset", &action.id.asset).text("op", &action.id.op);
-    hasher.finish().wide()
+    let Place { root, directory } = &action.place;
+    key(&[root.as_os_str().as_encoded_bytes(), directory.as_bytes(), action.id.asset.as_bytes(), action.id.op.as_bytes()])
 }
 
 impl Stored {
@@ -115,7 +118,7 @@ impl Stored {
         Some(Self { bytes, keys: start + 8, count })
     }
 
-    fn packed(entries: &[(u128, Vec<u8>)]) -> Vec<u8> {
+    fn packed(entries: &[(u128, &[u8])]) -> Vec<u8> {
         let mut packer = Packer::default();
         packer.number(entries.len() as u64);
         let mut offset = 0;
@@ -140,17 +143,11 @@ impl Stored {
         self.bytes.get(start + self.key(index)?.1..end)
     }
 
-    fn get(&self, wanted: u128) -> Option<Entry> {
-        let (mut low, mut high) = (0, self.count);
-        while low < high {
-            let middle = (low + high) / 2;
-            match self.key(middle)?.0.cmp(&wanted) {
-                std::cmp::Ordering::Less => low = middle + 1,
-                std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Entry::unpacked(self.body(middle)?),
-            }
-        }
-        None
+    fn get(&self, wanted: u128) -> Option<&[u8]> {
+        let place = |index: usize| self.key(index).map_or(u64::MAX, |(key, _)| (key >> 64) as u64);
+        let first = first_not_below((wanted >> 64) as u64, self.count, place);
+        let mut alike = (first..self.count).map_while(|i| Some((i, self.key(i)?.0))).take_while(|(_, key)| *key <= wanted);
+        self.body(alike.find(|(_, key)| *key == wanted)?.0)
     }
 
     fn entries(&self) -> impl Iterator<Item = (u128, &[u8])> {
@@ -158,52 +155,59 @@ impl Stored {
     }
 }
 
-impl Entry {
-    /// `None` where something changed so recently that its next change might not show.
-    fn of(directory: &Path, file: &str, record: &Record, data: Digest) -> Option<Self> {
-        let looked = now();
-        let settled = |path: &Path| fs::metadata(path).ok().map(|m| Stat::of(&m)).filter(|stat| stat.is_settled(looked));
-        let data_files = if record.cleaned.is_none() { &record.output.files[..] } else { &[] };
-        let recorded = || data_files.iter().map(|f| f.name.as_str());
-        // A file more in a directory below changes that directory alone.
-        let below: BTreeSet<&str> = recorded().flat_map(|name| name.match_indices('/').map(|(end, _)| &name[..end])).collect();
-        let names = std::iter::once(file).chain(recorded()).chain(below);
-        let files: Option<Vec<_>> = names.map(|name| Some((name.to_string(), settled(&directory.join(name))?))).collect();
-        let recorded = record.trace_digest();
-        let same = (data != recorded.data).then_some(data);
-        let (output, cleaned) = (record.output.digest, record.cleaned.clone());
-        Some(Self { recorded, same, output, cleaned, directory: settled(directory)?, files: files? })
+/// An entry; none where something changed so recently that its next change might not show.
+fn entry_of(directory: &Path, file: &str, record: &Record, data: Digest) -> Option<Entry> {
+    let looked = now();
+    let settled = |path: &Path| fs::metadata(path).ok().map(|m| Stat::of(&m)).filter(|stat| stat.is_settled(looked));
+    let data_files = if record.cleaned.is_none() { &record.output.files[..] } else { &[] };
+    let recorded = || data_files.iter().map(|f| f.name.as_str());
+    // A file more in a directory below changes that directory alone.
+    let below: BTreeSet<&str> = recorded().flat_map(|name| name.match_indices('/').map(|(end, _)| &name[..end])).collect();
+    let names: Vec<&str> = std::iter::once(file).chain(recorded()).chain(below).collect();
+    let trace = record.trace_digest();
+    let same = (data != trace.data).then_some(data);
+    let mut packer = Packer::default();
+    packer.digest(&trace.definition).digest(&trace.data);
+    packer.small(u32::from(same.is_some())).digest(&same.unwrap_or(trace.data));
+    packer.digest(&record.output.digest).text(record.cleaned.as_deref().unwrap_or_default());
+    settled(directory)?.pack(&mut packer);
+    packer.small(names.len() as u32);
+    for name in names {
+        packer.text(name);
+        settled(&directory.join(name))?.pack(&mut packer);
     }
+    Some(packer.into_bytes())
+}
 
-    fn is_as_it_was(&self, directory: &Path) -> bool {
-        let is = |path: &Path, stat: &Stat| fs::metadata(path).is_ok_and(|m| Stat::of(&m) == *stat);
-        is(directory, &self.directory) && self.files.iter().all(|(name, stat)| is(&directory.join(name), stat))
+/// What an entry says of an output that is as it was, if it was recorded with that trace.
+fn believed(entry: &[u8], directory: &Path, trace: TraceDigest) -> Option<Known> {
+    let mut from = Unpacker::new(entry);
+    let recorded = TraceDigest { definition: from.digest()?, data: from.digest()? };
+    let has_same = from.small()? == 1;
+    let same = from.digest().filter(|_| has_same);
+    if recorded.definition != trace.definition || (recorded.data != trace.data && same != Some(trace.data)) {
+        return None;
     }
+    let output = from.digest()?;
+    let cleaned = Some(from.text()?).filter(|time| !time.is_empty()).map(str::to_string);
+    is_as_it_was(from, directory).filter(|is| *is).map(|_| Known { output, cleaned })
+}
 
-    fn packed(&self) -> Vec<u8> {
-        let mut packer = Packer::default();
-        packer.digest(&self.recorded.definition).digest(&self.recorded.data).digest(&self.output);
-        packer.small(u32::from(self.same.is_some())).digest(&self.same.unwrap_or(self.output));
-        packer.text(self.cleaned.as_deref().unwrap_or_default());
-        self.directory.pack(&mut packer);
-        packer.small(self.files.len() as u32);
-        for (name, stat) in &self.files {
-            packer.text(name);
-            stat.pack(&mut packer);
+/// Whether a directory and the files in it are what the rest of an entry says.
+fn is_as_it_was(mut from: Unpacker, directory: &Path) -> Option<bool> {
+    let is = |path: &Path, stat: Stat| fs::metadata(path).is_ok_and(|m| Stat::of(&m) == stat);
+    if !is(directory, Stat::unpack(&mut from)?) {
+        return Some(false);
+    }
+    let mut path = directory.to_path_buf();
+    for _ in 0..from.small()? {
+        let name = from.text()?;
+        path.push(name);
+        if !is(&path, Stat::unpack(&mut from)?) {
+            return Some(false);
         }
-        packer.into_bytes()
+        path.clear();
+        path.push(directory);
     }
-
-    fn unpacked(bytes: &[u8]) -> Option<Self> {
-        let mut from = Unpacker::new(bytes);
-        let recorded = TraceDigest { definition: from.digest()?, data: from.digest()? };
-        let output = from.digest()?;
-        let has_same = from.small()? == 1;
-        let same = from.digest().filter(|_| has_same);
-        let cleaned = Some(from.text()?.to_string()).filter(|time| !time.is_empty());
-        let directory = Stat::unpack(&mut from)?;
-        let count = from.small()?;
-        let files: Option<Vec<_>> = (0..count).map(|_| Some((from.text()?.to_string(), Stat::unpack(&mut from)?))).collect();
-        Some(Self { recorded, same, output, cleaned, directory, files: files? })
-    }
+    Some(true)
 }

@@ -283,7 +283,8 @@ impl<'a> Plan<'a> {
             }
             self.status[index] = Status::Settled(outcome);
             self.open -= 1;
-            for dependent in self.dependents[index].clone() {
+            for at in 0..self.dependents[index].len() {
+                let dependent = self.dependents[index][at];
                 settled.extend(self.release(dependent, outcome).map(|o| (dependent, o)));
             }
         }

@@ -3,7 +3,7 @@
 //!
 //! Drives the same [`Plan`] as a build does, with an executor that runs nothing.
 
-use super::action::{Action, ActionId};
+use super::action::Action;
 use super::check::Verdict;
 use super::decision::{Decision, Permits};
 use super::graph::Graph;
@@ -62,28 +62,29 @@ fn meaning(plan: &Plan, index: usize, verdict: &Verdict, (graph, permits): (&Gra
 
 fn verdict(graph: &Graph, index: usize, (known, plan): (&[Option<Verdict>], &Plan), judge: &Judge) -> Verdict {
     let action = &graph.actions()[index];
-    let of = |id: &ActionId| graph.index_of(id).and_then(|upstream| known[upstream].as_ref());
-    let stands = |id: &ActionId| {
-        let outcome = graph.index_of(id).and_then(|upstream| plan.outcome(upstream));
+    let of = |position: usize| graph.upstream(index, position).and_then(|upstream| known[upstream].as_ref());
+    let stands = |position: usize| {
+        let outcome = graph.upstream(index, position).and_then(|upstream| plan.outcome(upstream));
         matches!(outcome, Some(Outcome::Fresh | Outcome::Cleaned))
     };
-    let standing = |id: &ActionId| of(id).filter(|_| stands(id))?.output;
+    let standing = |position: usize| of(position).filter(|_| stands(position))?.output;
     let mut verdict = judge.verdict(action, &standing, Look::Once);
     name_states(action, &mut verdict.reasons, &of);
-    let blocked = |id: &ActionId| of(id).is_some_and(|v| v.state == State::Blocked) && !stands(id);
-    if !verdict.state.stands() && action.upstreams.iter().any(blocked) {
+    let blocked = |position: usize| of(position).is_some_and(|v| v.state == State::Blocked) && !stands(position);
+    if !verdict.state.stands() && (0..action.upstreams.len()).any(blocked) {
         return Verdict { state: State::Blocked, ..verdict };
     }
     verdict
 }
 
 /// Says of upstreams that are not fresh what they are.
-fn name_states<'a>(action: &Action, reasons: &mut [Reason], of: &dyn Fn(&ActionId) -> Option<&'a Verdict>) {
+fn name_states<'a>(action: &Action, reasons: &mut [Reason], of: &dyn Fn(usize) -> Option<&'a Verdict>) {
     let consequences: Vec<&mut Reason> = reasons.iter_mut().filter(|r| r.kind == ReasonKind::UPSTREAM && !r.root).collect();
     if consequences.is_empty() {
         return;
     }
-    let states: HashMap<String, &str> = action.upstreams.iter().filter_map(|id| Some((id.to_string(), of(id)?.state.name()))).collect();
+    let named = action.upstreams.iter().enumerate();
+    let states: HashMap<String, &str> = named.filter_map(|(position, id)| Some((id.to_string(), of(position)?.state.name()))).collect();
     for reason in consequences {
         reason.detail = states.get(&reason.name).copied().unwrap_or("not fresh").into();
     }

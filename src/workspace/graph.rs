@@ -7,15 +7,16 @@ use crate::catalog::compile::compile;
 use crate::catalog::dag::Dag;
 use crate::catalog::declaration::{Backoff as DeclaredBackoff, Jitter};
 use crate::catalog::model::{Asset, Op, Place as DataPlace, Retry, View};
-use crate::digest::Digest;
+use crate::digest::key::Table;
 use crate::engine::action::{Action, ActionId, Common, Interval, Name, Resources};
 use crate::engine::graph::Graph;
 use crate::engine::retry::{Backoff, RetryPolicy};
 use crate::rules::{self, Outline, Partition, Reads, RuleKind, Site, Subject};
+use rayon::prelude::*;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 /// Why an asset cannot be planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub enum PlanError {
 /// `now` decides what has ended, where an asset without partitions reads one that has them.
 pub fn graph(workspace: &Workspace, targets: &[Target], now: i64) -> Result<Graph, PlanError> {
     let (site, graph) = (workspace.site(), Graph::default());
-    let mut builder = Builder { workspace, site: &site, now, graph, places: HashMap::new(), clear: None, read: HashMap::new() };
+    let mut builder = Builder { workspace, site: &site, now, graph, places: Table::default(), roots: Vec::new(), read: HashMap::new() };
     for target in targets {
         builder.target(target)?;
     }
@@ -44,9 +45,9 @@ struct Builder<'a> {
     now: i64,
     graph: Graph,
     /// Who publishes where.
-    places: HashMap<Digest, usize>,
-    /// A directory that no view's source is, holds or lies in.
-    clear: Option<PathBuf>,
+    places: Table<usize>,
+    /// Roots below which something is published, and whether some view's source is, holds or lies in them.
+    roots: Vec<(Arc<Path>, bool)>,
     /// Assets that others read.
     read: HashMap<String, Arc<Read<'a>>>,
 }
@@ -62,6 +63,7 @@ struct Read<'a> {
 struct Planned<'a> {
     op: &'a Op,
     rule: &'static dyn RuleKind,
+    asset: Name,
     name: Name,
     common: Arc<Common>,
     /// Positions of the ops whose output it reads, and of those that only come first.
@@ -69,6 +71,18 @@ struct Planned<'a> {
     after: Vec<usize>,
     /// What it reads of other assets.
     inputs: Vec<Reads>,
+    /// Its one action, where it runs once for all partitions and is in the graph.
+    once: OnceLock<usize>,
+}
+
+/// The actions of a partition before they are in the graph, one for each op.
+type Drafts = Vec<Draft>;
+
+enum Draft {
+    /// In the graph already.
+    Known(usize),
+    /// With the key of its place.
+    New { action: Box<Action>, place: u128 },
 }
 
 impl<'a> Builder<'a> {
@@ -77,13 +91,17 @@ impl<'a> Builder<'a> {
         let dag = self.dag(asset);
         let ops = self.ops(asset, target.op.as_deref(), &dag)?;
         let named = matches!(target.keys, Keys::Named(_));
-        let Some(partitions) = self.partitions(asset) else { return self.wanted(asset, &dag, &ops, None, false) };
-        for key in target.keys.list() {
-            let period = partitions.cadence.period(key);
-            let period = period.ok_or_else(|| PlanError::Invalid(format!("`{key}` is no key of asset `{}`", asset.name)))?;
-            self.wanted(asset, &dag, &ops, Some(Partition { key, period }), named)?;
-        }
-        Ok(())
+        let Some(partitions) = self.partitions(asset) else {
+            let drafts = self.draft(asset, &dag, &ops, None);
+            return self.wanted(&ops, drafts, (named, asset));
+        };
+        let Some((first, rest)) = target.keys.list().split_first() else { return Ok(()) };
+        self.wanted(&ops, self.draft_of(asset, &dag, &ops, partitions, first)?, (named, asset))?;
+        // There may be hundreds of thousands.
+        let draft = |key: &String| self.draft_of(asset, &dag, &ops, partitions, key);
+        let drafted: Vec<Result<Drafts, PlanError>> = rest.par_iter().map(draft).collect();
+        self.graph.reserve(drafted.len() * ops.len());
+        drafted.into_iter().try_for_each(|drafts| self.wanted(&ops, drafts?, (named, asset)))
     }
 
     fn dag(&self, asset: &Asset) -> Dag {
@@ -96,8 +114,8 @@ impl<'a> Builder<'a> {
     }
 
     /// A partition that was asked for.
-    fn wanted(&mut self, asset: &Asset, dag: &Dag, ops: &[Planned], partition: Option<Partition>, named: bool) -> Result<(), PlanError> {
-        let wanted = self.partition(asset, dag, ops, partition)?;
+    fn wanted(&mut self, ops: &[Planned], drafts: Drafts, (named, asset): (bool, &Asset)) -> Result<(), PlanError> {
+        let wanted = self.add(ops, drafts)?;
         if named {
             self.graph.named.extend(&wanted);
         }
@@ -151,13 +169,15 @@ impl<'a> Builder<'a> {
         let last = read.ops.last().ok_or_else(nothing)?;
         let id = last.id(&read.asset.name.as_str().into(), partition);
         if self.graph.index_of(&id).is_none() {
-            self.partition(read.asset, &read.dag, &read.ops, partition)?;
+            let drafts = self.draft(read.asset, &read.dag, &read.ops, partition);
+            self.add(&read.ops, drafts)?;
         }
         Ok(id)
     }
 
     /// The ops that are wanted, each after what it needs.
     fn ops<'b>(&self, asset: &'b Asset, up_to: Option<&str>, dag: &Dag) -> Result<Vec<Planned<'b>>, PlanError> {
+        let name = Name::from(asset.name.as_str());
         let mut planned: Vec<Planned> = Vec::new();
         for op in wanted_ops(asset, up_to) {
             let rule = rules::by_name(&op.rule);
@@ -170,7 +190,8 @@ impl<'a> Builder<'a> {
             let (reads, after): (Vec<&String>, Vec<&String>) = op.needs.iter().partition(|name| outline.reads.contains(name));
             let (reads, after) = (reads.iter().filter_map(position).collect(), after.iter().filter_map(position).collect());
             let (common, inputs) = self.common(asset, op, dag, outline);
-            planned.push(Planned { op, rule, name: op.name.as_str().into(), common: Arc::new(common), reads, after, inputs });
+            let (common, once) = (Arc::new(common), OnceLock::new());
+            planned.push(Planned { op, rule, asset: name.clone(), name: op.name.as_str().into(), common, reads, after, inputs, once });
         }
         Ok(planned)
     }
@@ -197,32 +218,67 @@ impl<'a> Builder<'a> {
         (common, inputs)
     }
 
-    /// The actions of one partition, each after what it needs.
-    fn partition(&mut self, asset: &Asset, dag: &Dag, ops: &[Planned], partition: Option<Partition>) -> Result<Vec<usize>, PlanError> {
-        let name = Name::from(asset.name.as_str());
-        let mut indices = Vec::with_capacity(ops.len());
-        for op in ops {
+    fn draft_of(&self, asset: &Asset, dag: &Dag, ops: &[Planned], partitions: &Partitions, key: &str) -> Result<Drafts, PlanError> {
+        let period = partitions.cadence.period(key);
+        let period = period.ok_or_else(|| PlanError::Invalid(format!("`{key}` is no key of asset `{}`", asset.name)))?;
+        Ok(self.draft(asset, dag, ops, Some(Partition { key, period })))
+    }
+
+    /// The actions of one partition, each after what it needs, without what they read of other assets.
+    fn draft(&self, asset: &Asset, dag: &Dag, ops: &[Planned], partition: Option<Partition>) -> Drafts {
+        let name = ops.first().map_or_else(|| asset.name.as_str().into(), |op| op.asset.clone());
+        let key = partition.map(|p| Name::from(p.key));
+        let draft = |op: &Planned| {
             let own = partition.filter(|_| !op.rule.is_unpartitioned());
-            let ids = |positions: &[usize]| positions.iter().map(|at| ops[*at].id(&name, partition)).collect::<Vec<_>>();
-            let inputs = self.inputs(&op.inputs, own.map(|p| p.period))?;
+            if let (None, Some(_), Some(index)) = (own, partition, op.once.get()) {
+                return Draft::Known(*index);
+            }
+            let id = |op: &Planned| {
+                let key = key.clone().filter(|_| !op.rule.is_unpartitioned());
+                ActionId { asset: name.clone(), op: op.name.clone(), key }
+            };
+            let ids = |positions: &[usize]| positions.iter().map(|at| id(&ops[*at])).collect::<Vec<_>>();
             let action = Action {
-                id: op.id(&name, partition),
+                id: id(op),
                 common: op.common.clone(),
                 period: own.map(|p| Interval { start: p.period.start, end: p.period.end }),
-                upstreams: ids(&op.reads).into_iter().chain(inputs).collect(),
+                upstreams: ids(&op.reads),
                 after: ids(&op.after),
                 place: op.rule.place(&self.subject(asset, op.op, dag), own),
             };
+            let place = action.place.table_key();
+            Draft::New { action: Box::new(action), place }
+        };
+        ops.iter().map(draft).collect()
+    }
+
+    /// Puts the actions of a partition into the graph, after what they read of other assets.
+    fn add(&mut self, ops: &[Planned], drafts: Drafts) -> Result<Vec<usize>, PlanError> {
+        let mut indices = Vec::with_capacity(ops.len());
+        for (op, draft) in ops.iter().zip(drafts) {
+            let (mut action, place) = match draft {
+                Draft::Known(index) => {
+                    indices.push(index);
+                    continue;
+                }
+                Draft::New { action, place } => (*action, place),
+            };
+            if !op.inputs.is_empty() {
+                let period = action.period.map(|Interval { start, end }| Period { start, end });
+                action.upstreams.extend(self.inputs(&op.inputs, period)?);
+            }
             let index = self.graph.add(action);
-            self.claim(index)?;
+            self.claim(index, place)?;
+            if op.rule.is_unpartitioned() {
+                op.once.get_or_init(|| index);
+            }
             indices.push(index);
         }
         Ok(indices)
     }
 
-    fn claim(&mut self, index: usize) -> Result<(), PlanError> {
-        let action = &self.graph.actions()[index];
-        let holder = match self.places.entry(action.place.print()) {
+    fn claim(&mut self, index: usize, place: u128) -> Result<(), PlanError> {
+        let holder = match self.places.entry(place) {
             Entry::Vacant(free) => {
                 free.insert(index);
                 return self.not_over_a_source(index);
@@ -232,26 +288,33 @@ impl<'a> Builder<'a> {
         if holder == index {
             return Ok(());
         }
+        let action = &self.graph.actions()[index];
         let (holder, place) = (&self.graph.actions()[holder].id, self.site.root.name(&action.place.path()));
         Err(PlanError::Invalid(format!("`{holder}` and `{}` would both publish to {place}; give one of them output=\"…\"", action.id)))
     }
 
     /// Publishing replaces a directory whole: it must not be, hold, or lie in what a view reads.
     fn not_over_a_source(&mut self, index: usize) -> Result<(), PlanError> {
+        let root = self.graph.actions()[index].place.root.clone();
+        if !self.may_be_over_a_source(&root) {
+            return Ok(());
+        }
         let action = &self.graph.actions()[index];
         let place = action.place.path();
-        // Where nothing lies over the directory above, nothing lies over the partitions in it.
-        let Some(above) = place.parent() else { return Ok(()) };
-        if self.clear.as_deref() == Some(above) {
-            return Ok(());
-        }
-        if self.source_over(above).is_none() {
-            self.clear = Some(above.into());
-            return Ok(());
-        }
         let Some(view) = self.source_over(&place) else { return Ok(()) };
         let (name, hint) = (self.site.root.name(&place), "choose another output root, or give the op output=\"…\"");
         Err(PlanError::Invalid(format!("`{}` would publish to {name}, over the source of view `{}`; {hint}", action.id, view.name)))
+    }
+
+    /// Where nothing lies over a root, nothing lies over the partitions below it.
+    fn may_be_over_a_source(&mut self, root: &Arc<Path>) -> bool {
+        let known = self.roots.iter().find(|(known, _)| Arc::ptr_eq(known, root) || known == root);
+        if let Some((_, may)) = known {
+            return *may;
+        }
+        let may = self.source_over(root).is_some();
+        self.roots.push((root.clone(), may));
+        may
     }
 
     /// The view whose source is, holds, or lies in a place.

@@ -4,31 +4,32 @@
 //! equal ranges have equal digests; only the leaves of ranges that somebody asks for are made, each once.
 
 use crate::digest::{Digest, Hasher};
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::OnceLock;
 
 const WIDTH: i64 = 16;
 /// Nodes of sixteen, of 256 and of 4096 leaves.
 const HEIGHT: u32 = 3;
 const CHUNK: i64 = WIDTH.pow(HEIGHT);
 
-/// Values by consecutive numbers, each made once.
+/// Values by consecutive numbers, each made once. Looked up by all threads at once, hundreds of times for each action: so without a lock.
 #[derive(Debug)]
 pub struct Memo<T> {
-    chunks: RwLock<HashMap<i64, Arc<[OnceLock<T>]>>>,
+    chunks: Box<[OnceLock<Box<[OnceLock<T>]>>]>,
 }
+
+/// Chunks on either side of the number 0: hours reach more than two centuries from 1970, days more than five millennia from the year 1.
+const CHUNKS: i64 = 512;
 
 impl<T> Default for Memo<T> {
     fn default() -> Self {
-        Self { chunks: RwLock::default() }
+        Self { chunks: (0..2 * CHUNKS).map(|_| OnceLock::new()).collect() }
     }
 }
 
 impl<T: Clone> Memo<T> {
     /// The value of a number, made if it is not known. What cannot be made is not kept.
     pub fn get<E>(&self, number: i64, make: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let chunk = self.chunk(number.div_euclid(CHUNK));
-        let cell = &chunk[number.rem_euclid(CHUNK) as usize];
+        let Some(cell) = self.cell(number) else { return make() };
         if let Some(known) = cell.get() {
             return Ok(known.clone());
         }
@@ -36,12 +37,11 @@ impl<T: Clone> Memo<T> {
         Ok(cell.get_or_init(|| made).clone())
     }
 
-    fn chunk(&self, number: i64) -> Arc<[OnceLock<T>]> {
-        let known = self.chunks.read().expect("no thread panics while it holds the chunks").get(&number).cloned();
-        known.unwrap_or_else(|| {
-            let mut chunks = self.chunks.write().expect("no thread panics while it holds the chunks");
-            chunks.entry(number).or_insert_with(|| (0..CHUNK).map(|_| OnceLock::new()).collect()).clone()
-        })
+    /// None for a number so far off that its value is not kept.
+    fn cell(&self, number: i64) -> Option<&OnceLock<T>> {
+        let chunk = usize::try_from(number.div_euclid(CHUNK) + CHUNKS).ok()?;
+        let chunk = self.chunks.get(chunk)?.get_or_init(|| (0..CHUNK).map(|_| OnceLock::new()).collect());
+        chunk.get(number.rem_euclid(CHUNK) as usize)
     }
 }
 
@@ -54,7 +54,7 @@ pub struct Tree {
 impl Tree {
     /// The digest of the leaves `from..=to`.
     pub fn range<E>(&self, from: i64, to: i64, leaf: &dyn Fn(i64) -> Result<Digest, E>) -> Result<Digest, E> {
-        let mut nodes = Vec::new();
+        let mut nodes = Vec::with_capacity(64);
         for (level, number) in cut(from, to) {
             nodes.push(self.node(level, number, leaf)?);
         }
@@ -74,7 +74,7 @@ impl Tree {
 
 /// The largest aligned nodes that cover a range, in order: level and number.
 fn cut(from: i64, to: i64) -> Vec<(u32, i64)> {
-    let mut nodes = Vec::new();
+    let mut nodes = Vec::with_capacity(64);
     let mut at = from;
     while at <= to {
         let fits = |level: &u32| {
@@ -131,6 +131,15 @@ mod tests {
             let Ok(_) = tree.range(day - 719, day, &count);
         }
         assert_eq!(made.get(), 819);
+    }
+
+    #[test]
+    fn numbers_far_off_are_made_each_time() {
+        let memo = Memo::default();
+        for number in [i64::MIN, -CHUNK * CHUNKS - 1, -CHUNK * CHUNKS, 0, CHUNK * CHUNKS - 1, CHUNK * CHUNKS, i64::MAX] {
+            let value = || memo.get(number, || Ok::<_, Infallible>(number));
+            assert_eq!((value(), value()), (Ok(number), Ok(number)));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //!
 //! What stands around them (kind, version, checksum) is `pack`'s. Invariant: nothing in the bytes can make a lookup panic.
 
-use crate::digest::{Digest, SCHEME};
+use crate::digest::{Digest, SCHEME, key};
 use crate::pack::{self, Packer, Unpacker};
 use crate::stat::Stat;
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 const KIND: &str = "daeda column digests";
-const VERSION: u32 = SCHEME * 100 + 2;
+const VERSION: u32 = SCHEME * 100 + 3;
 
 /// Bytes of a hash and a place.
 const INDEXED: usize = 16;
@@ -60,7 +60,7 @@ impl CacheFile {
     /// The entry of a path.
     pub fn find(&self, path: &Path) -> Option<Entry<'_>> {
         let hash = hash(path);
-        let first = self.first_not_below(hash);
+        let first = key::first_not_below(hash, self.len(), |place| self.indexed(place).map_or(u64::MAX, |(hash, _)| hash));
         let same = (first..self.len()).map_while(|i| self.indexed(i).filter(|(h, _)| *h == hash));
         same.filter_map(|(_, at)| self.entry(at)).find(|entry| entry.path == path)
     }
@@ -92,16 +92,6 @@ impl CacheFile {
         Some((at.number()?, at.number()? as usize))
     }
 
-    fn first_not_below(&self, hash: u64) -> usize {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let is_below = self.indexed(middle).is_some_and(|(h, _)| h < hash);
-            if is_below { low = middle + 1 } else { high = middle }
-        }
-        low
-    }
-
     fn entry(&self, at: usize) -> Option<Entry<'_>> {
         let mut rest = Unpacker::new(self.bytes.get(self.start.checked_add(at)?..)?);
         let length = rest.small()? as usize;
@@ -113,7 +103,7 @@ impl CacheFile {
 
 /// Paths are spread evenly by it; two that share a hash are told apart by themselves.
 pub fn hash(path: &Path) -> u64 {
-    Digest::of(path.as_os_str().as_bytes()).wide() as u64
+    key::short_key(path.as_os_str().as_bytes())
 }
 
 /// Puts a new file together.

@@ -78,7 +78,7 @@ impl ColumnCache {
     /// What is kept of a directory: names of files in place of columns.
     fn listed(&self, directory: &Path, stat: &Stat) -> Option<Vec<PathBuf>> {
         let all = self.learned.read().expect("no thread panics while it learns");
-        if let Some(learned) = all.get(directory).filter(|l| l.stat == *stat) {
+        if let Some(learned) = Some(&*all).filter(|all| !all.is_empty()).and_then(|all| all.get(directory)).filter(|l| l.stat == *stat) {
             return Some(learned.columns.keys().map(|name| directory.join(name)).collect());
         }
         let kept = self.kept.as_ref()?;
@@ -105,7 +105,8 @@ impl ColumnCache {
 
     fn known(&self, file: &Path, stat: &Stat, wanted: &[String]) -> Vec<Option<Digest>> {
         let all = self.learned.read().expect("no thread panics while it learns");
-        let learned = all.get(file).filter(|l| l.stat == *stat);
+        // Mostly nothing is, and a path takes time to hash.
+        let learned = if all.is_empty() { None } else { all.get(file).filter(|l| l.stat == *stat) };
         let kept = self.kept.as_ref().and_then(|kept| Some((kept, kept.find(file).filter(|e| e.stat == *stat)?)));
         let known = |name: &String| {
             let now = || learned?.columns.get(name).copied();
