@@ -1,5 +1,6 @@
 //! Commands run for real, without the engine around them.
 
+use super::super::SpecFields;
 use super::*;
 use crate::catalog::command::{Piece, pieces};
 use crate::engine::execute::Progress;
@@ -227,4 +228,20 @@ fn words_and_windows_are_the_definition() {
     assert!(differs(word("{output}"), word("{{output}}")));
     assert!(differs(word("(env)\"A\""), Word::Secret("A".into())));
     assert!(!differs(word("{day}"), word("{%Y-%m-%d}")));
+}
+
+#[test]
+fn every_field_of_the_spec_is_hashed_or_exempt() {
+    let fields = SpecFields {
+        // `sources` and `environment` by what the world is asked for, `cadence` where keys do not say it.
+        hashed: &["run", "sources", "environment", "cadence"],
+        exempt: &[
+            ("exit_codes", "say what may be tried again, not what is made"),
+            ("workspace", "where data lies is no parameter"),
+            ("output_root", "where data lies is no parameter"),
+            ("enriched_output_root", "where data lies is no parameter"),
+            ("checks", "judge the output and do not change it"),
+        ],
+    };
+    fields.check(&serde_json::to_value(Stage::new().spec(&[])).unwrap());
 }
