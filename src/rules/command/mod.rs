@@ -171,8 +171,8 @@ pub fn execute(spec: &CommandSpec, occasion: &Occasion, tell: Tell) -> Result<Ma
     let mut log = Log::open(&spec.workspace.join(&occasion.log), &filled);
     let ended = process::run(spec, &filled, &told, &mut log, tell)?;
     // Who has written where nobody may write must hear of it first: a failure may have come of it.
-    watch.end(&root)?;
-    ended.judge(spec, &filled, &occasion.log)?;
+    let log = || Some(occasion.log.clone());
+    watch.end(&root).and_then(|()| ended.judge(spec, &filled)).map_err(|failure| failure.logged(log))?;
     let mut made = output::collect(occasion.staging, &spec.checks)?;
     made.metadata.insert("output_path".into(), root.name(&occasion.published).into());
     metadata::add(&told, &filled, &mut made);
