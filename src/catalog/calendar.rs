@@ -141,6 +141,13 @@ impl Cadence {
         self.parse(text).or_else(day).map(|local| self.instant(self.floor(local)))
     }
 
+    /// The end of what a user wrote as the last period: a key, or a day, with all its hours or with its week or month.
+    pub fn end_of(&self, text: &str) -> Option<i64> {
+        let start = self.start_of(text)?;
+        let is_a_day = self.every == Every::Hour && self.parse(text).is_none();
+        Some(if is_a_day { start + DAY } else { self.period_at(start).end })
+    }
+
     /// From the first to the last period whose key begins with a year, a month, or (hourly) a day; `None` for what is no such beginning.
     pub fn prefixed(&self, prefix: &str) -> Option<Period> {
         let number = |text: &str, digits: usize| {
@@ -229,7 +236,7 @@ pub struct Partitions {
     pub name: String,
     pub cadence: Cadence,
     pub start: i64,
-    /// Exclusive.
+    /// When the last period is over.
     pub end: Option<i64>,
 }
 
@@ -500,6 +507,29 @@ mod tests {
         let noon = Cadence::DAILY.start_of("2026-02-04").unwrap() + DAY / 2;
         assert_eq!(partitions.keys(noon), ["2026-02-01", "2026-02-02", "2026-02-03"]);
         assert!(partitions.holds("2026-02-09") && !partitions.holds("2026-01-31"));
+    }
+
+    #[test]
+    fn the_last_period_is_one_of_them() {
+        for (every, end, last, after) in [
+            (Every::Day, "2026-02-09", "2026-02-09", "2026-02-10"),
+            (Every::Week, "2026-02-09", "2026-02-09", "2026-02-16"),
+            (Every::Week, "2026-02-11", "2026-02-09", "2026-02-16"),
+            (Every::Month, "2026-03", "2026-03", "2026-04"),
+            (Every::Month, "2026-03-31", "2026-03", "2026-04"),
+            (Every::Hour, "2026-02-09T13", "2026-02-09T13", "2026-02-09T14"),
+            (Every::Hour, "2026-02-09", "2026-02-09T23", "2026-02-10T00"),
+        ] {
+            let cadence = Cadence::utc(every);
+            let start = cadence.start_of("2026-02-02").unwrap();
+            let partitions = Partitions { name: "some".into(), cadence, start, end: cadence.end_of(end) };
+            let keys = partitions.keys(start + 400 * DAY);
+            assert_eq!(keys.last().unwrap(), last, "{every:?} {end}");
+            assert_eq!(partitions.keys_within((Some(start), Some(i64::MAX - DAY)), 0), keys);
+            assert!(partitions.holds(last) && !partitions.holds(after), "{every:?} {end}");
+        }
+        let berlin = Partitions { name: "some".into(), cadence: berlin(), start: 0, end: berlin().end_of("2026-10-25") };
+        assert_eq!(berlin.keys(i64::from(i32::MAX) * 1000).last().unwrap(), "2026-10-25");
     }
 
     #[test]
