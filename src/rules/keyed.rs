@@ -156,5 +156,8 @@ pub fn resolve(sources: &mut BTreeMap<String, SourceSpec>, resolved: &Value) {
         if let Some(version) = resolved.get(view).and_then(Value::as_u64) {
             source.pin = PinSpec::Version(version);
         }
+        if let Some(first) = resolved.get(&source.name).and_then(Value::as_i64) {
+            source.first = Some(first);
+        }
     }
 }

@@ -4,8 +4,9 @@
 //! was observed.
 
 use super::Site;
+use super::cadence::check_cadence;
 use super::place::Pattern;
-use super::readiness::{Readiness, check_cadence};
+use super::readiness::Readiness;
 use crate::catalog::calendar::{Cadence, Period, fill, read_pattern};
 use crate::catalog::dag::Reach;
 use crate::catalog::declaration::{Format, Gaps, Late};

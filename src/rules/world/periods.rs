@@ -2,6 +2,7 @@
 //!
 //! Invariants: within one build a period is looked at once, until somebody asks to look again; what nobody reads is not looked at.
 
+use super::super::cadence::Strangers;
 use super::super::source::{PeriodFiles, SourceSpec};
 use super::ask::Selects;
 use super::selections::{Selections, Taken};
@@ -25,6 +26,7 @@ pub struct Periods {
     source: SourceSpec,
     cadence: Cadence,
     first: OnceLock<Option<i64>>,
+    strangers: OnceLock<Strangers>,
     seen: RwLock<Arc<Seen>>,
 }
 
@@ -32,6 +34,8 @@ pub struct Periods {
 #[derive(Default)]
 struct Seen {
     files: Memo<Arc<PeriodFiles>>,
+    /// Periods one after the other that are all there: what blocks at a gap asks about the whole history, for each period of it.
+    unbroken: RwLock<Option<Range>>,
     listing: Arc<Tree>,
     columns: RwLock<HashMap<Vec<String>, Arc<Columns>>>,
     selections: RwLock<HashMap<String, Arc<Memo<Option<Digest>>>>>,
@@ -56,6 +60,14 @@ impl Seen {
         })
     }
 
+    /// The longest run is kept.
+    fn keep_unbroken(&self, run: Range) {
+        let mut known = self.unbroken.write().expect("no thread panics while it holds what is unbroken");
+        if known.is_none_or(|(first, last)| last - first < run.1 - run.0) {
+            *known = Some(run);
+        }
+    }
+
     fn selections(&self, what: &str) -> Arc<Memo<Option<Digest>>> {
         let known = self.selections.read().expect("no thread panics while it holds the selections").get(what).cloned();
         known.unwrap_or_else(|| {
@@ -73,7 +85,7 @@ pub struct View<'a> {
 
 impl Periods {
     pub fn new(source: SourceSpec, cadence: Cadence) -> Self {
-        Self { source, cadence, first: OnceLock::new(), seen: RwLock::default() }
+        Self { source, cadence, first: OnceLock::new(), strangers: OnceLock::new(), seen: RwLock::default() }
     }
 
     pub fn view<'a>(&'a self, cache: &'a ColumnCache) -> View<'a> {
@@ -90,10 +102,22 @@ impl Periods {
 
     /// The numbers of the periods whose files may hold rows of a range of instants; none before the source's first one.
     pub fn range(&self, (start, end): (Option<i64>, i64)) -> Option<Range> {
-        let first = (*self.first.get_or_init(|| self.source.first_instant()))?;
+        let first = self.first()?;
         let start = start.unwrap_or(first).max(first);
         let end = end.saturating_add(self.source.lateness);
         (start < end).then(|| (self.cadence.ordinal(start), self.cadence.ordinal(end - 1)))
+    }
+
+    /// The start of the first period that can hold data, if there is one.
+    pub fn first(&self) -> Option<i64> {
+        *self.first.get_or_init(|| self.source.first_instant())
+    }
+
+    /// An error where a period is not there and something of another cadence is; without a number, where no period is.
+    pub fn check_cadence(&self, number: Option<i64>) -> Result<(), Unobservable> {
+        let strangers = self.strangers.get_or_init(|| Strangers::of(&self.source));
+        let wrong = strangers.instead_of(&self.source, number.map(|number| self.period(number)));
+        wrong.map_or(Ok(()), |why| Err(Unobservable::Broken(format!("{}: {why}", self.source.shown))))
     }
 
     pub fn key(&self, number: i64) -> String {
@@ -132,8 +156,34 @@ impl View<'_> {
     pub fn files(&self, number: i64) -> Result<Arc<PeriodFiles>, Unobservable> {
         self.seen.files.get(number, || {
             let found = self.source().period_files(self.periods.period(number), &|directory: &Path| self.cache.files(directory));
-            found.map(Arc::new).map_err(|e| Unobservable::Broken(format!("{}: {e}", self.source().shown)))
+            let found = found.map_err(|e| Unobservable::Broken(format!("{}: {e}", self.source().shown)))?;
+            if !found.is_there() && found.waits.is_none() {
+                self.periods.check_cadence(Some(number))?;
+            }
+            Ok(Arc::new(found))
         })
+    }
+
+    /// The first period of a range that is not there.
+    pub fn gap(&self, (from, to): Range) -> Result<Option<Arc<PeriodFiles>>, Unobservable> {
+        let known = *self.seen.unbroken.read().expect("no thread panics while it holds what is unbroken");
+        let (mut number, mut run) = (from, (from, from - 1));
+        while number <= to {
+            if let Some((first, last)) = known.filter(|(first, last)| *first <= number && number <= *last) {
+                run = (run.0.min(first), last);
+                number = last + 1;
+                continue;
+            }
+            let files = self.files(number)?;
+            if !files.is_there() {
+                self.seen.keep_unbroken(run);
+                return Ok(Some(files));
+            }
+            run.1 = number;
+            number += 1;
+        }
+        self.seen.keep_unbroken(run);
+        Ok(None)
     }
 
     /// What is taken of each period of a range, nothing where there is none, of instants within reach.
