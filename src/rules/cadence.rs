@@ -3,8 +3,9 @@
 //! Knows nothing of what is in the files. Invariant: what is wrong is named with the pattern that would fit it.
 
 use super::source::{LayoutSpec, SourceSpec};
-use crate::catalog::calendar::{Cadence, Period, fill, read_pattern};
+use crate::catalog::calendar::{Cadence, Period};
 use crate::catalog::declaration::Every;
+use crate::catalog::pattern::{fill, read_pattern};
 use crate::table::listing::parquet_files;
 use std::fs;
 use std::io;

@@ -8,7 +8,8 @@ use super::ask::Selects;
 use super::selections::{Selections, Taken};
 use super::tree::{Memo, Tree};
 use super::unobservable;
-use crate::catalog::calendar::{Cadence, Period, fill};
+use crate::catalog::calendar::{Cadence, Period};
+use crate::catalog::pattern::fill;
 use crate::digest::{Digest, Hasher};
 use crate::engine::observation::ABSENT;
 use crate::engine::series::{Marks, Prints, Series};
@@ -34,8 +35,7 @@ pub struct Periods {
 #[derive(Default)]
 struct Seen {
     files: Memo<Arc<PeriodFiles>>,
-    /// Periods one after the other that are all there: what blocks at a gap asks about the whole history, for each period of it.
-    unbroken: RwLock<Option<Range>>,
+    unbroken: Unbroken,
     listing: Arc<Tree>,
     columns: RwLock<HashMap<Vec<String>, Arc<Columns>>>,
     selections: RwLock<HashMap<String, Arc<Memo<Option<Digest>>>>>,
@@ -60,19 +60,42 @@ impl Seen {
         })
     }
 
-    /// The longest run is kept.
-    fn keep_unbroken(&self, run: Range) {
-        let mut known = self.unbroken.write().expect("no thread panics while it holds what is unbroken");
-        if known.is_none_or(|(first, last)| last - first < run.1 - run.0) {
-            *known = Some(run);
-        }
-    }
-
     fn selections(&self, what: &str) -> Arc<Memo<Option<Digest>>> {
         let known = self.selections.read().expect("no thread panics while it holds the selections").get(what).cloned();
         known.unwrap_or_else(|| {
             self.selections.write().expect("no thread panics while it holds the selections").entry(what.to_string()).or_default().clone()
         })
+    }
+}
+
+/// The longest run of periods that are known to be there: where gaps block, each period of a history asks about all of it.
+#[derive(Default)]
+struct Unbroken(RwLock<Option<Range>>);
+
+impl Unbroken {
+    /// The first of a range that is not there. What is known to be is not asked about again.
+    fn gap<E>(&self, (from, to): Range, is_there: impl Fn(i64) -> Result<bool, E>) -> Result<Option<i64>, E> {
+        let known = *self.0.read().expect("no thread panics while it holds what is unbroken");
+        let (mut start, mut next) = (from, from);
+        while next <= to {
+            match known.filter(|(first, last)| (*first..=*last).contains(&next)) {
+                Some((first, last)) => (start, next) = (start.min(first), last + 1),
+                None if is_there(next)? => next += 1,
+                None => {
+                    self.keep(start, next - 1);
+                    return Ok(Some(next));
+                }
+            }
+        }
+        self.keep(start, next - 1);
+        Ok(None)
+    }
+
+    fn keep(&self, first: i64, last: i64) {
+        let mut known = self.0.write().expect("no thread panics while it holds what is unbroken");
+        if known.is_none_or(|known| known.1 - known.0 < last - first) {
+            *known = Some((first, last));
+        }
     }
 }
 
@@ -165,25 +188,9 @@ impl View<'_> {
     }
 
     /// The first period of a range that is not there.
-    pub fn gap(&self, (from, to): Range) -> Result<Option<Arc<PeriodFiles>>, Unobservable> {
-        let known = *self.seen.unbroken.read().expect("no thread panics while it holds what is unbroken");
-        let (mut number, mut run) = (from, (from, from - 1));
-        while number <= to {
-            if let Some((first, last)) = known.filter(|(first, last)| *first <= number && number <= *last) {
-                run = (run.0.min(first), last);
-                number = last + 1;
-                continue;
-            }
-            let files = self.files(number)?;
-            if !files.is_there() {
-                self.seen.keep_unbroken(run);
-                return Ok(Some(files));
-            }
-            run.1 = number;
-            number += 1;
-        }
-        self.seen.keep_unbroken(run);
-        Ok(None)
+    pub fn gap(&self, range: Range) -> Result<Option<Arc<PeriodFiles>>, Unobservable> {
+        let gap = self.seen.unbroken.gap(range, |number| self.files(number).map(|files| files.is_there()))?;
+        gap.map(|number| self.files(number)).transpose()
     }
 
     /// What is taken of each period of a range, nothing where there is none, of instants within reach.
@@ -313,5 +320,47 @@ impl Known for View<'_> {
 
     fn columns_seen(&self, wanted: &[String]) -> Arc<Columns> {
         self.seen.columns(wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::cell::RefCell;
+    use std::convert::Infallible;
+
+    /// A gap, and what was asked about on the way.
+    fn gap(unbroken: &Unbroken, range: Range, there: &[bool]) -> (Option<i64>, Vec<i64>) {
+        let asked = RefCell::default();
+        let found = unbroken.gap::<Infallible>(range, |number| {
+            RefCell::borrow_mut(&asked).push(number);
+            Ok(there[number as usize])
+        });
+        (found.unwrap(), asked.into_inner())
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_gap_of_a_range_is_found(there in proptest::collection::vec(proptest::bool::weighted(0.8), 30),
+                                             ranges in proptest::collection::vec((0..30i64, 0..30i64), 1..12)) {
+            let unbroken = Unbroken::default();
+            for range in ranges {
+                let first = (range.0..=range.1).find(|number| !there[*number as usize]);
+                prop_assert_eq!(gap(&unbroken, range, &there).0, first);
+            }
+        }
+    }
+
+    #[test]
+    fn a_history_that_grows_is_asked_about_once() {
+        let (unbroken, there) = (Unbroken::default(), [true; 100]);
+        let asked: Vec<i64> = (0..100).flat_map(|to| gap(&unbroken, (0, to), &there).1).collect();
+        assert_eq!(asked, (0..100).collect::<Vec<i64>>());
+        let mut there = [true; 100];
+        there[50] = false;
+        let unbroken = Unbroken::default();
+        let asked: usize = (0..100).map(|to| gap(&unbroken, (0, to), &there).1.len()).sum();
+        assert_eq!(asked, 50 + 50, "up to the gap once, and the gap by each beyond it");
     }
 }

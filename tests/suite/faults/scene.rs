@@ -11,7 +11,7 @@ use daeda::engine::check::{Eyes, OutputCheck, Verdict, modified};
 use daeda::engine::clean::{Broom, Held};
 use daeda::engine::clock::SystemClock;
 use daeda::engine::decision::Permits;
-use daeda::engine::disk::Disk;
+use daeda::engine::disk::{Disk, SystemDisk};
 use daeda::engine::driver::{self, Ended, Options, Tools};
 use daeda::engine::event::{Event, Sink};
 use daeda::engine::execute::{Cancel, Executor, Made, Progress};
@@ -20,11 +20,12 @@ use daeda::engine::graph::Graph;
 use daeda::engine::index::TraceIndex;
 use daeda::engine::judge::Judge;
 use daeda::engine::record::Records;
+use daeda::engine::staging;
 use daeda::engine::state::State;
 use daeda::engine::survey::survey;
 use daeda::rules::{self, TableRecords, TableWorld};
 use daeda::workspace::{graph, parse_target};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -131,7 +132,7 @@ impl Scene {
         let mut scene = Self { act, ..Self::new(false, 3) };
         scene.build_well();
         (scene.start, scene.old) = (scene.outputs(), scene.wholes());
-        let failures = scene.act(&daeda::engine::disk::SystemDisk);
+        let failures = scene.act(&SystemDisk);
         assert!(failures.is_empty(), "{failures:?}");
         scene.new = scene.wholes();
         scene.begin();
@@ -210,7 +211,7 @@ impl Scene {
     }
 
     fn build_well(&self) {
-        let ended = self.build(&daeda::engine::disk::SystemDisk);
+        let ended = self.build(&SystemDisk);
         assert!(ended.failures.is_empty() && ended.summary.built == self.graph.len(), "{ended:?}");
     }
 
@@ -259,6 +260,7 @@ impl Scene {
 
     /// One plain build makes everything fresh and leaves nothing behind.
     pub fn assert_recovers(&self, what: &str) {
+        self.wait_for_locks();
         let ended = self.build(&super::frail::Frail::new(true, super::frail::Fault::None));
         assert!(ended.failures.is_empty(), "{what}: {:?}", ended.failures);
         for (action, seen) in self.graph.actions().iter().zip(self.seen()) {
@@ -272,6 +274,21 @@ impl Scene {
         assert!(left.is_empty(), "{what}: {left:?}");
         let verdicts = self.survey(OutputCheck::Hash);
         assert!(verdicts.iter().all(|v| v.state == State::Fresh), "{what}: {:?}", verdicts.iter().map(|v| &v.reasons).collect::<Vec<_>>());
+    }
+
+    /// A process that another test has just started holds what we have locked until it runs its own program.
+    fn wait_for_locks(&self) {
+        let root = self.workspace.path(OUTPUTS);
+        let names = fs::read_dir(root.join("_daeda/staging")).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let left: BTreeSet<String> = names.filter_map(|name| Some(name.to_str()?.split('.').next()?.to_string())).collect();
+        let are_free = || staging::leftovers(&root, &SystemDisk).len() == left.len();
+        for _ in 0..1000 {
+            if are_free() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("somebody is still at work in {}", root.display());
     }
 
     fn survey(&self, output: OutputCheck) -> Vec<Verdict> {
