@@ -154,6 +154,13 @@ impl Cadence {
         self.parse(text).or_else(day).map(|local| self.instant(self.floor(local)))
     }
 
+    /// The end of what a user wrote as the last period: a key, or a day, with all its hours or with its week or month.
+    pub fn end_of(&self, text: &str) -> Option<i64> {
+        let start = self.start_of(text)?;
+        let is_a_day = self.every == Every::Hour && self.parse(text).is_none();
+        Some(if is_a_day { start + DAY } else { self.period_at(start).end })
+    }
+
     /// From the first to the last period whose key begins with a year, a month, or (hourly) a day; `None` for what is no such beginning.
     pub fn prefixed(&self, prefix: &str) -> Option<Period> {
         let number = |text: &str, digits: usize| {
@@ -211,13 +218,13 @@ impl Cadence {
         }
     }
 
-    fn local(&self, instant: i64) -> NaiveDateTime {
+    pub(super) fn local(&self, instant: i64) -> NaiveDateTime {
         let utc = DateTime::<Utc>::from_timestamp_millis(instant).unwrap_or_default();
         self.zone.from_utc_datetime(&utc.naive_utc()).naive_local()
     }
 
     /// A local midnight that a clock change skips starts at the first instant after the gap, be it an hour or a whole day.
-    fn instant(&self, local: NaiveDateTime) -> i64 {
+    pub(super) fn instant(&self, local: NaiveDateTime) -> i64 {
         match self.zone.from_local_datetime(&local).earliest() {
             Some(instant) => instant.timestamp_millis(),
             None => self.after_gap(local),
@@ -242,7 +249,7 @@ pub struct Partitions {
     pub name: String,
     pub cadence: Cadence,
     pub start: i64,
-    /// Exclusive.
+    /// When the last period is over.
     pub end: Option<i64>,
 }
 
@@ -272,30 +279,8 @@ impl Partitions {
     }
 }
 
-/// The directory of a partition below an asset's: `dt=2026-02-01`, hourly `dt=2026-02-01/hr=13`.
-pub fn partition_directory(key: &str) -> String {
-    match key.split_once('T') {
-        Some((day, hour)) => format!("dt={day}/hr={hour}"),
-        None => format!("dt={key}"),
-    }
-}
-
-/// Fills `{day} {hour} {year} {month}` and strftime (`{%Y}`) placeholders for the period that starts at an instant.
-pub fn fill(pattern: &str, cadence: &Cadence, start: i64) -> String {
-    let local = cadence.local(start);
-    let mut out = String::new();
-    let mut rest = pattern;
-    while let Some((before, after)) = rest.split_once('{') {
-        let Some((name, tail)) = after.split_once('}') else { break };
-        out.push_str(before);
-        out.push_str(&written(local, strftime(name)));
-        rest = tail;
-    }
-    out + rest
-}
-
 /// A time as a strftime pattern writes it; the common ones by hand, for there may be hundreds of thousands of periods.
-fn written(time: NaiveDateTime, pattern: &str) -> String {
+pub(super) fn written(time: NaiveDateTime, pattern: &str) -> String {
     let (year, month, day, hour) = (time.year(), time.month(), time.day(), time.hour());
     match pattern {
         _ if !(0..=9999).contains(&year) => time.format(pattern).to_string(),
@@ -307,65 +292,6 @@ fn written(time: NaiveDateTime, pattern: &str) -> String {
         "%m" => format!("{month:02}"),
         other => time.format(other).to_string(),
     }
-}
-
-fn strftime(name: &str) -> &str {
-    match name {
-        "day" => "%Y-%m-%d",
-        "hour" => "%H",
-        "year" => "%Y",
-        "month" => "%m",
-        other => other,
-    }
-}
-
-/// The start of the period that a path filled from a pattern names.
-pub fn read_pattern(pattern: &str, cadence: &Cadence, path: &str) -> Option<i64> {
-    let mut format = String::new();
-    let mut rest = pattern;
-    while let Some((before, after)) = rest.split_once('{') {
-        let (name, tail) = after.split_once('}')?;
-        format.push_str(&before.replace('%', "%%"));
-        format.push_str(strftime(name));
-        rest = tail;
-    }
-    format.push_str(&rest.replace('%', "%%"));
-    let mut parsed = chrono::format::Parsed::new();
-    chrono::format::parse(&mut parsed, path, chrono::format::StrftimeItems::new(&format)).ok()?;
-    let (year, month, day) = (parsed.year()?, parsed.month().unwrap_or(1), parsed.day().unwrap_or(1));
-    let hour = parsed.hour_div_12().zip(parsed.hour_mod_12()).map_or(0, |(half, hour)| half * 12 + hour);
-    let date = parsed.to_naive_date().ok().or_else(|| NaiveDate::from_ymd_opt(year, month, day))?;
-    Some(cadence.instant(date.and_hms_opt(hour, 0, 0)?))
-}
-
-/// The cadence that a path pattern's finest placeholder implies; an error names a placeholder that is not known.
-pub fn pattern_cadence(pattern: &str) -> Result<Option<Every>, String> {
-    let mut finest = None;
-    for name in placeholders(pattern) {
-        let every = match name {
-            "hour" | "%H" => Every::Hour,
-            "day" | "%d" | "%Y-%m-%d" | "%Y%m%d" | "%F" | "%j" => Every::Day,
-            "month" | "%m" | "%Y-%m" | "%Y%m" => Every::Month,
-            "year" | "%Y" => continue,
-            "%Y-%m-%dT%H" | "%Y%m%d%H" | "%Y-%m-%d-%H" => Every::Hour,
-            other => return Err(other.to_string()),
-        };
-        finest = Some(finest.map_or(every, |f: Every| if rank(every) < rank(f) { every } else { f }));
-    }
-    Ok(finest)
-}
-
-fn rank(every: Every) -> u8 {
-    match every {
-        Every::Hour => 0,
-        Every::Day => 1,
-        Every::Week => 2,
-        Every::Month => 3,
-    }
-}
-
-fn placeholders(pattern: &str) -> impl Iterator<Item = &str> {
-    pattern.split('{').skip(1).filter_map(|part| part.split_once('}').map(|(name, _)| name))
 }
 
 #[cfg(test)]
@@ -527,6 +453,29 @@ mod tests {
     }
 
     #[test]
+    fn the_last_period_is_one_of_them() {
+        for (every, end, last, after) in [
+            (Every::Day, "2026-02-09", "2026-02-09", "2026-02-10"),
+            (Every::Week, "2026-02-09", "2026-02-09", "2026-02-16"),
+            (Every::Week, "2026-02-11", "2026-02-09", "2026-02-16"),
+            (Every::Month, "2026-03", "2026-03", "2026-04"),
+            (Every::Month, "2026-03-31", "2026-03", "2026-04"),
+            (Every::Hour, "2026-02-09T13", "2026-02-09T13", "2026-02-09T14"),
+            (Every::Hour, "2026-02-09", "2026-02-09T23", "2026-02-10T00"),
+        ] {
+            let cadence = Cadence::utc(every);
+            let start = cadence.start_of("2026-02-02").unwrap();
+            let partitions = Partitions { name: "some".into(), cadence, start, end: cadence.end_of(end) };
+            let keys = partitions.keys(start + 400 * DAY);
+            assert_eq!(keys.last().unwrap(), last, "{every:?} {end}");
+            assert_eq!(partitions.keys_within((Some(start), Some(i64::MAX - DAY)), 0), keys);
+            assert!(partitions.holds(last) && !partitions.holds(after), "{every:?} {end}");
+        }
+        let berlin = Partitions { name: "some".into(), cadence: berlin(), start: 0, end: berlin().end_of("2026-10-25") };
+        assert_eq!(berlin.keys(i64::from(i32::MAX) * 1000).last().unwrap(), "2026-10-25");
+    }
+
+    #[test]
     fn what_is_written_by_hand_is_what_strftime_writes() {
         for time in [0, 1_769_904_123_000, 1_760_000_000_000, -62_135_596_800_000, 253_402_300_800_000] {
             let time = DateTime::<Utc>::from_timestamp_millis(time).unwrap().naive_utc();
@@ -534,19 +483,5 @@ mod tests {
                 assert_eq!(written(time, pattern), time.format(pattern).to_string());
             }
         }
-    }
-
-    #[test]
-    fn patterns_are_filled_and_have_a_cadence() {
-        let start = Cadence::utc(Every::Hour).period("2026-02-01T07").unwrap().start;
-        assert_eq!(fill("dt={day}/hr={hour}", &Cadence::utc(Every::Hour), start), "dt=2026-02-01/hr=07");
-        assert_eq!(fill("{%Y}/{%m}/{%d}", &Cadence::DAILY, start), "2026/02/01");
-        assert_eq!(read_pattern("dt={day}/hr={hour}", &Cadence::utc(Every::Hour), "dt=2026-02-01/hr=07"), Some(start));
-        assert_eq!(read_pattern("{year}/{month}", &Cadence::utc(Every::Month), "2026/02"), Some(start - 7 * HOUR));
-        assert_eq!(read_pattern("dt={day}", &Cadence::DAILY, "dt=yesterday"), None);
-        assert_eq!(pattern_cadence("dt={day}"), Ok(Some(Every::Day)));
-        assert_eq!(pattern_cadence("{year}/{month}"), Ok(Some(Every::Month)));
-        assert_eq!(pattern_cadence("{dya}"), Err("dya".into()));
-        assert_eq!(pattern_cadence("all"), Ok(None));
     }
 }

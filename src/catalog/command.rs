@@ -160,7 +160,8 @@ impl Every {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::calendar::{Cadence, fill, partition_directory};
+    use crate::catalog::calendar::Cadence;
+    use crate::catalog::pattern::{fill, partition_directory};
 
     fn parts(text: &str) -> Vec<Piece> {
         pieces(text).unwrap().into_iter().map(|(piece, _)| piece).collect()

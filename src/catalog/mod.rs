@@ -11,6 +11,7 @@ pub mod dag;
 pub mod declaration;
 pub mod expr;
 pub mod model;
+pub mod pattern;
 pub mod quantity;
 pub mod resolve;
 pub mod selection;

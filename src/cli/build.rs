@@ -59,7 +59,7 @@ fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
     let world = context.world(workspace);
     let (memory, index) = (context.memory(workspace), context.index(workspace));
     let program = std::env::current_exe().unwrap_or_else(|_| "daeda".into());
-    let workers = WorkerPool::new(program, workspace.state_directory().join("logs"));
+    let workers = WorkerPool::new(program, workspace.state_directory().join("logs"), workspace.root.clone());
     let tools = Tools {
         world: &world,
         records: &TableRecords,

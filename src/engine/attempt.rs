@@ -136,8 +136,15 @@ impl<'a> Shared<'a> {
                 }
                 Err(failure) => failure,
             };
-            if failure.kind != FailureKind::Transient || attempt > action.common.retry.times {
-                self.remember(action, &verdict, &trace, &failure, attempt);
+            let is_over = |failure: &Failure| failure.kind != FailureKind::Transient || attempt > action.common.retry.times;
+            let is_worth_a_look = is_over(&failure) && failure.kind != FailureKind::Interrupted;
+            let changed = if is_worth_a_look { self.unchanged(action, &trace).err() } else { None };
+            let failure = changed.iter().fold(failure, Failure::excused);
+            if is_over(&failure) {
+                // What failed on inputs that have changed meanwhile says nothing about those that were judged.
+                if changed.is_none() {
+                    self.remember(action, &verdict, &failure, attempt);
+                }
                 return (Err(failure), attempt);
             }
             let delay = action.common.retry.delay(attempt, rand::random());
@@ -155,15 +162,11 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// What failed on inputs that have changed meanwhile says nothing about those that were judged.
-    fn remember(&self, action: &Action, verdict: &Verdict, made_of: &[Observation], failure: &Failure, attempts: u64) {
-        let lasts = matches!(failure.kind, FailureKind::Permanent | FailureKind::Transient);
+    fn remember(&self, action: &Action, verdict: &Verdict, failure: &Failure, attempts: u64) {
+        let lasts = matches!(failure.kind, FailureKind::Permanent | FailureKind::Trespass | FailureKind::Transient);
         let Some(trace) = verdict.trace.filter(|_| lasts) else { return };
-        if self.unchanged(action, made_of).is_ok() {
-            let (message, at) = (failure.message.clone(), rfc3339(self.tools.clock.now()));
-            let past = Past { message, attempts, at, log: self.tools.executor.log(action) };
-            self.tools.memory.remember(action, trace, past);
-        }
+        let Failure { message, log, .. } = failure.clone();
+        self.tools.memory.remember(action, trace, Past { message, attempts, at: rfc3339(self.tools.clock.now()), log });
     }
 
     /// Sleeps in small steps; false if the build is to stop.

@@ -90,7 +90,9 @@ pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
             tools.world.remember();
             tools.index.save();
             tools.sink.event(&Event::Refused { replaced: refused.replaced, permitted: refused.permitted });
-            return Ended { refused: Some(refused), ..Ended::default() };
+            let summary = Summary { seconds: start.elapsed().as_secs_f64(), ..left_undone(&shared, &refused.verdicts) };
+            tools.sink.event(&Event::Finished(summary.clone()));
+            return Ended { refused: Some(refused), summary, ..Ended::default() };
         }
     };
     let mut ended = watched(tools.world, &tell, || std::thread::scope(|scope| Run::new(&shared, known, scope).finish()));
@@ -122,6 +124,22 @@ fn brake(shared: &Shared) -> Result<Vec<Verdict>, Refused> {
     let is_replaced = |index: usize, v: &Verdict| v.output.is_some() && v.cleaned.is_none() && runs(index, v);
     let replaced = partitions(shared.graph, verdicts.iter().enumerate().filter(|(i, v)| is_replaced(*i, v)).map(|(i, _)| i));
     if replaced > permitted { Err(Refused { replaced, permitted, verdicts }) } else { Ok(verdicts) }
+}
+
+/// What a build counts that did not begin.
+fn left_undone(shared: &Shared, verdicts: &[Verdict]) -> Summary {
+    let mut summary = Summary::default();
+    for (index, verdict) in verdicts.iter().enumerate() {
+        let count = match (shared.options.permits.decide(shared.graph, index, verdict), verdict.state) {
+            (Decision::Stand, State::Drifted) => &mut summary.drifted,
+            (Decision::Stand, State::Orphaned) => &mut summary.orphaned,
+            (Decision::Stand, _) => &mut summary.fresh,
+            (Decision::Wait, _) => &mut summary.blocked,
+            (Decision::Run | Decision::Fail, _) => &mut summary.skipped,
+        };
+        *count += 1;
+    }
+    summary
 }
 
 /// How many partitions of assets some actions are of. What an op makes once for all partitions of an asset is none.
@@ -270,7 +288,8 @@ where
             }
             (Decision::Wait, _) => self.wait(action, first),
             (Decision::Fail, _) => {
-                self.fail(action, Failure::permanent(first), 0);
+                let log = || verdict.failure.as_ref().and_then(|past| past.log.clone());
+                self.fail(action, Failure::permanent(first).logged(log), 0);
                 Checked::Failed
             }
             (Decision::Run | Decision::Stand, cleaned) => {
@@ -327,7 +346,7 @@ where
             self.ended.interrupted = true;
             self.plan.stop();
         } else {
-            let (error, log) = (failure.message.clone(), self.shared.tools.executor.log(action));
+            let (error, log) = (failure.message.clone(), failure.log.clone());
             self.shared.tools.sink.event(&Event::Failed { action: action.id.clone(), attempt, error, log });
         }
         self.ended.failures.push((action.id.clone(), failure));

@@ -31,7 +31,7 @@ pub enum Event {
         state: super::state::State,
         reasons: Vec<Reason>,
     },
-    /// Nothing was begun: so many published partitions would be replaced. The last event.
+    /// Nothing was begun: so many published partitions would be replaced.
     Refused {
         replaced: u64,
         permitted: u64,
@@ -78,6 +78,8 @@ pub enum Event {
         action: ActionId,
         attempt: u64,
         error: String,
+        /// What was printed meanwhile, if anything was.
+        #[serde(skip_serializing_if = "Option::is_none")]
         log: Option<String>,
     },
     Blocked {
@@ -90,6 +92,7 @@ pub enum Event {
         because: Option<ActionId>,
     },
     Interrupted,
+    /// The last event of every build, however it ended.
     Finished(Summary),
 }
 

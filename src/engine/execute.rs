@@ -1,6 +1,6 @@
 //! Running an action somewhere: in a worker process, or (in tests) right here.
 
-use super::action::{Action, Job};
+use super::action::Job;
 use super::failure::Failure;
 use super::record::OutputFile;
 use serde::{Deserialize, Serialize};
@@ -52,9 +52,4 @@ impl Cancel {
 pub trait Executor: Sync {
     /// Runs an action that writes into an empty staging directory.
     fn run(&self, job: &Job, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure>;
-
-    /// Where what it printed can be read, for messages.
-    fn log(&self, _action: &Action) -> Option<String> {
-        None
-    }
 }

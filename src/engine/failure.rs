@@ -15,6 +15,8 @@ pub enum FailureKind {
     Transient,
     /// Will not pass until something changes: a wrong schema, bad rows. Never retried, remembered.
     Permanent,
+    /// An op has written what it must leave alone, such as its own inputs, and would again: permanent, whatever has changed meanwhile.
+    Trespass,
     /// The machine's: no space, no permission. Neither retried nor remembered.
     Environment,
     /// daeda's own fault.
@@ -38,11 +40,29 @@ impl FailureKind {
 pub struct Failure {
     pub kind: FailureKind,
     pub message: String,
+    /// Where what was printed meanwhile can be read, if anything was.
+    #[serde(default)]
+    pub log: Option<String>,
 }
 
 impl Failure {
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self { kind, message: message.into(), log: None }
+    }
+
+    /// The same, with the name of a log unless there is one already.
+    pub fn logged(self, log: impl FnOnce() -> Option<String>) -> Self {
+        Self { log: self.log.or_else(log), ..self }
+    }
+
+    /// What an op failed of while its input changed says nothing about that input, unless it changed it itself.
+    pub fn excused(self, changed: &Failure) -> Self {
+        match self.kind {
+            FailureKind::Permanent | FailureKind::Environment => {
+                Self { kind: changed.kind, message: format!("{}; meanwhile it failed: {}", changed.message, self.message), ..self }
+            }
+            _ => self,
+        }
     }
 
     pub fn permanent(message: impl Into<String>) -> Self {
@@ -123,5 +143,22 @@ impl FailureMemory {
 
     fn path(&self, action: &ActionId) -> PathBuf {
         self.directory.join(format!("{}.json", action.file_name()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_input_excuses_all_but_who_wrote_it() {
+        let changed = Failure::transient("input changed while the op ran: words.txt");
+        let excused = |kind| Failure::new(kind, "bad rows").excused(&changed);
+        for kind in [FailureKind::Permanent, FailureKind::Environment] {
+            assert_eq!(excused(kind), Failure::transient("input changed while the op ran: words.txt; meanwhile it failed: bad rows"));
+        }
+        for kind in [FailureKind::Trespass, FailureKind::Transient, FailureKind::Bug, FailureKind::Interrupted] {
+            assert_eq!(excused(kind), Failure::new(kind, "bad rows"));
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::action::{Action, Job};
 use super::execute::{Cancel, Executor, Made, Progress};
 use super::failure::{Failure, FailureKind};
 use super::group;
+use crate::path::Root;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
@@ -30,6 +31,8 @@ pub enum Answer {
 pub struct WorkerPool {
     program: PathBuf,
     logs: PathBuf,
+    /// From which people are told the names of logs.
+    root: Root,
     idle: Mutex<Vec<Worker>>,
     started: AtomicUsize,
 }
@@ -39,7 +42,7 @@ struct Worker {
     child: Child,
     orders: ChildStdin,
     answers: mpsc::Receiver<io::Result<String>>,
-    log: PathBuf,
+    log: WorkerLog,
     /// The leader of the process group that its action has started and that may still run.
     group: Option<u32>,
 }
@@ -51,16 +54,36 @@ impl Drop for Worker {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if std::fs::metadata(&self.log).is_ok_and(|m| m.len() == 0) {
-            let _ = std::fs::remove_file(&self.log);
+        if self.log.length() == 0 {
+            let _ = std::fs::remove_file(&self.log.path);
         }
     }
 }
 
+/// What a worker prints.
+struct WorkerLog {
+    path: PathBuf,
+    /// For people.
+    name: String,
+    /// Of what it had printed when its action began.
+    before: u64,
+}
+
+impl WorkerLog {
+    fn length(&self) -> u64 {
+        std::fs::metadata(&self.path).map_or(0, |m| m.len())
+    }
+
+    /// Its name, if the worker has printed anything since its action began.
+    fn of_action(&self) -> Option<String> {
+        (self.length() > self.before).then(|| self.name.clone())
+    }
+}
+
 impl WorkerPool {
-    /// `program` is run with the argument `worker`; what workers print goes to files under `logs`.
-    pub fn new(program: PathBuf, logs: PathBuf) -> Self {
-        Self { program, logs, idle: Mutex::default(), started: AtomicUsize::new(0) }
+    /// `program` is run with the argument `worker`; what workers print goes to files under `logs`, which have names relative to `root`.
+    pub fn new(program: PathBuf, logs: PathBuf, root: Root) -> Self {
+        Self { program, logs, root, idle: Mutex::default(), started: AtomicUsize::new(0) }
     }
 
     fn worker(&self, cpus: u64) -> Result<Worker, Failure> {
@@ -77,15 +100,16 @@ impl WorkerPool {
 
     fn start(&self, cpus: u64) -> io::Result<Worker> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let log = self.logs.join(format!("worker-{}-{number}.log", std::process::id()));
+        let path = self.logs.join(format!("worker-{}-{number}.log", std::process::id()));
         let mut command = Command::new(&self.program);
-        command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file(&log));
+        command.arg("worker").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log_file(&path));
         for variable in ["POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "LANCE_CPU_THREADS", "TOKIO_WORKER_THREADS"] {
             command.env(variable, cpus.max(1).to_string());
         }
         let mut child = command.spawn()?;
         let (orders, answers) = (child.stdin.take(), child.stdout.take());
         let (Some(orders), Some(stdout)) = (orders, answers) else { return Err(io::ErrorKind::BrokenPipe.into()) };
+        let log = WorkerLog { name: self.root.name(&path), path, before: 0 };
         Ok(Worker { cpus, child, orders, answers: read_lines(stdout), log, group: None })
     }
 }
@@ -112,18 +136,15 @@ fn read_lines(stdout: impl io::Read + Send + 'static) -> mpsc::Receiver<io::Resu
 impl Executor for WorkerPool {
     fn run(&self, job: &Job, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure> {
         let mut worker = self.worker(job.action.common.resources.cpus)?;
+        worker.log.before = worker.log.length();
         worker.give(job)?;
-        let result = worker.follow(&job.action, cancel, progress);
+        let result = worker.follow(&job.action, cancel, progress).map_err(|failure| failure.logged(|| worker.log.of_action()));
         let is_usable =
             !matches!(&result, Err(f) if matches!(f.kind, FailureKind::Transient | FailureKind::Interrupted | FailureKind::Bug));
         if is_usable {
             self.idle.lock().expect("no thread panics while it holds the idle workers").push(worker);
         }
         result
-    }
-
-    fn log(&self, _action: &Action) -> Option<String> {
-        None
     }
 }
 
@@ -162,10 +183,10 @@ impl Worker {
     /// A worker that ended by itself: killed from outside may pass, a panic is our fault.
     fn died(&mut self) -> Failure {
         let status = self.child.wait().map(|s| s.to_string()).unwrap_or_default();
-        let said = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let said = std::fs::read_to_string(&self.log.path).unwrap_or_default();
         let last = said.lines().rfind(|l| !l.trim().is_empty() && !l.contains("RUST_BACKTRACE")).unwrap_or("it said nothing").to_string();
         let kind = if said.contains("panicked at") { FailureKind::Bug } else { FailureKind::Transient };
-        Failure::new(kind, format!("the worker ended ({status}): {last}; see {}", self.log.display()))
+        Failure::new(kind, format!("the worker ended ({status}): {last}"))
     }
 }
 
@@ -221,4 +242,21 @@ pub fn peak_memory_of(pid: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap_or_default();
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_named_only_where_the_action_has_printed_something() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("worker.log");
+        let mut log = WorkerLog { path: path.clone(), name: ".daeda/logs/worker.log".into(), before: 0 };
+        assert_eq!(log.of_action(), None);
+        std::fs::write(&path, "what an earlier action had printed\n").unwrap();
+        assert_eq!(log.of_action().as_deref(), Some(".daeda/logs/worker.log"));
+        log.before = log.length();
+        assert_eq!(log.of_action(), None);
+    }
 }

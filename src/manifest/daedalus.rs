@@ -39,7 +39,7 @@ const PARTITIONS: Grammar = Grammar {
     properties: &[
         Property::required("every", Kind::Word(EVERY_WORDS), "The length of a period."),
         Property::required("start", Kind::Moment, "The first period."),
-        Property::optional("end", Kind::Moment, "The last period; without it there is a new one as time passes."),
+        Property::optional("end", Kind::Moment, "The last period, which is one of them; without it there is a new one as time passes."),
         Property::optional("timezone", Kind::Zone, "The zone in which periods begin; UTC without it."),
     ],
     ..Grammar::EMPTY

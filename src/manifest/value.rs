@@ -61,7 +61,7 @@ impl Kind {
             Kind::Size => "a size",
             Kind::Window => "a window",
             Kind::Type => "a column type",
-            Kind::Moment => "a day or an hour",
+            Kind::Moment => "a day, an hour or a month",
             Kind::Zone => "a time zone",
         }
     }
@@ -90,7 +90,7 @@ impl Kind {
             Kind::Size => "a size is an integer from 1 with one of KiB MiB GiB, in quotes, such as \"16GiB\"".into(),
             Kind::Window => "a window is a duration of more than nothing, such as \"7d\" or \"1h\", or \"lifetime\"".into(),
             Kind::Type => format!("a column type is one of {}", type_names().collect::<Vec<_>>().join(", ")),
-            Kind::Moment => "a day is written \"2026-02-01\", an hour \"2026-02-01T13\"".into(),
+            Kind::Moment => "a day is written \"2026-02-01\", an hour \"2026-02-01T13\", a month \"2026-02\"".into(),
             Kind::Zone => "a time zone has its IANA name, such as \"UTC\" or \"Europe/Berlin\"".into(),
         }
     }
@@ -252,6 +252,9 @@ fn is_name(text: &str) -> bool {
 }
 
 fn is_moment(text: &str) -> bool {
+    if text.len() == 7 {
+        return chrono::NaiveDate::parse_from_str(&format!("{text}-01"), "%Y-%m-%d").is_ok();
+    }
     let (day, hour) = text.split_once('T').map_or((text, None), |(day, hour)| (day, Some(hour)));
     let two_digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
     let hour_exists = |hour: &str| two_digits(hour) && hour < "24";

@@ -52,3 +52,16 @@ impl RuleKind for Compile {
         Ok(made)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::SpecFields;
+    use super::*;
+
+    #[test]
+    fn every_field_of_the_spec_is_hashed_or_exempt() {
+        let dag = Dag { service: "ranking".into(), version: 1, operators: vec![] };
+        let fields = SpecFields { hashed: &["service", "version", "operators"], exempt: &[] };
+        fields.check(&serde_json::to_value(&dag).unwrap());
+    }
+}

@@ -156,5 +156,25 @@ pub fn resolve(sources: &mut BTreeMap<String, SourceSpec>, resolved: &Value) {
         if let Some(version) = resolved.get(view).and_then(Value::as_u64) {
             source.pin = PinSpec::Version(version);
         }
+        if let Some(first) = resolved.get(&source.name).and_then(Value::as_i64) {
+            source.first = Some(first);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_worker_reads_what_was_resolved() {
+        let source = json!({"name": "feature_view/feed", "shown": "data", "path": "data", "layout": null, "first": null, "pin": "latest"});
+        let source: SourceSpec = serde_json::from_value(source).unwrap();
+        let mut sources = BTreeMap::from([("feed".to_string(), source.clone()), ("vectors".to_string(), source)]);
+        resolve(&mut sources, &json!({"feature_view/feed": 86_400_000}));
+        assert_eq!((sources["feed"].first, &sources["feed"].pin), (Some(86_400_000), &PinSpec::Latest));
+        resolve(&mut sources, &json!({"vectors": 7}));
+        assert_eq!(sources["vectors"].pin, PinSpec::Version(7));
     }
 }

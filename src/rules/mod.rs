@@ -3,6 +3,7 @@
 //! Knows nothing of the terminal or of KDL. Invariants: what a rule's action reads is what it asked the world about; the registry below is
 //! the one list of kinds, and tests run over all of it.
 
+mod cadence;
 mod checks;
 mod command;
 mod compile;
@@ -147,6 +148,7 @@ impl SpecFields {
         let decided: std::collections::BTreeSet<&str> = self.hashed.iter().copied().chain(exempt).collect();
         let fields: std::collections::BTreeSet<&str> = spec.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
         assert_eq!(fields, decided, "a new field of a spec is either hashed into the definition or exempted with a reason");
+        assert!(self.exempt.iter().all(|(_, why)| !why.is_empty()));
     }
 }
 
@@ -169,5 +171,14 @@ mod tests {
             assert!(NAMES.contains(&rule.name()));
             assert_eq!(by_name(rule.name()).map(|r| r.name()), Some(rule.name()));
         }
+    }
+
+    #[test]
+    fn a_field_that_nobody_has_decided_about_is_found_out_and_so_is_one_that_is_gone() {
+        let fields = SpecFields { hashed: &["run"], exempt: &[("checks", "judge the output and do not change it")] };
+        let fails = |spec: Value| std::panic::catch_unwind(|| fields.check(&spec)).is_err();
+        assert!(!fails(serde_json::json!({"run": 1, "checks": []})));
+        assert!(fails(serde_json::json!({"run": 1, "checks": [], "shuffle": false})));
+        assert!(fails(serde_json::json!({"run": 1})));
     }
 }

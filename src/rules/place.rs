@@ -3,8 +3,9 @@
 //! Knows nothing of what lies there. Invariant: whoever reads an asset finds it by the pattern that it is published by.
 
 use super::{Partition, Site, Subject};
-use crate::catalog::calendar::{Cadence, fill, partition_directory};
+use crate::catalog::calendar::Cadence;
 use crate::catalog::model::{Asset, Catalog, Op};
+use crate::catalog::pattern::{fill, partition_directory};
 use crate::engine::action::Place;
 use std::path::Path;
 use std::sync::Arc;

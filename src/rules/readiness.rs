@@ -1,16 +1,14 @@
-//! When a period of a source counts as there: its marker is in place, its files have been quiet for long enough, and its directories are
-//! of the cadence that its pattern says.
+//! When a period of a source counts as there: its marker is in place, and its files have been quiet for long enough.
 //!
 //! Knows nothing of columns. Invariant: the world that observes and the worker that reads ask these functions, so that what is read is
 //! what was observed.
 
 use super::source::{PeriodFiles, SourceSpec};
-use crate::catalog::declaration::{Every, Gaps};
+use crate::catalog::declaration::Gaps;
 use crate::catalog::quantity::Duration;
 use crate::engine::clock::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -81,13 +79,10 @@ pub fn require(source: &SourceSpec, required: &[Arc<PeriodFiles>]) -> Result<(),
     })
 }
 
-/// What is lacking where a period within reach is not there and the view says that gaps block.
-pub fn gap(source: &SourceSpec, period: &PeriodFiles) -> Option<Lacking> {
-    if source.gaps != Gaps::Block || period.is_there() {
-        return None;
-    }
+/// What is lacking where a period within reach is not there and gaps block.
+pub fn gap(source: &SourceSpec, period: &PeriodFiles) -> Lacking {
     let why = period.waits.clone().unwrap_or_else(|| format!("a gap: no Parquet file in {}", source.shown_directory(period)));
-    Some(Lacking::Absent { why: format!("{} is {why} (gaps=\"block\")", source.period_name(period)), some_left: true })
+    Lacking::Absent { why: format!("{} is {why} (gaps=\"block\")", source.period_name(period)), some_left: true }
 }
 
 /// What is said of periods within reach that are not there and count as empty.
@@ -98,47 +93,6 @@ pub fn gap_warning(source: &SourceSpec, keys: &[String]) -> Option<String> {
     let hint = "gaps=\"block\" waits for such periods, gaps=\"empty\" says nothing of them";
     let said = || format!("{}: {count} periods within reach are not there and count as empty: {first}{more}; {hint}", source.name);
     (count > 0 && source.gaps == Gaps::Warn).then(said)
-}
-
-/// An error where a period's directory is laid out for another cadence than the pattern says.
-pub fn check_cadence(source: &SourceSpec, pattern: &str, every: Every, directory: &Path, files: Option<&[PathBuf]>) -> io::Result<()> {
-    let name = |path: &Path| Path::new(&source.shown).join(source.file_name(path)).display().to_string();
-    let wrong = |what: String| Err(io::Error::new(io::ErrorKind::InvalidData, what));
-    match files.filter(|files| !files.is_empty()) {
-        Some(files) if every != Every::Hour => {
-            let hourly = files.iter().all(|file| file.strip_prefix(directory).is_ok_and(is_below_an_hour));
-            let example = || files[0].parent().map(name).unwrap_or_default();
-            let remedy = "say partition=\"…/hr={hour}\" with the directories' own name for hours, or move the files up";
-            match hourly {
-                true => wrong(format!(
-                    "{} holds hours, while partition=\"{pattern}\" says that it is one {}: {remedy}",
-                    example(),
-                    every.name()
-                )),
-                false => Ok(()),
-            }
-        }
-        Some(_) => Ok(()),
-        None => {
-            let Some((above, _)) = pattern.trim_matches('/').rsplit_once('/') else { return Ok(()) };
-            let Some(parent) = directory.parent().filter(|parent| parent != &source.path && holds_parquet(parent)) else { return Ok(()) };
-            let (parent, every) = (name(parent), every.name());
-            let remedy = format!("say partition=\"{above}\", or move them into a directory for each {every}");
-            wrong(format!("{parent} holds files itself, while partition=\"{pattern}\" says that each {every} has a directory: {remedy}"))
-        }
-    }
-}
-
-/// Whether a path relative to a longer period's directory begins with an hour: `hr=13`, `hour=13`, `13`.
-fn is_below_an_hour(path: &Path) -> bool {
-    let first = path.components().next().map(|c| c.as_os_str().to_string_lossy().into_owned()).unwrap_or_default();
-    let hour = first.strip_prefix("hr=").or_else(|| first.strip_prefix("hour=")).unwrap_or(&first);
-    path.components().count() > 1 && hour.len() == 2 && hour.parse::<u8>().is_ok_and(|h| h < 24)
-}
-
-fn holds_parquet(directory: &Path) -> bool {
-    let names = fs::read_dir(directory).into_iter().flatten().flatten().map(|e| e.file_name().to_string_lossy().into_owned());
-    names.into_iter().any(|name| name.ends_with(".parquet") && !name.starts_with(['_', '.']))
 }
 
 #[cfg(test)]
@@ -162,15 +116,5 @@ mod tests {
         assert_eq!(waits(&quiet, changed + 3 * MINUTE).unwrap(), "not ready: data/feed/dt=1 changed 3 minutes ago, quiet=15m");
         assert_eq!(waits(&quiet, changed + 15 * MINUTE), None);
         assert!(waits(&quiet, changed - MINUTE).unwrap().contains("after now"));
-    }
-
-    #[test]
-    fn an_hour_is_recognised_by_its_directory() {
-        for hourly in ["hr=13/a.parquet", "hour=00/a.parquet", "07/a.parquet"] {
-            assert!(is_below_an_hour(Path::new(hourly)), "{hourly}");
-        }
-        for other in ["a.parquet", "13", "hr=24/a.parquet", "shard=03/a.parquet", "region/a.parquet"] {
-            assert!(!is_below_an_hour(Path::new(other)), "{other}");
-        }
     }
 }

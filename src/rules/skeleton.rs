@@ -124,7 +124,7 @@ fn definition(operators: &[Operator], write: &WriteOptions) -> Vec<Observation> 
 }
 
 /// How the asset's time is cut, where its keys do not say so.
-fn calendar(subject: &Subject) -> Vec<Observation> {
+pub fn calendar(subject: &Subject) -> Vec<Observation> {
     let partitions = subject.asset.partitions.as_ref().and_then(|name| subject.catalog.partitions.get(name));
     let Some(Cadence { every, zone }) = partitions.map(|p| p.cadence) else { return Vec::new() };
     let said = |name: &str, value: &str| Observation::text(Kind::Parameter, format!("partitions.{name}"), value);

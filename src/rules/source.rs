@@ -4,12 +4,14 @@
 //! was observed.
 
 use super::Site;
+use super::cadence::check_cadence;
 use super::place::Pattern;
-use super::readiness::{Readiness, check_cadence};
-use crate::catalog::calendar::{Cadence, Period, fill, read_pattern};
+use super::readiness::Readiness;
+use crate::catalog::calendar::{Cadence, Period};
 use crate::catalog::dag::Reach;
 use crate::catalog::declaration::{Format, Gaps, Late};
 use crate::catalog::model::{Catalog, Layout, Pin, Place, View};
+use crate::catalog::pattern::{fill, read_pattern};
 use crate::path::slashed;
 use crate::table::lance;
 use crate::table::listing;

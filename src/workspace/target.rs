@@ -197,13 +197,14 @@ impl Named<'_> {
     }
 
     fn checked(&self, key: &str) -> Result<String, TargetError> {
+        if self.partitions.holds(key) { Ok(key.to_string()) } else { Err(self.outside(key)) }
+    }
+
+    fn outside(&self, text: &str) -> TargetError {
         let Partitions { name, cadence, start, end } = self.partitions;
-        if self.partitions.holds(key) {
-            return Ok(key.to_string());
-        }
         let start = cadence.key_at(*start);
-        let end = end.map_or(String::new(), |end| format!(" and end before {}", cadence.key_at(end)));
-        Err(TargetError(format!("`{key}` lies outside partitions `{name}`, which start at {start}{end}")))
+        let end = end.map_or(String::new(), |end| format!(" and end with {}", cadence.key_at(end - 1)));
+        TargetError(format!("`{text}` lies outside partitions `{name}`, which start at {start}{end}"))
     }
 
     /// Both ends in; each is a key, `latest`, or what several keys begin with.
@@ -232,9 +233,7 @@ impl Named<'_> {
         let (start, end) = (range.start.max(self.partitions.start), range.end.min(self.partitions.end.unwrap_or(i64::MAX)));
         let all = self.partitions.cadence.keys(Period { start, end });
         if all.is_empty() {
-            let Partitions { name, cadence, start, .. } = self.partitions;
-            let start = cadence.key_at(*start);
-            return Err(TargetError(format!("`{prefix}` lies outside partitions `{name}`, which start at {start}")));
+            return Err(self.outside(prefix));
         }
         let due = self.partitions.cadence.period_at(self.due).start;
         let is_due = |key: &String| self.partitions.cadence.period(key).is_some_and(|p| p.start < due);

@@ -141,8 +141,9 @@ fn too_much_is_refused_before_anything_runs() {
     let before = workspace.listing();
     let refused = workspace.build(&["ranker"]);
     assert_eq!((refused.code, refused.ran()), (11, vec![]));
-    let last = refused.events.last().unwrap();
-    assert_eq!((last["event"].as_str(), last["replaced"].as_u64(), last["permitted"].as_u64()), (Some("refused"), Some(5), Some(2)));
+    let [.., said, last] = &refused.events[..] else { panic!("{:?}", refused.events) };
+    assert_eq!((said["event"].as_str(), said["replaced"].as_u64(), said["permitted"].as_u64()), (Some("refused"), Some(5), Some(2)));
+    assert_eq!((&last["event"], &last["built"], &last["skipped"]), (&"finished".into(), &0.into(), &6.into()));
     for part in ["will run: ranker.skeleton@2026-02-01", "5 published partitions", "--replace 5"] {
         assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
     }
@@ -164,7 +165,8 @@ fn what_reads_a_rebuilt_output_counts_as_replaced() {
     assert_eq!(workspace.build(&[days]).code, 0);
     workspace.edit("feature_services/vectors.kdl", "event IN ('view', 'like')", "event = 'like'");
     let refused = workspace.build(&[days, "--replace", "1"]);
-    assert_eq!((refused.code, refused.events.last().unwrap()["replaced"].as_u64()), (11, Some(2)), "two days, of two ops each");
+    let said = refused.events.iter().find(|event| event["event"] == "refused").unwrap();
+    assert_eq!((refused.code, said["replaced"].as_u64()), (11, Some(2)), "two days, of two ops each");
     assert_eq!(workspace.build(&[days, "--replace", "2"]).code, 0);
 }
 
@@ -208,6 +210,66 @@ fn a_source_of_another_cadence_is_an_error_with_the_remedy() {
     for word in ["data/feed/dt=2026-02-03 holds files itself", "each hour has a directory", "say partition=\"dt={day}\""] {
         assert!(built.errors()[0].contains(word), "{word}: {:?}", built.errors());
     }
+}
+
+#[test]
+fn a_source_of_another_cadence_is_no_absence_where_it_is_flat_either() {
+    let renamed = |pattern: &str, to: &dyn Fn(usize) -> String| {
+        let workspace = Workspace::new();
+        workspace.edit("feature_views/feed.kdl", "partition=\"dt={day}\"", &format!("partition=\"{pattern}\""));
+        (0..DAYS.len()).for_each(|day| {
+            let from = workspace.feed(day);
+            fs::rename(from.parent().unwrap(), workspace.path(&format!("data/feed/{}", to(day)))).unwrap();
+        });
+        workspace
+    };
+    let hours = |day: usize| format!("dt={}T07", DAYS[day]);
+    let says_all = |workspace: &Workspace, words: &[&str]| {
+        let built = workspace.build(&["counter@2026-02-03"]);
+        assert_eq!(built.code, 1, "{}", built.stderr);
+        words.iter().for_each(|word| assert!(built.errors()[0].contains(word), "{word}: {:?}", built.errors()));
+    };
+    let daily = renamed("dt={day}", &hours);
+    let words = ["data/feed/dt=2026-02-03T07 is one hour", "partition=\"dt={day}\"", "say partition=\"dt={%Y-%m-%dT%H}\""];
+    says_all(&daily, &words);
+    // Without a first period, nothing that fits is there at all.
+    daily.edit("feature_views/feed.kdl", " first=\"2026-02-01\"", "");
+    says_all(&daily, &["T07 is one hour", "each day has a directory"]);
+    says_all(&renamed("dt={%Y-%m-%dT%H}", &|day| format!("dt={}", DAYS[day])), &["dt=2026-02-03 is one day", "say partition=\"dt={day}\""]);
+    says_all(&renamed("dt={%Y-%m}", &|day| format!("dt={}", DAYS[day])), &["is one day", "each month has a directory"]);
+    let history = renamed("dt={day}", &|day| if day == 1 { hours(day) } else { format!("dt={}", DAYS[day]) });
+    says_all(&history, &["data/feed/dt=2026-02-02T07 is one hour"]);
+    assert_eq!(history.build(&["counter@2026-02-05"]).code, 0, "which does not reach there");
+    let bare = Workspace::new();
+    (0..DAYS.len()).for_each(|day| fs::rename(bare.feed(day), bare.path(&format!("data/feed/{day}.parquet"))).unwrap());
+    (0..DAYS.len()).for_each(|day| fs::remove_dir(bare.feed(day).parent().unwrap()).unwrap());
+    says_all(&bare, &["data/feed holds files itself", "leave out `partition`"]);
+}
+
+#[test]
+fn the_last_period_that_is_declared_is_built() {
+    for (every, end, last, after) in [
+        ("day", "2026-02-03", "2026-02-03", "2026-02-04"),
+        ("hour", "2026-02-03T13", "2026-02-03T13", "2026-02-03T14"),
+        ("hour", "2026-02-03", "2026-02-03T23", "2026-02-04T00"),
+        ("week", "2026-02-09", "2026-02-09", "2026-02-16"),
+        ("month", "2026-03", "2026-03", "2026-04"),
+    ] {
+        let workspace = Workspace::new();
+        let start = if every == "week" { "2026-02-02" } else { "2026-02-01" };
+        workspace.edit("Daedalus.kdl", "every=\"day\" start=\"2026-02-01\"", &format!("every=\"{every}\" start=\"{start}\" end=\"{end}\""));
+        let said = at(&workspace, "2026-06-01T00:00:00Z", &["build", "counter", "-n", "--format", "json"]).json();
+        let actions: Vec<&str> = said["actions"].as_array().unwrap().iter().map(|a| a["action"].as_str().unwrap()).collect();
+        assert_eq!(actions.iter().max().unwrap(), &format!("counter.skeleton@{last}"), "{every} {end}");
+        let beyond = at(&workspace, "2026-06-01T00:00:00Z", &["build", &format!("counter@{after}"), "-n"]);
+        assert_eq!(beyond.code, 2);
+        let says = format!("`{after}` lies outside partitions `daily`, which start at");
+        assert!(beyond.stderr.contains(&says) && beyond.stderr.contains(&format!("and end with {last}")), "{}", beyond.stderr);
+    }
+    let workspace = Workspace::new();
+    workspace.edit("Daedalus.kdl", "start=\"2026-02-01\"", "start=\"2026-02-01\" end=\"2026-01-31\"");
+    let said = workspace.daeda(&["check"]);
+    assert!(said.code == 3 && format!("{}{}", said.stdout, said.stderr).contains("comes before the first one"), "{said:?}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The rule `command`, from outside: what reruns and what does not, what it sees, what becomes of what it leaves, how it is ended.
 
-use super::fixture::{DAYS, Workspace};
+use super::fixture::{DAYS, Workspace, events, feed_columns, one_more, write_parquet};
+use super::processes::{eventually, start};
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -177,6 +179,39 @@ fn a_command_that_writes_its_own_input_fails_and_names_the_file() {
     assert_eq!(built.actions("retrying"), Vec::<String>::new());
 }
 
+/// Its input is built anew by somebody else, and of that it fails: whatever it says counts for nothing.
+#[test]
+fn a_command_that_fails_while_its_input_is_replaced_has_not_failed_of_itself() {
+    let workspace = chain();
+    let day = DAYS[1];
+    workspace.edit("Daedalus.kdl", "\"{partition}\"\n", "\"{partition}\"\n        retry 1 delay=\"1ms\"\n");
+    workspace.write("tools/report.sh", "touch begun; until [ -e go ]; do sleep 0.05; done; echo broken input >&2; exit 3\n");
+    assert_eq!(workspace.build(&[&format!("ranker@{day}")]).code, 0);
+    let building = start(&workspace, &["build", &format!("report.write@{day}"), "--format", "json"]);
+    eventually("the command begins", || workspace.path("begun").exists());
+    let delivered = format!("delivered/{day}.parquet");
+    fs::remove_file(workspace.path(&delivered)).unwrap();
+    write_parquet(&workspace.path(&delivered), feed_columns(&[events(1), vec![one_more(1)]].concat()));
+    let other = workspace.build(&[&format!("export@{day}"), &format!("ranker@{day}"), "--force"]);
+    assert_eq!(other.code, 0, "{:?}", other.errors());
+    workspace.write("go", "");
+    let said = building.wait_with_output().unwrap();
+    let events: Vec<Value> = String::from_utf8_lossy(&said.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let retried = events.iter().find(|event| event["event"] == "retrying").unwrap_or_else(|| panic!("{events:?}"));
+    let error = retried["error"].as_str().unwrap();
+    for part in
+        ["input changed while the op ran: the output of ranker.skeleton@2026-02-0", "it failed: `sh` ended with exit code 3: broken"]
+    {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    assert_eq!(said.status.code(), Some(1));
+    // Nothing is remembered: what it failed of was never judged.
+    assert_eq!(fs::read_dir(workspace.path(".daeda/failed")).map_or(0, Iterator::count), 0);
+    let again = workspace.build(&[&format!("report@{day}")]);
+    assert_eq!((again.code, again.actions("retrying").len()), (1, 0), "on input that stands still it fails of itself");
+    assert!(workspace.build(&[&format!("report@{day}")]).ran().is_empty(), "which is remembered");
+}
+
 #[test]
 fn what_failed_leaves_nothing_to_see_and_what_stood_stands() {
     let workspace = shell(
@@ -186,7 +221,9 @@ fn what_failed_leaves_nothing_to_see_and_what_stood_stands() {
     workspace.write("tools/make.sh", "echo half > $1/data; echo it broke >&2; exit 3\n");
     let built = workspace.build(&["made"]);
     assert_eq!(built.code, 1);
-    assert_eq!(built.errors(), ["`sh` ended with exit code 3: it broke; see .daeda/logs/made.make.log"]);
+    assert_eq!(built.errors(), ["`sh` ended with exit code 3: it broke"]);
+    let failed = built.events.iter().find(|event| event["event"] == "failed").unwrap();
+    assert_eq!(failed["log"], ".daeda/logs/made.make.log");
     assert!(!workspace.path("data/training_output/made").exists());
     // Remembered, until something changes.
     assert_eq!(workspace.build(&["made"]).ran(), Vec::<String>::new());

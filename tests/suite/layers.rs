@@ -55,7 +55,7 @@ const PRINTING: [&str; 2] = ["src/cli/", "src/report/"];
 const WORKER: &str = "src/engine/worker.rs";
 
 /// Decides without touching the world, so that it can be tested, replayed and explained.
-const PURE: [&str; 10] = [
+const PURE: [&str; 11] = [
     "src/manifest/",
     "src/catalog/",
     "src/engine/action.rs",
@@ -63,6 +63,7 @@ const PURE: [&str; 10] = [
     "src/engine/decision.rs",
     "src/engine/observation.rs",
     "src/engine/plan.rs",
+    "src/engine/plan/",
     "src/engine/series.rs",
     "src/engine/state.rs",
     "src/engine/trace.rs",

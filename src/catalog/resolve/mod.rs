@@ -50,7 +50,10 @@ pub const CODES: &[(&str, &str)] = &[
         "A type does not fit where it is used: a filter that is not true or false, a key joined to a key of another type, a contract column of another type than what fills it.",
     ),
     ("daeda::catalog::bad-option", "An option is given that this node or function does not understand, or one that it needs is missing."),
-    ("daeda::catalog::bad-date", "A partition's start or end, or a view's `first`, is not a period of the cadence it stands for."),
+    (
+        "daeda::catalog::bad-date",
+        "A partition's start or end, or a view's `first`, is not a period of the cadence it stands for; or the end comes before the start.",
+    ),
     (
         "daeda::catalog::selection",
         "A selection cannot be understood. It is made of names of assets, group:g, kind:k and tag:t, with `+` before a name for all that it is made from and after it for all that is made from it, joined by `and`, `or`, `not` and parentheses.",
@@ -191,7 +194,7 @@ impl Resolver<'_> {
         let start = self.instant(&cadence, &declared.start)?;
         let end = match &declared.end {
             None => None,
-            Some(end) => Some(self.instant(&cadence, end)?),
+            Some(end) => Some(self.end(&cadence, end, start)?),
         };
         Some(Partitions { name: declared.name.value.clone(), cadence, start, end })
     }
@@ -219,6 +222,19 @@ impl Resolver<'_> {
             self.report(Diagnostic::error("daeda::catalog::bad-date", message, text.span).hint(format!("write it as \"{example}\"")));
         }
         start
+    }
+
+    /// The instant at which the last period is over.
+    fn end(&mut self, cadence: &Cadence, text: &Name, start: i64) -> Option<i64> {
+        self.instant(cadence, text)?;
+        let end = cadence.end_of(text)?;
+        if end <= start {
+            let message = format!("the last period, `{text}`, comes before the first one");
+            let hint = format!("the first one is {}; without `end` there is a new one as time passes", cadence.key_at(start));
+            self.report(Diagnostic::error("daeda::catalog::bad-date", message, text.span).hint(hint));
+            return None;
+        }
+        Some(end)
     }
 
     fn constant(&mut self, amount: &Spanned<Amount>) -> Option<u64> {

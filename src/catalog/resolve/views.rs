@@ -2,9 +2,10 @@
 
 use super::Resolver;
 use super::expressions::Columns;
-use crate::catalog::calendar::{Cadence, Partitions, pattern_cadence};
+use crate::catalog::calendar::{Cadence, Partitions};
 use crate::catalog::declaration::*;
 use crate::catalog::model::*;
+use crate::catalog::pattern::pattern_cadence;
 use crate::catalog::types::{DataType, TimeUnit};
 use crate::source::{Diagnostic, Spanned};
 use std::collections::BTreeMap;

@@ -3,8 +3,8 @@
 //! Invariant: a secret's value goes into the words and into the list of what is never to be shown, and nowhere else.
 
 use super::{CommandSpec, Occasion, write_list};
-use crate::catalog::calendar::fill;
 use crate::catalog::command::{Piece, Placeholder, Word};
+use crate::catalog::pattern::fill;
 use crate::engine::failure::{Failure, FailureKind};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -16,6 +16,7 @@ pub use observe::{environment, file};
 use super::checks::{self, CheckSpec};
 use super::place::place;
 use super::reads::{Periods, Reads};
+use super::skeleton::calendar;
 use super::world::Ask;
 use super::{Outline, Partition, RuleKind, Subject, Tell, spec_of};
 use crate::catalog::calendar::Cadence;
@@ -114,7 +115,8 @@ impl RuleKind for CommandRule {
         let spec = serde_json::to_value(spec(subject, command)).map_err(|e| e.to_string())?;
         // What it reads of the ops before it cannot be seen, so all of it counts.
         let reads = subject.op.needs.clone();
-        Ok(Outline { definition: definition(command), requests: requests(subject, command), reads, inputs: inputs.collect(), spec })
+        let definition = definition(command).into_iter().chain(calendar(subject)).collect();
+        Ok(Outline { definition, requests: requests(subject, command), reads, inputs: inputs.collect(), spec })
     }
 
     fn place(&self, subject: &Subject, partition: Option<Partition>) -> Place {
@@ -169,8 +171,8 @@ pub fn execute(spec: &CommandSpec, occasion: &Occasion, tell: Tell) -> Result<Ma
     let mut log = Log::open(&spec.workspace.join(&occasion.log), &filled);
     let ended = process::run(spec, &filled, &told, &mut log, tell)?;
     // Who has written where nobody may write must hear of it first: a failure may have come of it.
-    watch.end(&root)?;
-    ended.judge(spec, &filled, &occasion.log)?;
+    let log = || Some(occasion.log.clone());
+    watch.end(&root).and_then(|()| ended.judge(spec, &filled)).map_err(|failure| failure.logged(log))?;
     let mut made = output::collect(occasion.staging, &spec.checks)?;
     made.metadata.insert("output_path".into(), root.name(&occasion.published).into());
     metadata::add(&told, &filled, &mut made);

@@ -62,10 +62,10 @@ pub fn run(spec: &CommandSpec, filled: &Filled, metadata: &Path, log: &mut Log, 
 
 impl Ended {
     /// Success, or the failure that it is.
-    pub fn judge(&self, spec: &CommandSpec, filled: &Filled, log: &str) -> Result<(), Failure> {
+    pub fn judge(&self, spec: &CommandSpec, filled: &Filled) -> Result<(), Failure> {
         let program = filled.program();
         let said = if self.last_line.is_empty() { "it said nothing".to_string() } else { self.last_line.clone() };
-        let failure = |kind, how: String| Err(Failure::new(kind, format!("`{program}` {how}: {said}; see {log}")));
+        let failure = |kind, how: String| Err(Failure::new(kind, format!("`{program}` {how}: {said}")));
         match (self.status.code(), self.status.signal()) {
             (Some(0), _) => Ok(()),
             (Some(code), _) if spec.exit_codes.contains(&code) => failure(FailureKind::Transient, format!("ended with exit code {code}")),

@@ -1,5 +1,6 @@
 //! Commands run for real, without the engine around them.
 
+use super::super::SpecFields;
 use super::*;
 use crate::catalog::command::{Piece, pieces};
 use crate::engine::execute::Progress;
@@ -134,8 +135,8 @@ fn how_it_ended_decides_whether_it_may_pass() {
     assert_eq!(kind("kill -9 $$").kind, FailureKind::Transient);
     let failure = kind("echo first >&2; echo the reason >&2; echo on stdout; exit 3");
     assert_eq!(failure.kind, FailureKind::Permanent);
-    let expected = "`sh` ended with exit code 3: the reason; see .daeda/logs/report.write@2026-02-01.log";
-    assert_eq!(failure.message, expected);
+    assert_eq!(failure.message, "`sh` ended with exit code 3: the reason");
+    assert_eq!(failure.log.unwrap(), ".daeda/logs/report.write@2026-02-01.log");
     assert!(stage.log().contains("on stdout\n"));
 }
 
@@ -181,7 +182,7 @@ fn what_it_may_not_write_is_named() {
         ("echo x > out/report/dt={partition}/x", "out/report/dt=2026-02-01/x"),
     ] {
         let failure = stage.run(&stage.shell(script)).unwrap_err();
-        assert_eq!(failure.kind, FailureKind::Permanent, "{script}");
+        assert_eq!(failure.kind, FailureKind::Trespass, "{script}");
         assert!(failure.message.starts_with(&format!("{named} was written")), "{script}: {}", failure.message);
     }
     stage.run(&stage.shell("ln input/data {output}/linked; touch tools/a.sh")).unwrap();
@@ -227,4 +228,20 @@ fn words_and_windows_are_the_definition() {
     assert!(differs(word("{output}"), word("{{output}}")));
     assert!(differs(word("(env)\"A\""), Word::Secret("A".into())));
     assert!(!differs(word("{day}"), word("{%Y-%m-%d}")));
+}
+
+#[test]
+fn every_field_of_the_spec_is_hashed_or_exempt() {
+    let fields = SpecFields {
+        // `sources` and `environment` by what the world is asked for, `cadence` where keys do not say it.
+        hashed: &["run", "sources", "environment", "cadence"],
+        exempt: &[
+            ("exit_codes", "say what may be tried again, not what is made"),
+            ("workspace", "where data lies is no parameter"),
+            ("output_root", "where data lies is no parameter"),
+            ("enriched_output_root", "where data lies is no parameter"),
+            ("checks", "judge the output and do not change it"),
+        ],
+    };
+    fields.check(&serde_json::to_value(Stage::new().spec(&[])).unwrap());
 }

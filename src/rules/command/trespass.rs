@@ -6,7 +6,7 @@
 use super::{CommandSpec, Occasion};
 use crate::digest::Digest;
 use crate::engine::check::{file_digest, modified};
-use crate::engine::failure::Failure;
+use crate::engine::failure::{Failure, FailureKind};
 use crate::path::Root;
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -64,7 +64,7 @@ impl Watch {
 
 fn trespass(root: &Root, file: &Path, what: &str) -> Failure {
     let name = root.name(file);
-    Failure::permanent(format!("{name} was written while the command ran, {what}; nothing was published"))
+    Failure::new(FailureKind::Trespass, format!("{name} was written while the command ran, {what}; nothing was published"))
 }
 
 fn seen(metadata: &Metadata) -> Seen {

@@ -154,6 +154,9 @@ impl TableWorld {
                 };
                 let Some(target) = period else { return Err(Unobservable::Broken(format!("{name} is read by period"))) };
                 let ranged = ranged(periods, reads, target);
+                if periods.first().is_none() {
+                    periods.check_cadence(None)?;
+                }
                 let required = required.then(|| periods.range((Some(target.start), target.end)));
                 let lacking = lacking(source, &view, required, &ranged)?;
                 match &lacking {
@@ -303,7 +306,12 @@ impl World for TableWorld {
         let Ok(prepared) = self.prepared(&action.common) else { return Value::Null };
         let stores = prepared.keyed().filter(|(_, ask)| matches!(ask.read, Keyed::Store { .. }));
         let version = |(_, ask): (&Name, &KeyedAsk)| Some((ask.read.view().to_string(), json!(self.keyed.version(&ask.source)?)));
-        Value::Object(stores.filter_map(version).collect())
+        // What a worker would have to look for in all of a source, for each action anew.
+        let first = |(_, ask): &(Name, Prepare)| match ask {
+            Prepare::Periods { source, periods, .. } => Some((source.name.clone(), json!(periods.first()?))),
+            _ => None,
+        };
+        Value::Object(stores.filter_map(version).chain(prepared.asks.iter().filter_map(first)).collect())
     }
 
     fn remember(&self) {
@@ -331,9 +339,9 @@ fn lacking(source: &SourceSpec, view: &View, required: Option<Option<Range>>, re
         }
     }
     if source.gaps == Gaps::Block {
-        for number in ranges::widest(reads).into_iter().flat_map(|(from, to)| from..=to) {
-            if let Some(lacking) = gap(source, &*view.files(number)?) {
-                return Ok(Some(lacking));
+        for range in ranges::widest(reads) {
+            if let Some(period) = view.gap(range)? {
+                return Ok(Some(gap(source, &period)));
             }
         }
     }

@@ -2,12 +2,14 @@
 //!
 //! Invariants: within one build a period is looked at once, until somebody asks to look again; what nobody reads is not looked at.
 
+use super::super::cadence::Strangers;
 use super::super::source::{PeriodFiles, SourceSpec};
 use super::ask::Selects;
 use super::selections::{Selections, Taken};
 use super::tree::{Memo, Tree};
 use super::unobservable;
-use crate::catalog::calendar::{Cadence, Period, fill};
+use crate::catalog::calendar::{Cadence, Period};
+use crate::catalog::pattern::fill;
 use crate::digest::{Digest, Hasher};
 use crate::engine::observation::ABSENT;
 use crate::engine::series::{Marks, Prints, Series};
@@ -25,6 +27,7 @@ pub struct Periods {
     source: SourceSpec,
     cadence: Cadence,
     first: OnceLock<Option<i64>>,
+    strangers: OnceLock<Strangers>,
     seen: RwLock<Arc<Seen>>,
 }
 
@@ -32,6 +35,7 @@ pub struct Periods {
 #[derive(Default)]
 struct Seen {
     files: Memo<Arc<PeriodFiles>>,
+    unbroken: Unbroken,
     listing: Arc<Tree>,
     columns: RwLock<HashMap<Vec<String>, Arc<Columns>>>,
     selections: RwLock<HashMap<String, Arc<Memo<Option<Digest>>>>>,
@@ -64,6 +68,37 @@ impl Seen {
     }
 }
 
+/// The longest run of periods that are known to be there: where gaps block, each period of a history asks about all of it.
+#[derive(Default)]
+struct Unbroken(RwLock<Option<Range>>);
+
+impl Unbroken {
+    /// The first of a range that is not there. What is known to be is not asked about again.
+    fn gap<E>(&self, (from, to): Range, is_there: impl Fn(i64) -> Result<bool, E>) -> Result<Option<i64>, E> {
+        let known = *self.0.read().expect("no thread panics while it holds what is unbroken");
+        let (mut start, mut next) = (from, from);
+        while next <= to {
+            match known.filter(|(first, last)| (*first..=*last).contains(&next)) {
+                Some((first, last)) => (start, next) = (start.min(first), last + 1),
+                None if is_there(next)? => next += 1,
+                None => {
+                    self.keep(start, next - 1);
+                    return Ok(Some(next));
+                }
+            }
+        }
+        self.keep(start, next - 1);
+        Ok(None)
+    }
+
+    fn keep(&self, first: i64, last: i64) {
+        let mut known = self.0.write().expect("no thread panics while it holds what is unbroken");
+        if known.is_none_or(|known| known.1 - known.0 < last - first) {
+            *known = Some((first, last));
+        }
+    }
+}
+
 /// One look at a source: what was seen before, or everything anew.
 pub struct View<'a> {
     periods: &'a Periods,
@@ -73,7 +108,7 @@ pub struct View<'a> {
 
 impl Periods {
     pub fn new(source: SourceSpec, cadence: Cadence) -> Self {
-        Self { source, cadence, first: OnceLock::new(), seen: RwLock::default() }
+        Self { source, cadence, first: OnceLock::new(), strangers: OnceLock::new(), seen: RwLock::default() }
     }
 
     pub fn view<'a>(&'a self, cache: &'a ColumnCache) -> View<'a> {
@@ -90,10 +125,22 @@ impl Periods {
 
     /// The numbers of the periods whose files may hold rows of a range of instants; none before the source's first one.
     pub fn range(&self, (start, end): (Option<i64>, i64)) -> Option<Range> {
-        let first = (*self.first.get_or_init(|| self.source.first_instant()))?;
+        let first = self.first()?;
         let start = start.unwrap_or(first).max(first);
         let end = end.saturating_add(self.source.lateness);
         (start < end).then(|| (self.cadence.ordinal(start), self.cadence.ordinal(end - 1)))
+    }
+
+    /// The start of the first period that can hold data, if there is one.
+    pub fn first(&self) -> Option<i64> {
+        *self.first.get_or_init(|| self.source.first_instant())
+    }
+
+    /// An error where a period is not there and something of another cadence is; without a number, where no period is.
+    pub fn check_cadence(&self, number: Option<i64>) -> Result<(), Unobservable> {
+        let strangers = self.strangers.get_or_init(|| Strangers::of(&self.source));
+        let wrong = strangers.instead_of(&self.source, number.map(|number| self.period(number)));
+        wrong.map_or(Ok(()), |why| Err(Unobservable::Broken(format!("{}: {why}", self.source.shown))))
     }
 
     pub fn key(&self, number: i64) -> String {
@@ -132,8 +179,18 @@ impl View<'_> {
     pub fn files(&self, number: i64) -> Result<Arc<PeriodFiles>, Unobservable> {
         self.seen.files.get(number, || {
             let found = self.source().period_files(self.periods.period(number), &|directory: &Path| self.cache.files(directory));
-            found.map(Arc::new).map_err(|e| Unobservable::Broken(format!("{}: {e}", self.source().shown)))
+            let found = found.map_err(|e| Unobservable::Broken(format!("{}: {e}", self.source().shown)))?;
+            if !found.is_there() && found.waits.is_none() {
+                self.periods.check_cadence(Some(number))?;
+            }
+            Ok(Arc::new(found))
         })
+    }
+
+    /// The first period of a range that is not there.
+    pub fn gap(&self, range: Range) -> Result<Option<Arc<PeriodFiles>>, Unobservable> {
+        let gap = self.seen.unbroken.gap(range, |number| self.files(number).map(|files| files.is_there()))?;
+        gap.map(|number| self.files(number)).transpose()
     }
 
     /// What is taken of each period of a range, nothing where there is none, of instants within reach.
@@ -263,5 +320,47 @@ impl Known for View<'_> {
 
     fn columns_seen(&self, wanted: &[String]) -> Arc<Columns> {
         self.seen.columns(wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::cell::RefCell;
+    use std::convert::Infallible;
+
+    /// A gap, and what was asked about on the way.
+    fn gap(unbroken: &Unbroken, range: Range, there: &[bool]) -> (Option<i64>, Vec<i64>) {
+        let asked = RefCell::default();
+        let found = unbroken.gap::<Infallible>(range, |number| {
+            RefCell::borrow_mut(&asked).push(number);
+            Ok(there[number as usize])
+        });
+        (found.unwrap(), asked.into_inner())
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_gap_of_a_range_is_found(there in proptest::collection::vec(proptest::bool::weighted(0.8), 30),
+                                             ranges in proptest::collection::vec((0..30i64, 0..30i64), 1..12)) {
+            let unbroken = Unbroken::default();
+            for range in ranges {
+                let first = (range.0..=range.1).find(|number| !there[*number as usize]);
+                prop_assert_eq!(gap(&unbroken, range, &there).0, first);
+            }
+        }
+    }
+
+    #[test]
+    fn a_history_that_grows_is_asked_about_once() {
+        let (unbroken, there) = (Unbroken::default(), [true; 100]);
+        let asked: Vec<i64> = (0..100).flat_map(|to| gap(&unbroken, (0, to), &there).1).collect();
+        assert_eq!(asked, (0..100).collect::<Vec<i64>>());
+        let mut there = [true; 100];
+        there[50] = false;
+        let unbroken = Unbroken::default();
+        let asked: usize = (0..100).map(|to| gap(&unbroken, (0, to), &there).1.len()).sum();
+        assert_eq!(asked, 50 + 50, "up to the gap once, and the gap by each beyond it");
     }
 }

@@ -7,6 +7,8 @@
 mod addresses;
 #[cfg(test)]
 pub mod alter;
+#[cfg(test)]
+pub(in crate::table) mod artworks;
 mod dataset;
 mod error;
 mod fragments;

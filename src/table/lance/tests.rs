@@ -1,31 +1,16 @@
 //! Datasets written, grown, thinned and read back.
 
+use super::artworks::{WIDTH, rows, schema};
 use super::runtime::block_on;
 use super::*;
-use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float16Array, Int32Array, Int64Array, RecordBatch};
-use arrow::datatypes::{DataType, Field, Float16Type, Schema, SchemaRef};
-use half::f16;
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Float16Type, Schema};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const WIDTH: i32 = 4;
-
-fn schema() -> SchemaRef {
-    let item = Arc::new(Field::new("item", DataType::Float16, true));
-    Arc::new(Schema::new(vec![
-        Field::new("artwork_id", DataType::Int64, true),
-        Field::new("embedding", DataType::FixedSizeList(item, WIDTH), true),
-        Field::new("score", DataType::Int32, true),
-    ]))
-}
-
 fn batch(keys: Vec<Option<i64>>) -> RecordBatch {
-    let values = keys.iter().flat_map(|key| (0..WIDTH).map(move |i| f16::from_f64((key.unwrap_or(-1) * 10 + i64::from(i)) as f64)));
-    let values: ArrayRef = Arc::new(Float16Array::from_iter_values(values));
-    let item = Arc::new(Field::new("item", DataType::Float16, true));
-    let scores = Int32Array::from_iter_values(0..keys.len() as i32);
-    let vectors = FixedSizeListArray::new(item, WIDTH, values, None);
-    RecordBatch::try_new(schema(), vec![Arc::new(Int64Array::from(keys)), Arc::new(vectors), Arc::new(scores)]).unwrap()
+    let scores = (0..keys.len() as i32).collect();
+    rows(keys, scores, |key, at| (key.unwrap_or(-1) * 10 + at) as f64)
 }
 
 fn keys(range: std::ops::Range<i64>) -> RecordBatch {

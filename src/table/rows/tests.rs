@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::digest::file::Meter;
+use crate::table::lance::artworks::{self, schema};
 use crate::table::lance::{Dataset, Pin, WriteMode, alter, write};
 use crate::table::parquet::column_digests;
-use arrow::array::{ArrayRef, FixedSizeListArray, Float16Array, Int32Array, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use half::f16;
+use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::DataType;
 use parquet::arrow::ArrowWriter;
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -190,26 +190,10 @@ proptest! {
     }
 }
 
-const WIDTH: i32 = 4;
-
-fn schema() -> SchemaRef {
-    let item = Arc::new(Field::new("item", DataType::Float16, true));
-    Arc::new(Schema::new(vec![
-        Field::new("artwork_id", DataType::Int64, true),
-        Field::new("embedding", DataType::FixedSizeList(item, WIDTH), true),
-        Field::new("score", DataType::Int32, true),
-    ]))
-}
-
 /// Rows whose vectors depend on key and version.
 fn rows(keys: &[i64], version: i64) -> RecordBatch {
-    let item = Arc::new(Field::new("item", DataType::Float16, true));
-    let values =
-        keys.iter().flat_map(|key| (0..i64::from(WIDTH)).map(move |at| f16::from_f64((key * 8 + at) as f64 + version as f64 / 64.0)));
-    let values: ArrayRef = Arc::new(Float16Array::from_iter_values(values));
-    let vectors: ArrayRef = Arc::new(FixedSizeListArray::new(item, WIDTH, values, None));
-    let columns: [ArrayRef; 3] = [Arc::new(Int64Array::from(keys.to_vec())), vectors, Arc::new(Int32Array::from(vec![0; keys.len()]))];
-    RecordBatch::try_new(schema(), columns.to_vec()).unwrap()
+    let value = |key: Option<i64>, at| (key.unwrap_or_default() * 8 + at) as f64 + version as f64 / 64.0;
+    artworks::rows(keys.iter().copied().map(Some).collect(), vec![0; keys.len()], value)
 }
 
 struct Shelf {

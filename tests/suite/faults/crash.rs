@@ -2,7 +2,7 @@
 
 use super::cases;
 use super::frail::{Fault, Frail};
-use super::scene::{Scene, Seen};
+use super::scene::{Act, Scene, Seen};
 use crate::chance::Chance;
 use crate::fixture::*;
 use crate::processes::start;
@@ -16,19 +16,29 @@ type Outcomes = BTreeMap<Vec<Seen>, usize>;
 
 /// Kills a build after each of its steps.
 fn matrix(replacing: bool, can_exchange: bool, shard_rows: usize) -> Outcomes {
-    let scene = Scene::new(replacing, shard_rows);
+    let shown = format!("replacing={replacing} exchange={can_exchange} shard_rows={shard_rows}");
+    kill_everywhere(&Scene::new(replacing, shard_rows), replacing, can_exchange, &shown)
+}
+
+/// Kills a cleaning after each of its steps.
+fn sweeping(act: Act, can_exchange: bool) -> Outcomes {
+    kill_everywhere(&Scene::sweeping(act), act == Act::Clean, can_exchange, &format!("{act:?} exchange={can_exchange}"))
+}
+
+/// Kills what a scene is about after each of its steps. `stands`: something stood there, and something is to stand there afterwards.
+fn kill_everywhere(scene: &Scene, stands: bool, can_exchange: bool, shown: &str) -> Outcomes {
     let counting = Frail::new(can_exchange, Fault::None);
-    scene.build(&counting);
+    scene.act(&counting);
     let steps = counting.steps();
     let mut outcomes = Outcomes::new();
     for done in 0..=steps.len() {
         let what = format!("killed after {done} of {} steps, before {:?}", steps.len(), steps.get(done));
         scene.begin();
-        scene.build(&Frail::new(can_exchange, Fault::DeathAfter(done)));
+        scene.act(&Frail::new(can_exchange, Fault::DeathAfter(done)));
         let seen = scene.seen();
         let torn = |s: &Seen| matches!(s, Seen::Torn(_));
         assert!(!seen.iter().any(torn), "{what}: {seen:?}");
-        if replacing && seen.contains(&Seen::Nothing) {
+        if stands && seen.contains(&Seen::Nothing) {
             assert!(!can_exchange, "{what}: {seen:?}");
             // The gap between two renames: what was put aside comes back before anything is judged.
             staging::clear(&scene.directory().join(super::scene::OUTPUTS), &Frail::new(can_exchange, Fault::None)).unwrap();
@@ -41,7 +51,7 @@ fn matrix(replacing: bool, can_exchange: bool, shard_rows: usize) -> Outcomes {
         }
     }
     let points = steps.len() + 1;
-    println!("killed: replacing={replacing} exchange={can_exchange} shard_rows={shard_rows}: {points} points, seen {outcomes:?}");
+    println!("killed: {shown}: {points} points, seen {outcomes:?}");
     outcomes
 }
 
@@ -64,6 +74,24 @@ fn without_exchange_a_death_at_any_step_leaves_at_most_a_gap_that_is_mended() {
     let outcomes = matrix(true, false, 3);
     let gaps: usize = outcomes.iter().filter(|(seen, _)| seen.contains(&Seen::Nothing)).map(|(_, count)| count).sum();
     assert_eq!(gaps, 2, "one gap per place: {outcomes:?}");
+}
+
+#[test]
+fn a_cleaning_survives_a_death_at_every_step() {
+    let outcomes = sweeping(Act::Clean, true);
+    let all = |seen: Seen| outcomes.contains_key(&vec![seen; 2]);
+    assert!(all(Seen::Old) && all(Seen::New) && outcomes.contains_key(&vec![Seen::New, Seen::Old]), "{outcomes:?}");
+    assert!(outcomes.keys().flatten().all(|seen| matches!(seen, Seen::Old | Seen::New)), "{outcomes:?}");
+    let gaps: usize = sweeping(Act::Clean, false).iter().filter(|(seen, _)| seen.contains(&Seen::Nothing)).map(|(_, count)| count).sum();
+    assert_eq!(gaps, 2, "one gap per place");
+}
+
+#[test]
+fn a_withdrawal_survives_a_death_at_every_step() {
+    let outcomes = sweeping(Act::Remove, true);
+    let all = |seen: Seen| outcomes.contains_key(&vec![seen; 2]);
+    assert!(all(Seen::Old) && all(Seen::Nothing), "{outcomes:?}");
+    assert!(outcomes.keys().flatten().all(|seen| matches!(seen, Seen::Old | Seen::Nothing)), "{outcomes:?}");
 }
 
 /// A build that clears up after a dead one may die of it, too.

@@ -2,7 +2,7 @@
 
 use super::cases;
 use super::frail::{Fault, Frail, Step};
-use super::scene::{Files, OUTPUTS, Scene, Seen, write_files};
+use super::scene::{Act, Files, OUTPUTS, Scene, Seen, write_files};
 use super::volatile::{UNSYNCED, Unsynced, Volatile};
 use crate::chance::Chance;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,13 +51,9 @@ fn cut_everywhere(scene: &Scene, steps: &[Step], gap: bool, every: usize) -> Res
             let what = format!("power cut after {done} of {} steps, before {:?}", steps.len(), steps.get(done));
             begin(scene, &files);
             let seen = scene.seen();
-            let may_be = |seen: &Seen| match seen {
-                Seen::Torn(_) => false,
-                Seen::Nothing => scene.start.is_empty() || gap,
-                Seen::Old | Seen::New => true,
-            };
-            // What was reported as published outlives the cut.
-            if !seen.iter().all(may_be) || (over && seen.iter().any(|s| *s != Seen::New)) {
+            let may_be = |seen: &Seen| scene.may_be(seen) || (gap && *seen == Seen::Nothing);
+            // What was reported as done outlives the cut.
+            if !seen.iter().all(may_be) || (over && seen.iter().any(|s| *s != scene.over())) {
                 return Err(format!("{what}: {seen:?}"));
             }
             *outcomes.entry(seen).or_default() += 1;
@@ -74,18 +70,24 @@ fn cut_everywhere(scene: &Scene, steps: &[Step], gap: bool, every: usize) -> Res
 
 fn recorded(scene: &Scene, can_exchange: bool) -> Vec<Step> {
     let recording = Frail::new(can_exchange, Fault::None);
-    scene.build(&recording);
+    scene.act(&recording);
     recording.steps()
 }
 
 fn matrix(replacing: bool, can_exchange: bool) {
-    let scene = Scene::new(replacing, 3);
-    let steps = recorded(&scene, can_exchange);
+    survives(&Scene::new(replacing, 3), can_exchange, &format!("replacing={replacing} exchange={can_exchange}"));
+}
+
+fn sweeping(act: Act, can_exchange: bool) {
+    survives(&Scene::sweeping(act), can_exchange, &format!("{act:?} exchange={can_exchange}"));
+}
+
+fn survives(scene: &Scene, can_exchange: bool, shown: &str) {
+    let steps = recorded(scene, can_exchange);
     // What readers see is looked at everywhere, the build after it here and there.
     let every = if cases(0) > 0 { 1 } else { 5 };
-    let outcomes = cut_everywhere(&scene, &steps, !can_exchange, every).unwrap();
+    let outcomes = cut_everywhere(scene, &steps, !can_exchange, every).unwrap();
     let (points, found) = (steps.len() + 1, outcomes.values().sum::<usize>());
-    let shown = format!("replacing={replacing} exchange={can_exchange}");
     println!("power cut: {shown}: {points} points, {found} survivors, a build after one in {every}, seen {outcomes:?}");
 }
 
@@ -115,6 +117,17 @@ fn without_exchange_a_power_cut_at_any_step_is_survived() {
     matrix(true, false);
 }
 
+#[test]
+fn a_cleaning_survives_a_power_cut_at_every_step() {
+    sweeping(Act::Clean, true);
+    sweeping(Act::Clean, false);
+}
+
+#[test]
+fn a_withdrawal_survives_a_power_cut_at_every_step() {
+    sweeping(Act::Remove, true);
+}
+
 /// The model is worth something only if it finds what is wrong: each kind of sync is left out in turn, and the old partition removed early.
 #[test]
 fn a_sync_that_is_left_out_is_found_out() {
@@ -134,6 +147,15 @@ fn a_sync_that_is_left_out_is_found_out() {
             assert!(without(&|step| matches!(step, Step::SyncDirectory(path) if path.ends_with(OUTPUTS))).is_err());
         }
     }
+    let tombstone = Scene::sweeping(Act::Clean);
+    let steps = recorded(&tombstone, true);
+    let unsynced: Vec<Step> = steps.iter().filter(|step| !matches!(step, Step::SyncFile(_))).cloned().collect();
+    assert!(cut_everywhere(&tombstone, &unsynced, false, usize::MAX).is_err(), "a tombstone was not durable");
+    let removal = Scene::sweeping(Act::Remove);
+    let steps = recorded(&removal, true);
+    let unsynced: Vec<Step> =
+        steps.iter().filter(|step| !matches!(step, Step::SyncDirectory(path) if path.ends_with("ranker"))).cloned().collect();
+    assert!(cut_everywhere(&removal, &unsynced, false, usize::MAX).is_err(), "what was removed came back");
     let scene = Scene::new(true, 3);
     let mut steps = recorded(&scene, true);
     let exchanged = steps.iter().rposition(|step| matches!(step, Step::Exchange(..))).unwrap();

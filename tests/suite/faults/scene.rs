@@ -1,4 +1,5 @@
-//! A build in this process whose every change of a file goes through a given disk, repeated from the same start as often as wanted.
+//! A build or a cleaning in this process whose every change of a file goes through a given disk, repeated from the same start as often as
+//! wanted.
 //!
 //! What an op makes is computed once and then written again through the disk, with a sidecar beside it. Invariant: a directory that readers
 //! may look at counts as whole only if its data, its sidecar and its record are all of one generation.
@@ -7,9 +8,10 @@ use crate::fixture::{DAYS, Workspace, one_more};
 use crate::in_process;
 use daeda::engine::action::{Action, ActionId, Job};
 use daeda::engine::check::{Eyes, OutputCheck, Verdict, modified};
+use daeda::engine::clean::{Broom, Held};
 use daeda::engine::clock::SystemClock;
 use daeda::engine::decision::Permits;
-use daeda::engine::disk::Disk;
+use daeda::engine::disk::{Disk, SystemDisk};
 use daeda::engine::driver::{self, Ended, Options, Tools};
 use daeda::engine::event::{Event, Sink};
 use daeda::engine::execute::{Cancel, Executor, Made, Progress};
@@ -18,11 +20,12 @@ use daeda::engine::graph::Graph;
 use daeda::engine::index::TraceIndex;
 use daeda::engine::judge::Judge;
 use daeda::engine::record::Records;
+use daeda::engine::staging;
 use daeda::engine::state::State;
 use daeda::engine::survey::survey;
 use daeda::rules::{self, TableRecords, TableWorld};
 use daeda::workspace::{graph, parse_target};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -81,7 +84,18 @@ type Whole = (BTreeMap<String, Vec<u8>>, String);
 /// Files by name.
 type Written = Vec<(String, Vec<u8>)>;
 
+/// What may be interrupted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    Build,
+    /// Of data only the records are left.
+    Clean,
+    /// Data and records go.
+    Remove,
+}
+
 pub struct Scene {
+    act: Act,
     workspace: Workspace,
     graph: Graph,
     /// What lies below the outputs before each build.
@@ -97,7 +111,7 @@ impl Scene {
         let workspace = Workspace::new();
         workspace.edit("config/training/runtime.kdl", "shard-rows=262144", &format!("shard-rows={shard_rows}"));
         let graph = plan(workspace.directory.path());
-        let mut scene = Self { workspace, graph, start: Files::new(), old: vec![], new: vec![], made: Mutex::default() };
+        let mut scene = Self { act: Act::Build, workspace, graph, start: Files::new(), old: vec![], new: vec![], made: Mutex::default() };
         scene.old = scene.wholes();
         if replacing {
             scene.build_well();
@@ -111,6 +125,53 @@ impl Scene {
         scene.new = scene.wholes();
         scene.begin();
         scene
+    }
+
+    /// A partition and its DAG are published, and are taken away again.
+    pub fn sweeping(act: Act) -> Self {
+        let mut scene = Self { act, ..Self::new(false, 3) };
+        scene.build_well();
+        (scene.start, scene.old) = (scene.outputs(), scene.wholes());
+        let failures = scene.act(&SystemDisk);
+        assert!(failures.is_empty(), "{failures:?}");
+        scene.new = scene.wholes();
+        scene.begin();
+        scene
+    }
+
+    /// Does what the scene is about.
+    pub fn act(&self, disk: &dyn Disk) -> Vec<Failure> {
+        match self.act {
+            Act::Build => self.build(disk).failures.into_iter().map(|(_, failure)| failure).collect(),
+            Act::Clean | Act::Remove => self.sweep(disk),
+        }
+    }
+
+    /// One output after the other, as the command does it; what fails keeps none of the rest from being tried.
+    fn sweep(&self, disk: &dyn Disk) -> Vec<Failure> {
+        let (clock, cancel, waiting) = (SystemClock { fixed: Some(NOW) }, Cancel::default(), |_: &ActionId| {});
+        let mut broom = Broom::new(&TableRecords, disk, &clock, &cancel, &waiting);
+        let readers = self.graph.readers();
+        let actions = self.graph.actions().iter().enumerate();
+        let swept = actions.map(|(index, action)| match self.act {
+            Act::Clean => broom.clean(&self.graph, index, &readers[index]),
+            _ => broom.remove(&action.id, &action.place),
+        });
+        swept.collect::<Vec<Result<Held, Failure>>>().into_iter().filter_map(Result::err).collect()
+    }
+
+    /// What readers see of a place once the act is over.
+    pub fn over(&self) -> Seen {
+        if self.act == Act::Remove { Seen::Nothing } else { Seen::New }
+    }
+
+    /// Whether readers may see this of a place at any time.
+    pub fn may_be(&self, seen: &Seen) -> bool {
+        match seen {
+            Seen::Torn(_) => false,
+            Seen::Nothing => self.start.is_empty() || self.act == Act::Remove,
+            Seen::Old | Seen::New => true,
+        }
     }
 
     /// As it was before the build.
@@ -150,7 +211,7 @@ impl Scene {
     }
 
     fn build_well(&self) {
-        let ended = self.build(&daeda::engine::disk::SystemDisk);
+        let ended = self.build(&SystemDisk);
         assert!(ended.failures.is_empty() && ended.summary.built == self.graph.len(), "{ended:?}");
     }
 
@@ -176,6 +237,8 @@ impl Scene {
         let found = self.whole(&self.graph.actions()[index]);
         match &found {
             None => Seen::Torn(format!("{} has no record", place.display())),
+            // Of what is the same before and after, the act has not been yet.
+            found if *found == self.old[index] && self.act != Act::Build => Seen::Old,
             found if *found == self.new[index] => Seen::New,
             found if *found == self.old[index] => Seen::Old,
             Some((files, output)) => Seen::Torn(format!("{}: {:?}, record of {output}", place.display(), files.keys())),
@@ -197,14 +260,35 @@ impl Scene {
 
     /// One plain build makes everything fresh and leaves nothing behind.
     pub fn assert_recovers(&self, what: &str) {
+        self.wait_for_locks();
         let ended = self.build(&super::frail::Frail::new(true, super::frail::Fault::None));
         assert!(ended.failures.is_empty(), "{what}: {:?}", ended.failures);
-        assert_eq!(self.seen(), vec![Seen::New; self.graph.len()], "{what}");
+        for (action, seen) in self.graph.actions().iter().zip(self.seen()) {
+            let built = if self.act == Act::Build { Seen::New } else { Seen::Old };
+            // Nobody needs more of a cleaned DAG than its record.
+            let suffices = self.act == Act::Clean && seen == Seen::New && action.id.key.is_none();
+            assert!(seen == built || suffices, "{what}: {} is {seen:?}", action.id);
+        }
         let staging = self.workspace.path(OUTPUTS).join("_daeda/staging");
         let left: Vec<_> = fs::read_dir(staging).into_iter().flatten().flatten().map(|e| e.path()).collect();
         assert!(left.is_empty(), "{what}: {left:?}");
         let verdicts = self.survey(OutputCheck::Hash);
         assert!(verdicts.iter().all(|v| v.state == State::Fresh), "{what}: {:?}", verdicts.iter().map(|v| &v.reasons).collect::<Vec<_>>());
+    }
+
+    /// A process that another test has just started holds what we have locked until it runs its own program.
+    fn wait_for_locks(&self) {
+        let root = self.workspace.path(OUTPUTS);
+        let names = fs::read_dir(root.join("_daeda/staging")).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        let left: BTreeSet<String> = names.filter_map(|name| Some(name.to_str()?.split('.').next()?.to_string())).collect();
+        let are_free = || staging::leftovers(&root, &SystemDisk).len() == left.len();
+        for _ in 0..1000 {
+            if are_free() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("somebody is still at work in {}", root.display());
     }
 
     fn survey(&self, output: OutputCheck) -> Vec<Verdict> {

@@ -4,7 +4,8 @@
 
 use crate::fixture::{Event, events_from, feed_columns, write_parquet};
 use chrono_tz::Tz;
-use daeda::catalog::calendar::{Cadence, Period, fill, pattern_cadence};
+use daeda::catalog::calendar::{Cadence, Period};
+use daeda::catalog::pattern::{fill, pattern_cadence};
 use std::path::Path;
 
 pub struct Generate {
