@@ -240,7 +240,8 @@ pub trait Known {
 impl Known for View<'_> {
     fn names(&self, number: i64) -> Result<String, Unobservable> {
         let period = self.files(number)?;
-        Ok(match &period.files {
+        // An empty directory is no period: retention may remove files and leave it.
+        Ok(match period.files.as_ref().filter(|files| !files.is_empty()) {
             None => ABSENT.to_string(),
             Some(files) => files.iter().map(|f| period.name_of(f)).collect::<Vec<_>>().join(", "),
         })
