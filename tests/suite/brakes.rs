@@ -198,6 +198,9 @@ fn too_much_is_refused_before_anything_runs() {
     assert_eq!(workspace.build(&["everything"]).code, 0, "nothing is replaced");
     workspace.edit("config/training/aggregations.kdl", "k=4", "k=3");
     let before = workspace.listing();
+    let dry = workspace.daeda(&["build", "ranker", "-n"]);
+    assert!(dry.code == 0 && dry.stderr.contains("a build refuses this: this would replace 5 published partitions"), "{}", dry.stderr);
+    assert!(!workspace.daeda(&["build", "ranker", "-n", "--replace", "5"]).stderr.contains("refuses"));
     let refused = workspace.build(&["ranker"]);
     assert_eq!((refused.code, refused.ran()), (11, vec![]));
     let last = refused.events.last().unwrap();
