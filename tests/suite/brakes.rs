@@ -134,6 +134,18 @@ fn the_oldest_days_that_vanish_orphan_what_reached_them_wherever_history_begins_
 }
 
 #[test]
+fn what_lost_its_output_as_well_does_not_stand() {
+    let workspace = Workspace::built();
+    fs::remove_dir_all(workspace.feed(0).parent().unwrap()).unwrap();
+    fs::remove_file(workspace.shard("ranker", 1)).unwrap();
+    let status = workspace.status("ranker");
+    assert_eq!((status.keys("orphaned"), status.keys("stale")), (keys(&[0, 2]), keys(&[1])), "{}", status.asset);
+    assert_eq!(workspace.build(&["ranker"]).ran(), skeletons("ranker", &[1]));
+    fs::write(workspace.published("ranker", 2).join("notes.txt"), "mine").unwrap();
+    assert_eq!(workspace.status("ranker").keys("orphaned"), keys(&[0, 2]), "a file beside it takes nothing away");
+}
+
+#[test]
 fn a_first_that_is_raised_makes_stale_for_nothing_has_vanished() {
     let workspace = Workspace::built();
     workspace.edit("feature_views/feed.kdl", "first=\"2026-02-01\"", "first=\"2026-02-02\"");
