@@ -105,9 +105,12 @@ fn refuse(context: &Context, graph: &Graph, permits: &Permits, refused: &Refused
     if !context.args.quiet {
         say(&query::plan::text(graph, &refused.verdicts, permits, false));
     }
-    let Refused { replaced, permitted, .. } = refused;
+    CliError::Refused(too_many(refused.replaced, refused.permitted))
+}
+
+fn too_many(replaced: u64, permitted: u64) -> String {
     let hint = format!("permit it with --replace {replaced}");
-    CliError::Refused(format!("this would replace {replaced} published partitions, and replace-max is {permitted}; {hint}"))
+    format!("this would replace {replaced} published partitions, and replace-max is {permitted}; {hint}")
 }
 
 fn dry_run(context: &Context, workspace: &Workspace, targets: &[Target], command: &Build) -> Result<u8, CliError> {
@@ -117,6 +120,10 @@ fn dry_run(context: &Context, workspace: &Workspace, targets: &[Target], command
     match command.format {
         Format::Json => print_json(&query::plan::json(&graph, &verdicts, &permits))?,
         Format::Text => print(&query::plan::text(&graph, &verdicts, &permits, command.options.explain || context.args.verbose))?,
+    }
+    let replaced = driver::replaced(&graph, &verdicts, &permits);
+    if let Some(permitted) = command.options.replace.or(workspace.settings.replace_max.value).filter(|max| replaced > *max) {
+        say(&format!("warning: a build refuses this: {}\n", too_many(replaced, permitted)));
     }
     Ok(code::DONE)
 }

@@ -264,7 +264,9 @@ impl<'a> Shared<'a> {
         let target = action.place.path();
         if target.is_dir() && !self.tools.records.is_ours(&target) {
             let hint = "move it away, or publish elsewhere with output=\"…\"";
-            return Err(Failure::permanent(format!("{} holds files that daeda did not write; {hint}", target.display())));
+            let message = format!("{} holds files that daeda did not write; {hint}", target.display());
+            // Nobody observes that they are there, so nothing would forget it.
+            return Err(Failure::new(FailureKind::Environment, message));
         }
         let published = publish(staged, &action.place, lock, self.tools.disk);
         published.map_err(|e| Failure::io(&format!("cannot publish to {}", action.place.path().display()), &e))?;

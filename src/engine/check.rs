@@ -169,14 +169,17 @@ impl Eyes<'_> {
         if reasons.is_empty() && differs.is_none() {
             self.index.keep(action, directory, self.records.file_name(directory), &record, now.data);
         }
+        let stands = !differs.as_ref().is_some_and(is_removed);
         reasons.extend(differs);
         let state = match &reasons[..] {
             [] => State::Fresh,
+            // Nothing stands any more that it could be made from as it was.
+            _ if seen.lost.is_some() && !stands => State::Blocked,
             // What is published was made from more than there is now: it stands.
-            reasons if seen.lost.is_some() || reasons.iter().any(has_vanished) => State::Orphaned,
+            reasons if stands && (seen.lost.is_some() || reasons.iter().any(has_vanished)) => State::Orphaned,
             _ => State::Stale,
         };
-        if let (State::Orphaned, Some(why)) = (state, seen.lost) {
+        if let (State::Orphaned | State::Blocked, Some(why)) = (state, seen.lost) {
             reasons.insert(0, Reason::new(ReasonKind::Blocked, action.id.to_string(), why));
         }
         let (output, cleaned) = (Some(record.output.digest), record.cleaned.clone());
@@ -269,6 +272,13 @@ fn newer(directory: &Path, scheme: u32) -> String {
     format!("{} was written by a newer daeda (records of scheme {scheme}); {hint}", directory.display())
 }
 
+const REMOVED: &str = "output removed";
+
+/// Whether a reason is that some of the output is gone.
+fn is_removed(reason: &Reason) -> bool {
+    reason.kind == ReasonKind::Output && reason.name == REMOVED
+}
+
 /// The first file that is gone, or is not what was written.
 pub fn output_differs(directory: &Path, record: &Record, how: OutputCheck) -> Option<Reason> {
     if record.cleaned.is_some() {
@@ -276,7 +286,7 @@ pub fn output_differs(directory: &Path, record: &Record, how: OutputCheck) -> Op
     }
     let differs = |file: &&OutputFile| !is_as_recorded(&directory.join(&file.name), file, how);
     let Some(file) = record.output.files.iter().find(differs) else { return foreign_file(directory, &record.output.files) };
-    let word = if directory.join(&file.name).exists() { "output modified" } else { "output removed" };
+    let word = if directory.join(&file.name).exists() { "output modified" } else { REMOVED };
     Some(Reason::new(ReasonKind::Output, word, file.name.clone()))
 }
 

@@ -120,9 +120,7 @@ fn clear_up(graph: &Graph, disk: &dyn Disk) {
 fn brake(shared: &Shared) -> Result<Vec<Verdict>, Refused> {
     let Some(permitted) = shared.options.replace_max.filter(|max| shared.graph.len() as u64 > *max) else { return Ok(Vec::new()) };
     let verdicts = survey(shared.graph, &shared.judging(), &shared.options.permits);
-    let runs = |index: usize, verdict: &Verdict| shared.options.permits.decide(shared.graph, index, verdict) == Decision::Run;
-    let is_replaced = |index: usize, v: &Verdict| v.output.is_some() && v.cleaned.is_none() && runs(index, v);
-    let replaced = partitions(shared.graph, verdicts.iter().enumerate().filter(|(i, v)| is_replaced(*i, v)).map(|(i, _)| i));
+    let replaced = replaced(shared.graph, &verdicts, &shared.options.permits);
     if replaced > permitted { Err(Refused { replaced, permitted, verdicts }) } else { Ok(verdicts) }
 }
 
@@ -140,6 +138,13 @@ fn left_undone(shared: &Shared, verdicts: &[Verdict]) -> Summary {
         *count += 1;
     }
     summary
+}
+
+/// How many published partitions a build with these verdicts replaces, or may replace.
+pub fn replaced(graph: &Graph, verdicts: &[Verdict], permits: &Permits) -> u64 {
+    let runs = |index: usize, verdict: &Verdict| permits.decide(graph, index, verdict) == Decision::Run;
+    let is_replaced = |index: usize, v: &Verdict| v.output.is_some() && v.cleaned.is_none() && runs(index, v);
+    partitions(graph, verdicts.iter().enumerate().filter(|(i, v)| is_replaced(*i, v)).map(|(i, _)| i))
 }
 
 /// How many partitions of assets some actions are of. What an op makes once for all partitions of an asset is none.

@@ -116,6 +116,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             ReasonKind::Blocked | ReasonKind::Failed => return f.write_str(&self.detail),
+            ReasonKind::Output if self.detail.is_empty() => return f.write_str(&self.name),
             ReasonKind::Output => return write!(f, "{} {}", self.name, self.detail),
             kind => write!(f, "{} {}", kind.name(), self.name)?,
         }
@@ -152,6 +153,12 @@ pub fn lines(reasons: &[Reason]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_without_a_file_ends_with_its_name() {
+        assert_eq!(Reason::new(ReasonKind::Output, "--force", "").to_string(), "--force");
+        assert_eq!(Reason::new(ReasonKind::Output, "output removed", "part-0.parquet").to_string(), "output removed part-0.parquet");
+    }
 
     #[test]
     fn columns_of_one_file_share_a_line() {

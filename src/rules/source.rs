@@ -175,11 +175,17 @@ impl SourceSpec {
         self.first.or_else(|| self.earliest(self.layout.as_ref()?))
     }
 
-    /// The earliest period whose directory is there.
+    /// The earliest period whose directory holds data: one that was made or left empty says nothing.
     fn earliest(&self, layout: &LayoutSpec) -> Option<i64> {
         let depth = layout.pattern.split('/').filter(|part| !part.is_empty()).count();
-        let found = listing::directories(&self.path, depth);
-        found.iter().filter_map(|path| read_pattern(&layout.pattern, &layout.cadence, &slashed(path))).min()
+        let start = |path: &PathBuf| read_pattern(&layout.pattern, &layout.cadence, &slashed(path));
+        let mut found: Vec<(i64, PathBuf)> =
+            listing::directories(&self.path, depth).into_iter().filter_map(|path| Some((start(&path)?, path))).collect();
+        found.sort();
+        // What cannot be listed is somebody's data: whoever reads it says what is wrong.
+        let holds_data =
+            |path: &Path| listing::parquet_files(&self.path.join(path)).map_or(true, |files| files.is_some_and(|f| !f.is_empty()));
+        found.into_iter().find(|(_, path)| holds_data(path)).map(|(start, _)| start)
     }
 
     /// A file's name below the source: what listings and messages call it.

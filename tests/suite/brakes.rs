@@ -90,6 +90,77 @@ fn a_day_whose_own_source_has_vanished_stands() {
 }
 
 #[test]
+fn a_day_whose_files_are_removed_vanishes_as_one_whose_directory_is() {
+    let workspace = Workspace::built();
+    fs::remove_file(workspace.feed(0)).unwrap();
+    let status = workspace.status("ranker");
+    assert_eq!((status.keys("orphaned"), status.keys("stale")), (keys(&[0, 1, 2]), vec![]), "{}", status.asset);
+    assert!(workspace.build(&["ranker"]).ran().is_empty());
+    fs::remove_dir(workspace.feed(0).parent().unwrap()).unwrap();
+    assert_eq!(workspace.status("ranker").keys("orphaned"), keys(&[0, 1, 2]));
+    assert_eq!(workspace.build(&["ranker@2026-02-02", "ranker@2026-02-03", "--allow-missing"]).ran(), skeletons("ranker", &[1, 2]));
+    fs::create_dir(workspace.feed(0).parent().unwrap()).unwrap();
+    assert_eq!(workspace.status("ranker").keys("stale"), keys(&[]), "an empty directory is no news");
+}
+
+/// A workspace whose feed does not say when it begins, built.
+fn without_a_first() -> Workspace {
+    let workspace = Workspace::new();
+    workspace.edit("feature_views/feed.kdl", " first=\"2026-02-01\"", "");
+    assert_eq!(workspace.build(&["everything"]).code, 0);
+    workspace
+}
+
+#[test]
+fn the_oldest_days_that_vanish_orphan_what_reached_them_wherever_history_begins_now() {
+    let workspace = without_a_first();
+    let aside = workspace.path("aside");
+    for gone in [&[0][..], &[0, 1]] {
+        let moved: Vec<_> = gone.iter().map(|day| (workspace.feed(*day), aside.join(DAYS[*day]))).collect();
+        fs::create_dir_all(&aside).unwrap();
+        moved.iter().for_each(|(file, aside)| fs::rename(file.parent().unwrap(), aside).unwrap());
+        let status = workspace.status("ranker");
+        let reached: Vec<usize> = (0..gone.len() + 2).collect();
+        assert_eq!((status.keys("orphaned"), status.keys("stale")), (keys(&reached), vec![]), "{}", status.asset);
+        let told: Vec<String> = status.reasons(DAYS[gone.len()]).iter().map(Value::to_string).collect();
+        assert!(gone.iter().all(|day| told.iter().any(|t| t.contains("listing") && t.contains(DAYS[*day]))), "{told:?}");
+        assert!(workspace.build(&["everything"]).ran().is_empty());
+        moved.iter().for_each(|(file, aside)| fs::rename(aside, file.parent().unwrap()).unwrap());
+        assert_eq!(workspace.status("ranker").states().len(), 0);
+    }
+    fs::remove_dir_all(workspace.feed(0).parent().unwrap()).unwrap();
+    assert_eq!(workspace.build(&["ranker@2026-02-02", "ranker@2026-02-03", "--allow-missing"]).ran(), skeletons("ranker", &[1, 2]));
+    assert_eq!(workspace.status("ranker").keys("orphaned"), keys(&[0]));
+}
+
+#[test]
+fn what_lost_its_output_as_well_does_not_stand() {
+    let workspace = Workspace::built();
+    fs::remove_dir_all(workspace.feed(0).parent().unwrap()).unwrap();
+    fs::remove_file(workspace.shard("ranker", 1)).unwrap();
+    let status = workspace.status("ranker");
+    assert_eq!((status.keys("orphaned"), status.keys("stale")), (keys(&[0, 2]), keys(&[1])), "{}", status.asset);
+    assert_eq!(workspace.build(&["ranker"]).ran(), skeletons("ranker", &[1]));
+    fs::write(workspace.published("ranker", 2).join("notes.txt"), "mine").unwrap();
+    assert_eq!(workspace.status("ranker").keys("orphaned"), keys(&[0, 2]), "a file beside it takes nothing away");
+}
+
+#[test]
+fn a_first_that_is_raised_makes_stale_for_nothing_has_vanished() {
+    let workspace = Workspace::built();
+    workspace.edit("feature_views/feed.kdl", "first=\"2026-02-01\"", "first=\"2026-02-02\"");
+    assert_eq!(workspace.status("ranker").keys("stale"), keys(&[1, 2]));
+}
+
+#[test]
+fn an_empty_directory_says_nothing_of_when_history_begins() {
+    let workspace = without_a_first();
+    fs::create_dir(workspace.path("data/feed/dt=2026-01-30")).unwrap();
+    fs::write(workspace.path("data/feed/dt=2026-01-30/_SUCCESS"), "").unwrap();
+    assert_eq!(workspace.status("ranker").states().len(), 0);
+}
+
+#[test]
 fn a_static_table_that_is_not_there_is_waited_for_and_what_was_made_from_it_stands() {
     let workspace = Workspace::built();
     fs::remove_dir_all(workspace.published("ranker", 4)).unwrap();
@@ -139,6 +210,9 @@ fn too_much_is_refused_before_anything_runs() {
     assert_eq!(workspace.build(&["everything"]).code, 0, "nothing is replaced");
     workspace.edit("config/training/aggregations.kdl", "k=4", "k=3");
     let before = workspace.listing();
+    let dry = workspace.daeda(&["build", "ranker", "-n"]);
+    assert!(dry.code == 0 && dry.stderr.contains("a build refuses this: this would replace 5 published partitions"), "{}", dry.stderr);
+    assert!(!workspace.daeda(&["build", "ranker", "-n", "--replace", "5"]).stderr.contains("refuses"));
     let refused = workspace.build(&["ranker"]);
     assert_eq!((refused.code, refused.ran()), (11, vec![]));
     let [.., said, last] = &refused.events[..] else { panic!("{:?}", refused.events) };

@@ -405,3 +405,16 @@ fn the_example_s_report_counts_rows_by_itself() {
     assert!(rows.iter().all(|row| reported.contains(row)), "{rows:?} {reported:?}");
     assert_eq!(days[0]["partition"], DAYS[0]);
 }
+
+#[test]
+fn a_link_in_place_of_its_directory_is_not_followed() {
+    let workspace = shell("        run \"sh\" \"-c\" \"rmdir $0; ln -s $PWD/elsewhere $0\" \"{output}\"");
+    fs::create_dir_all(workspace.path("elsewhere/empty")).unwrap();
+    fs::write(workspace.path("elsewhere/theirs"), "").unwrap();
+    let built = workspace.build(&["made"]);
+    assert_eq!(built.code, 1, "{}", built.stderr);
+    assert!(built.errors()[0].contains("replaced the directory {output}"), "{:?}", built.errors());
+    assert!(!workspace.path("data/training_output/made").exists());
+    let left: Vec<_> = fs::read_dir(workspace.path("elsewhere")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+}

@@ -21,6 +21,7 @@ const RESERVED: &str = "_daeda";
 
 /// The files of an output, and what its checks say of them.
 pub fn collect(staging: &Path, checks: &[CheckSpec]) -> Result<Made, Failure> {
+    still_there(staging)?;
     let mut files = Vec::new();
     remove_empty(staging);
     for entry in WalkDir::new(staging).min_depth(1).sort_by_file_name() {
@@ -42,6 +43,18 @@ pub fn collect(staging: &Path, checks: &[CheckSpec]) -> Result<Made, Failure> {
     made.metadata.insert("bytes".into(), json!(files.iter().map(|f| f.size).sum::<u64>()));
     made.files = files;
     Ok(made)
+}
+
+/// A link in place of the directory would lead elsewhere, where nothing is ours.
+fn still_there(staging: &Path) -> Result<(), Failure> {
+    match fs::symlink_metadata(staging) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Failure::io("cannot read what the command wrote", &e)),
+        found => {
+            let became = if found.is_ok() { "replaced" } else { "removed" };
+            Err(Failure::permanent(format!("the command {became} the directory {{output}}; write into it and leave it where it is")))
+        }
+    }
 }
 
 /// A directory without files is no part of an output.

@@ -27,6 +27,9 @@ const LONGEST_LINE: u64 = 1 << 20;
 /// How long something that has left the group may still hold on to stdout.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// So many lines are heard before anybody looks whether their program is still there.
+const AT_ONCE: usize = 256;
+
 /// A line, and whether it came from stderr.
 type Line = (bool, String);
 
@@ -157,7 +160,11 @@ impl Hearing<'_> {
                 return Ok((status, peak));
             }
             match lines.recv_timeout(Duration::from_millis(20)) {
-                Ok(line) => self.hear(line),
+                Ok(line) => {
+                    self.hear(line);
+                    // One that says much is looked at once in a while.
+                    lines.try_iter().take(AT_ONCE).for_each(|line| self.hear(line));
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 // Both streams are closed: it is about to end, or has become silent.
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(Duration::from_millis(2)),

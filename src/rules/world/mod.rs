@@ -11,6 +11,7 @@ mod ranges;
 mod selections;
 mod tree;
 mod upgrade;
+mod vanished;
 
 pub use ask::{Ask, Read, Selects, merged};
 
@@ -179,14 +180,22 @@ impl TableWorld {
         }
     }
 
-    /// A selection of an action with its content, if there is one of that name.
-    fn selection(&self, prepared: &Prepared, action: &Action, wanted: &Name) -> Result<Option<Observation>, Unobservable> {
+    /// A selection of an action with its content, if there is one of that name; `since` the first period of what was recorded of it.
+    fn selection(
+        &self,
+        prepared: &Prepared,
+        action: &Action,
+        wanted: &Name,
+        since: Option<&Observation>,
+    ) -> Result<Option<Observation>, Unobservable> {
         let Some(Interval { start, end }) = action.period else { return Ok(None) };
         for (name, ask) in &prepared.asks {
             let Prepare::Periods { periods, reads, .. } = ask else { continue };
             let is_wanted = |read: &Read| read.filter().is_some_and(|filter| ranges::selection_name(name, filter) == *wanted);
             if reads.iter().any(is_wanted) {
-                let mut ranged = ranged(periods, reads, Period { start, end });
+                let target = Period { start, end };
+                let wide = since.and_then(|recorded| vanished::widened(periods, reads, target, recorded));
+                let mut ranged = wide.unwrap_or_else(|| ranged(periods, reads, target));
                 ranged.retain(|ranged| is_wanted(ranged.read));
                 return ranges::select(wanted.clone(), &periods.view(&self.columns), &ranged, &self.selections).map(Some);
             }
@@ -197,9 +206,24 @@ impl TableWorld {
     /// Nothing, if what is taken of the periods is the same, or in which of them it is not.
     fn refine_selection(&self, prepared: &Prepared, action: &Action, recorded: &Observation) -> Result<Option<Vec<Reason>>, Unobservable> {
         // A record of the first scheme knows of the columns alone.
-        let content = recorded.fine.map(|_| self.selection(prepared, action, &recorded.name)).transpose()?.flatten();
+        let content = recorded.fine.map(|_| self.selection(prepared, action, &recorded.name, None)).transpose()?.flatten();
         let Some(now) = content else { return Ok(None) };
-        Ok(Some(if now.fine == recorded.fine { vec![] } else { trace::differences(recorded, &now) }))
+        if now.fine == recorded.fine {
+            return Ok(Some(vec![]));
+        }
+        let since = self.selection(prepared, action, &recorded.name, Some(recorded))?;
+        Ok(Some(trace::differences(recorded, &since.unwrap_or(now))))
+    }
+
+    /// What differs of files and columns where the source began earlier once.
+    fn refine_periods(&self, prepared: &Prepared, action: &Action, recorded: &Observation) -> Result<Option<Vec<Reason>>, Unobservable> {
+        let Some(Interval { start, end }) = action.period else { return Ok(None) };
+        let ask = prepared.asks.iter().find(|(name, _)| *name == recorded.name).map(|(_, ask)| ask);
+        let Some(Prepare::Periods { periods, reads, .. }) = ask else { return Ok(None) };
+        let Some(wide) = vanished::widened(periods, reads, Period { start, end }, recorded) else { return Ok(None) };
+        let since = ranges::observe(&recorded.name, &periods.view(&self.columns), reads, &wide, Detail::Values)?;
+        let since = since.iter().find(|o| o.kind == recorded.kind && o.name == recorded.name && o.digest != recorded.digest);
+        Ok(since.map(|since| trace::differences(recorded, since)))
     }
 
     fn whole(&self, name: &str, path: &Path, look: Look) -> Result<Observation, Unobservable> {
@@ -281,6 +305,9 @@ impl World for TableWorld {
         if recorded.kind == Kind::Selection {
             return self.refine_selection(&prepared, action, recorded);
         }
+        if matches!(recorded.kind, Kind::Listing | Kind::Columns) {
+            return self.refine_periods(&prepared, action, recorded);
+        }
         let ask = prepared.keyed().find(|(name, _)| recorded.kind == Kind::Rows && **name == recorded.name);
         ask.map(|(_, ask)| self.keyed.refine(ask, &action.place.path(), recorded, &self.columns)).transpose()
     }
@@ -293,7 +320,7 @@ impl World for TableWorld {
             }
         }
         for observed in trace.iter_mut().filter(|o| o.kind == Kind::Selection) {
-            match self.selection(&prepared, action, &observed.name)? {
+            match self.selection(&prepared, action, &observed.name, None)? {
                 Some(now) if now.digest == observed.digest => *observed = now,
                 Some(_) => return Err(Unobservable::Blocked(format!("{} changed while the op ran", observed.name))),
                 None => {}
@@ -323,9 +350,8 @@ impl World for TableWorld {
 /// The ranges of periods that reads reach to from a period.
 fn ranged<'r>(periods: &Periods, reads: &'r [Read], target: Period) -> Vec<Ranged<'r>> {
     let of = |read: &'r Read| {
-        let (start, end) = SourceSpec::range(read.reach, target);
-        let within = Period { start: start.unwrap_or(i64::MIN), end };
-        Some(Ranged { range: periods.range((start, end))?, within, read })
+        let range = periods.range(SourceSpec::range(read.reach, target))?;
+        Some(Ranged::new(range, read, target))
     };
     reads.iter().filter_map(of).collect()
 }

@@ -297,7 +297,8 @@ pub trait Known {
 impl Known for View<'_> {
     fn names(&self, number: i64) -> Result<String, Unobservable> {
         let period = self.files(number)?;
-        Ok(match &period.files {
+        // An empty directory is no period: retention may remove files and leave it.
+        Ok(match period.files.as_ref().filter(|files| !files.is_empty()) {
             None => ABSENT.to_string(),
             Some(files) => files.iter().map(|f| period.name_of(f)).collect::<Vec<_>>().join(", "),
         })
@@ -332,9 +333,9 @@ mod tests {
 
     /// A gap, and what was asked about on the way.
     fn gap(unbroken: &Unbroken, range: Range, there: &[bool]) -> (Option<i64>, Vec<i64>) {
-        let asked = RefCell::default();
+        let asked = RefCell::new(Vec::<i64>::new());
         let found = unbroken.gap::<Infallible>(range, |number| {
-            RefCell::borrow_mut(&asked).push(number);
+            asked.borrow_mut().push(number);
             Ok(there[number as usize])
         });
         (found.unwrap(), asked.into_inner())

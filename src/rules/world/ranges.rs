@@ -3,6 +3,7 @@
 //! Invariants: a listing, the columns and each selection are one observation, however many periods there are; the token of a selection is
 //! the digest of its columns.
 
+use super::super::source::SourceSpec;
 use super::ask::Read;
 use super::periods::{Known, Range, View};
 use super::selections::Selections;
@@ -20,6 +21,13 @@ pub struct Ranged<'a> {
     /// The instants that it reaches to.
     pub within: Period,
     pub read: &'a Read,
+}
+
+impl<'a> Ranged<'a> {
+    pub fn new(range: Range, read: &'a Read, target: Period) -> Self {
+        let (start, end) = SourceSpec::range(read.reach, target);
+        Self { range, within: Period { start: start.unwrap_or(i64::MIN), end }, read }
+    }
 }
 
 /// The files, the columns that are seen whole, and each selection by its columns. Nothing of a source may be within reach, and that is

@@ -121,7 +121,9 @@ pub fn other_rows(name: &Name) -> Observation {
 
 impl Known for Recorded<'_> {
     fn names(&self, number: i64) -> Result<String, Unobservable> {
-        Ok(self.found.get(&number).map(|p| p.names.clone()).unwrap_or_default())
+        // The first scheme told an empty directory from none.
+        let names = self.found.get(&number).map(|p| p.names.as_str()).filter(|names| !names.is_empty());
+        Ok(names.unwrap_or(ABSENT).to_string())
     }
 
     fn digests(&self, number: i64, wanted: &[String]) -> Result<Vec<FileDigests>, Unobservable> {
