@@ -135,13 +135,7 @@ impl History {
     }
 
     /// Rows with events in their window, and what these are worth.
-    fn groups(
-        &self,
-        spine: &Keyed,
-        portion: std::ops::Range<usize>,
-        span: &WindowSpan,
-        recipe: &Recipe,
-    ) -> Result<DataFrame, PairsError> {
+    fn groups(&self, spine: &Keyed, portion: std::ops::Range<usize>, span: &WindowSpan, recipe: &Recipe) -> Result<DataFrame, PairsError> {
         let rows = spine_frame(spine, portion, Some(span))?.lazy();
         let pairs = rows.join(self.facts.clone().lazy(), &self.keys, &self.keys, JoinArgs::new(JoinType::Inner));
         let known = self.facts.column(KNOWN).is_ok().then(|| col(KNOWN).lt_eq(col(AT)));
@@ -236,7 +230,7 @@ mod tests {
 
     #[test]
     fn portions_hold_few_pairs_or_one_row() {
-        assert_eq!(portions(&[]), []);
+        assert!(portions(&[]).is_empty());
         assert_eq!(portions(&[0, PAIRS, 0, 1]), [0..3, 3..4]);
         assert_eq!(portions(&[5 * PAIRS, 7 * PAIRS]), [0..1, 1..2]);
     }

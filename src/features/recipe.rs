@@ -7,10 +7,8 @@ use super::bridge::{self, BridgeError};
 use super::pairs::TIME;
 use super::rolling::Rolling;
 use crate::catalog::aggregate::Options;
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Float64Array, Int64Array, ListArray, PrimitiveArray, UInt64Array, new_empty_array};
-use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::compute::{cast, is_not_null, kernels::zip::zip};
-use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, UInt64Type};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, Float64Array, Int64Array, PrimitiveArray, new_empty_array};
+use arrow::datatypes::{DataType, Field, Int64Type, UInt64Type};
 use polars::prelude::{self as pl, Column, DataFrame, Expr, col, len, lit, when};
 use std::sync::Arc;
 
@@ -70,7 +68,13 @@ fn form(aggregate: &str, values: Option<&DataType>, options: &Options) -> Option
         "count" => Form::Number(len()),
         "time_since_last" => Form::SecondsSince,
         "count_distinct" => Form::Number(value().n_unique()),
-        "sum" | "mean" if values?.is_integer() => if aggregate == "mean" { Form::WholeMean } else { Form::WholeSum(whole(values?)) },
+        "sum" | "mean" if values?.is_integer() => {
+            if aggregate == "mean" {
+                Form::WholeMean
+            } else {
+                Form::WholeSum(whole(values?))
+            }
+        }
         "sum" => Form::Float(value().sum()),
         "mean" => Form::Float(value().mean()),
         "var" => Form::Float(value().var(1)),
@@ -188,7 +192,9 @@ impl Recipe {
     /// A column with what stands for an empty window.
     pub fn filled(&self, column: ArrayRef) -> ArrayRef {
         match self.form {
-            Form::Number(_) => Arc::new(column.as_primitive::<Int64Type>().iter().map(|number| number.unwrap_or(0)).collect::<Int64Array>()),
+            Form::Number(_) => {
+                Arc::new(column.as_primitive::<Int64Type>().iter().map(|number| number.unwrap_or(0)).collect::<Int64Array>())
+            }
             _ => column,
         }
     }

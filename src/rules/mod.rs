@@ -74,6 +74,9 @@ pub fn by_name(name: &str) -> Option<&'static dyn RuleKind> {
     REGISTRY.iter().copied().find(|rule| rule.name() == name)
 }
 
+/// The aggregates that Polars can compute, too.
+pub const ON_POLARS: &[&str] = crate::features::recipe::NAMES;
+
 /// The aggregates that services may use, for the catalog.
 pub fn aggregates() -> Vec<&'static dyn Signature> {
     crate::features::aggregates::REGISTRY.iter().map(|a| *a as &dyn Signature).collect()

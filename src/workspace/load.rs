@@ -7,7 +7,7 @@ use crate::catalog::resolve::{self, Vocabulary};
 use crate::manifest;
 use crate::path::Root;
 use crate::rules;
-use crate::source::{Diagnostic, SourceId, Sources, Span};
+use crate::source::{Diagnostic, SourceId, Sources};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -89,10 +89,9 @@ impl Reader {
         }
         for path in self.kdl_files("config/pipelines")?.iter().filter(|p| !p.to_string_lossy().ends_with(".generated.kdl")) {
             let id = self.read(path)?;
-            let span = Span { source: id, offset: 0, len: 0 };
-            let message = "engine overrides are understood, but not acted on yet";
-            let hint = "every operator runs on the engine that `daeda compile` names; move the file away";
-            self.found.push(Diagnostic::warning("daeda::catalog::not-yet", message, span).hint(hint));
+            let (pipelines, found) = manifest::pipelines(&self.sources, id);
+            self.declared.pipelines.extend(pipelines);
+            self.found.extend(found);
         }
         if let Some(id) = self.read_if_there(&settings.aggregations.value)? {
             let (aggregations, found) = manifest::aggregations(&self.sources, id);
@@ -136,7 +135,7 @@ impl Reader {
 
     fn resolve(mut self, settings: Option<Settings>) -> Loaded {
         let aggregates = rules::aggregates();
-        let vocabulary = Vocabulary { aggregates: &aggregates, rules: rules::NAMES };
+        let vocabulary = Vocabulary { aggregates: &aggregates, rules: rules::NAMES, on_polars: rules::ON_POLARS };
         let broken = self.broken_texts();
         self.declared.partial = broken.clone();
         let (catalog, mut found) = resolve::resolve(&self.declared, &vocabulary);

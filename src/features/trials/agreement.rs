@@ -2,23 +2,26 @@
 
 use super::super::as_of::{AsOf, as_of};
 use super::super::latest::latest;
+use super::super::pairs;
 use super::super::reference::{self, Value, close, covers};
 use super::super::rolling::{Reach, rolling, rolling_known};
 use super::cases::{Case, case};
+use crate::catalog::dag::Engine;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-fn assert_agreement(case: &Case, known: bool) {
+fn assert_agreement(case: &Case, engine: Engine, known: bool) {
     let columns = case.columns();
     let (spine, events) = (columns.spine(), columns.events());
     for (aggregate, options, _) in case.aggregates() {
         let what = columns.rolling(case, aggregate, &options);
         let known = known.then_some(&columns.known[..]);
         let expected = reference::rolling(&spine, &events, &what, known);
-        let found = match known {
-            Some(known) => rolling_known(&spine, &events, &what, known),
-            None => rolling(&spine, &events, &what),
+        let found = match (engine, known) {
+            (Engine::Polars, known) => pairs::rolling(&spine, &events, &what, known),
+            (_, Some(known)) => rolling_known(&spine, &events, &what, known),
+            (_, None) => rolling(&spine, &events, &what),
         };
         let found: Vec<Vec<Option<Value>>> = found.unwrap().iter().map(reference::column).collect();
         assert_eq!(found.len(), expected.len());
@@ -29,17 +32,44 @@ fn assert_agreement(case: &Case, known: bool) {
     }
 }
 
+/// Cases of fewer rows, for the slow engine.
+fn few() -> impl Strategy<Value = Case> {
+    case().prop_map(|mut case| {
+        case.events.truncate(24);
+        case.spine.truncate(8);
+        case
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn windows_agree(case in case()) {
-        assert_agreement(&case, false);
+        assert_agreement(&case, Engine::Arrow, false);
     }
 
     #[test]
     fn windows_of_known_events_agree(case in case()) {
-        assert_agreement(&case, true);
+        assert_agreement(&case, Engine::Arrow, true);
+    }
+
+    #[test]
+    fn polars_agrees(case in few(), known: bool) {
+        assert_agreement(&case, Engine::Polars, known);
+    }
+
+    /// What Polars makes has the types of what the kernel makes.
+    #[test]
+    fn engines_make_one_type(case in few()) {
+        let columns = case.columns();
+        for (aggregate, options, _) in case.aggregates() {
+            let what = columns.rolling(&case, aggregate, &options);
+            let (native, polars) = (rolling(&columns.spine(), &columns.events(), &what), pairs::rolling(&columns.spine(), &columns.events(), &what, None));
+            for (native, polars) in native.unwrap().iter().zip(polars.unwrap()) {
+                prop_assert_eq!(native.data_type(), polars.data_type(), "{}", aggregate.name());
+            }
+        }
     }
 
     #[test]

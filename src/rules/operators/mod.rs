@@ -103,7 +103,7 @@ impl<'a> Machine<'a> {
             (Kind::Filter(filter), [rows]) => keep(rows, &filter.expr),
             (Kind::Join(join), [left, right]) => self.join(operator, join, left, right),
             (Kind::PitJoin(join), [left, right]) => joins::as_of(left, right, join),
-            (Kind::RollingAggregate(rolling), [spine, events]) => rolling::rolling(spine, events, rolling),
+            (Kind::RollingAggregate(rolling), [spine, events]) => rolling::rolling(spine, events, rolling, operator.engine),
             (Kind::ArrowUdf(ArrowUdf::Coverage { store, column }), [rows]) => {
                 self.coverage.keep(rows, store, column, &self.spec.sources, &mut self.uses)
             }
