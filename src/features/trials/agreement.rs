@@ -3,7 +3,7 @@
 use super::super::as_of::{AsOf, as_of};
 use super::super::latest::latest;
 use super::super::pairs;
-use super::super::reference::{self, Value, close, covers};
+use super::super::reference::{self, Naive, Value, close, covers};
 use super::super::rolling::{Reach, rolling, rolling_known};
 use super::cases::{Case, case};
 use crate::catalog::dag::Engine;
@@ -17,7 +17,7 @@ fn assert_agreement(case: &Case, engine: Engine, known: bool) {
     for (aggregate, options, _) in case.aggregates() {
         let what = columns.rolling(case, aggregate, &options);
         let known = known.then_some(&columns.known[..]);
-        let expected = reference::rolling(&spine, &events, &what, known);
+        let expected = Naive::default().rolling(&spine, &events, &what, known);
         let found = match (engine, known) {
             (Engine::Polars, known) => pairs::rolling(&spine, &events, &what, known),
             (_, Some(known)) => rolling_known(&spine, &events, &what, known),
@@ -76,7 +76,7 @@ proptest! {
     fn as_of_joins_agree(case in case(), max_age in prop::option::of(0..60i64), inclusive: bool, available: bool) {
         let columns = case.columns();
         let how = AsOf { max_age, inclusive, available: available.then_some(&columns.known[..]) };
-        prop_assert_eq!(as_of(&columns.spine(), &columns.events(), &how), reference::as_of(&columns.spine(), &columns.events(), &how));
+        prop_assert_eq!(as_of(&columns.spine(), &columns.events(), &how), Naive::default().as_of(&columns.spine(), &columns.events(), &how));
     }
 
     #[test]
@@ -85,7 +85,7 @@ proptest! {
         case.events.iter_mut().filter(|_| timeless).for_each(|event| event.time = 0);
         let columns = case.columns();
         let found = latest(&columns.spine_keys, &columns.events()).map_err(|tie| (tie.time, tie.keys));
-        prop_assert_eq!(found, reference::latest(&columns.spine(), &columns.events()));
+        prop_assert_eq!(found, Naive::default().latest(&columns.spine(), &columns.events()));
     }
 
     #[test]
