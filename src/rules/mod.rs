@@ -18,6 +18,8 @@ mod records;
 mod selects;
 mod skeleton;
 mod source;
+#[cfg(test)]
+mod trials;
 mod uses;
 mod versions;
 mod world;

@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 
 impl Resolver<'_> {
     pub fn engines(&mut self) {
+        // What was left out because of a mistake elsewhere cannot be told from what never was.
+        let is_whole = self.declared.partial.is_empty() && !self.found.iter().any(Diagnostic::is_error);
         for pipeline in &self.declared.pipelines {
-            self.pipeline(pipeline);
+            self.pipeline(pipeline, is_whole);
         }
         for (service, aggregate, operator) in self.without_recipe() {
             let message =
@@ -21,7 +23,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn pipeline(&mut self, declared: &PipelineDecl) {
+    fn pipeline(&mut self, declared: &PipelineDecl, is_whole: bool) {
         let services: Vec<String> = self.declared.services.iter().map(|s| s.name.value.clone()).collect();
         let sound = self.catalog.services.clone();
         let Some(service) = self.look_up("feature service", &declared.service, &sound, &services) else { return };
@@ -29,6 +31,9 @@ impl Resolver<'_> {
         let rolling: Vec<&str> = operators.iter().filter(|o| o.does.engines().len() > 1).map(|o| o.id.as_str()).collect();
         for said in &declared.engines {
             if !rolling.contains(&said.operator.value.as_str()) {
+                if !is_whole {
+                    continue;
+                }
                 let message = no_choice(&said.operator.value, &service.name, &operators);
                 let hint = suggestion(&said.operator, rolling.iter().copied());
                 self.report(Diagnostic::error("daeda::catalog::unknown-name", message, said.operator.span).hint(hint));

@@ -54,10 +54,20 @@ proptest! {
         assert_agreement(&case, Engine::Arrow, true);
     }
 
+}
+
+proptest! {
+    // Every aggregate that reads a case's values; of more cases, on whole workspaces, `skeleton_agrees` has some.
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
     #[test]
     fn polars_agrees(case in few(), known: bool) {
         assert_agreement(&case, Engine::Polars, known);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// What Polars makes has the types of what the kernel makes.
     #[test]
@@ -71,6 +81,11 @@ proptest! {
             }
         }
     }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn as_of_joins_agree(case in case(), max_age in prop::option::of(0..60i64), inclusive: bool, available: bool) {

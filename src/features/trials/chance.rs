@@ -62,12 +62,12 @@ const VALUES: [ValueKind; 16] = [
 ];
 
 fn key(chance: &mut Chance) -> Key {
-    (chance.maybe(88, |chance| chance.below(2) as u8), chance.maybe(88, |chance| chance.below(2) as u8))
+    (chance.maybe(90, |chance| chance.below(2) as u8), chance.maybe(92, |chance| chance.below(2) as u8))
 }
 
 /// Around the boundaries of a few days, those before the epoch included.
 fn instant(chance: &mut Chance) -> i64 {
-    (chance.below(4) as i64 - 1) * DAY + chance.pick(&[-1, 0, 0, 1, 6])
+    (chance.below(3) as i64 - 1) * DAY + chance.pick(&[-1, 0, 0, 1, 6])
 }
 
 fn value(chance: &mut Chance) -> Option<u8> {
@@ -95,8 +95,9 @@ fn window(chance: &mut Chance) -> WindowSpan {
 pub fn case(seed: u64) -> (Case, Chance) {
     let mut chance = Chance::new(seed);
     let (keys, values) = (chance.pick(&KEYS), chance.pick(&VALUES));
-    let spine = (0..chance.below(6)).map(|_| (key(&mut chance), instant(&mut chance))).collect();
-    let mut events: Vec<Event> = (0..chance.below(20)).map(|_| event(&mut chance)).collect();
+    let spine = (0..1 + chance.below(6)).map(|_| (key(&mut chance), instant(&mut chance))).collect();
+    let number = if chance.percent(8) { 0 } else { 4 + chance.below(20) };
+    let mut events: Vec<Event> = (0..number).map(|_| event(&mut chance)).collect();
     events.sort_by_key(|event| event.time);
     let windows = (0..1 + chance.below(2)).map(|_| window(&mut chance)).collect();
     let k = 1 + chance.below(3) as u64;

@@ -72,6 +72,7 @@ const LINES: &[(&str, &str)] = &[
     ("35-not-ready", "Not ready, then ready"),
     ("36-long-and-short-days", "23- and 25-hour days"),
     ("37-unhashed-field", "A new spec field that nobody hashed fails the suite"),
+    ("38-engine", "Another engine for rolling aggregates"),
 ];
 
 /// Scenarios of what does not hold yet, and why.
