@@ -236,6 +236,26 @@ mod tests {
     }
 
     #[test]
+    fn whole_sums_are_exact_and_do_not_wrap() {
+        let keys: [ArrayRef; 1] = [int64(vec![1, 1, 1])];
+        let spine: [ArrayRef; 1] = [int64(vec![1])];
+        let summed = |values: ArrayRef| {
+            let windows = [WindowSpan { reach: Reach::Lifetime, offset: 0, forward: false }];
+            let (aggregate, options) = (crate::features::aggregates::by_name("sum").unwrap(), Default::default());
+            let what = Rolling { aggregate, options: &options, values: Some(&values), windows: &windows, day: 10, units_per_second: 1 };
+            let (spine, events) = (Keyed { keys: &spine, times: &[99] }, Keyed { keys: &keys, times: &[1, 2, 3] });
+            assert_eq!(rolling(&spine, &events, &what, None).ok(), super::super::rolling::rolling(&spine, &events, &what).ok());
+            rolling(&spine, &events, &what, None)
+        };
+        let sum = summed(int64(vec![i64::MAX, 1, -1])).unwrap();
+        assert_eq!(sum[0].as_ref(), &Int64Array::from(vec![i64::MAX]) as &dyn Array);
+        assert_eq!(summed(int64(vec![i64::MAX, 1, 0])).unwrap_err(), KernelError::Overflow { aggregate: "sum", limit: "int64" });
+        assert!(summed(int64(vec![i64::MIN, i64::MAX, 1])).is_ok());
+        assert!(summed(Arc::new(arrow::array::UInt64Array::from(vec![u64::MAX - 1, 1, 0]))).is_ok());
+        assert!(summed(Arc::new(arrow::array::UInt64Array::from(vec![u64::MAX, 1, 0]))).is_err());
+    }
+
+    #[test]
     fn a_window_without_end_reaches_as_far_as_times_do() {
         let lifetime = |forward| WindowSpan { reach: Reach::Lifetime, offset: 1, forward };
         assert_eq!(ends(&lifetime(false), 10), (9, i64::MIN));

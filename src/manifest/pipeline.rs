@@ -13,7 +13,11 @@ const ROLLING_AGGREGATE: Grammar = Grammar {
     doc: "An operator with more than one engine; other operators have just the one that `daeda compile` names.",
     example: "rolling_aggregate \"rolling/user_like_count\" engine=\"polars\"",
     arguments: &[Argument::one("operator", Kind::Text, "The operator, as `daeda compile` calls it.")],
-    properties: &[Property::required("engine", Kind::Word(ENGINE_WORDS), "`arrow`: daeda's own kernels; `polars`: the slow reference.")],
+    properties: &[Property::required(
+        "engine",
+        Kind::Word(ENGINE_WORDS),
+        "Which of the two: `arrow`, daeda's own kernels, or `polars`, the slow reference.",
+    )],
     ..Grammar::EMPTY
 };
 
@@ -22,7 +26,7 @@ const PIPELINE: Grammar = Grammar {
     doc: "Engines of the operators of a service.",
     example: "pipeline \"dssm_ranking\" {\n    rolling_aggregate \"rolling/user_like_count\" engine=\"polars\"\n}",
     arguments: &[Argument::one("service", Kind::Reference, "The service.")],
-    children: &[Child::distinct(&ROLLING_AGGREGATE)],
+    children: &[Child::any(&ROLLING_AGGREGATE)],
     ..Grammar::EMPTY
 };
 

@@ -71,6 +71,8 @@ pub struct Reference<'w> {
     workspace: &'w Workspace,
     bug: Option<Bug>,
     pub met: Met,
+    /// How many rows each filter of the service kept and dropped, in their order.
+    pub steps: Vec<(usize, usize)>,
 }
 
 /// A row of a view with its time.
@@ -151,11 +153,11 @@ fn key<'a>(row: &'a Row, columns: impl IntoIterator<Item = &'a str>) -> Option<V
 
 impl<'w> Reference<'w> {
     pub fn new(workspace: &'w Workspace) -> Self {
-        Self { workspace, bug: None, met: Met::default() }
+        Self { workspace, bug: None, met: Met::default(), steps: Vec::new() }
     }
 
     pub fn with(workspace: &'w Workspace, bug: Bug) -> Self {
-        Self { workspace, bug: Some(bug), met: Met::default() }
+        Self { bug: Some(bug), ..Self::new(workspace) }
     }
 
     fn makes(&self, bug: Bug) -> bool {
@@ -174,8 +176,14 @@ impl<'w> Reference<'w> {
         let mut period = self.events(&workspace.views[0]);
         period.retain(|event| (day..day + DAY).contains(&event.at));
         let mut rows = period.clone();
-        rows.retain(|event| workspace.spine.filters.iter().all(|filter| filter.holds(&event.row)));
-        rows.retain(|event| !workspace.spine.covered || self.is_covered(&event.row));
+        for filter in &workspace.spine.filters {
+            self.keep(&mut rows, |event| filter.holds(&event.row));
+        }
+        if workspace.spine.covered {
+            let covered: Vec<bool> = rows.iter().map(|event| self.is_covered(&event.row)).collect();
+            let mut covered = covered.into_iter();
+            self.keep(&mut rows, |_| covered.next() == Some(true));
+        }
         rows = self.joined(rows, &workspace.joins);
         for aggregation in &workspace.aggregations {
             rows = self.aggregated(rows, aggregation);
@@ -186,10 +194,19 @@ impl<'w> Reference<'w> {
         if let Some(sessions) = &workspace.spine.sessions {
             let judged = if self.makes(Bug::SessionsOfWhatIsLeft) { rows.clone() } else { period };
             let null_stays = !self.makes(Bug::NullSessionsDropped);
-            rows.retain(|event| stays(&event.row["session"], sessions, &judged, null_stays));
+            self.keep(&mut rows, |event| stays(&event.row["session"], sessions, &judged, null_stays));
         }
-        rows.retain(|event| workspace.curate.iter().all(|filter| filter.holds(&event.row)));
+        for filter in &workspace.curate {
+            self.keep(&mut rows, |event| filter.holds(&event.row));
+        }
         fulfilled(workspace, &rows, !self.makes(Bug::DefaultForgotten))
+    }
+
+    /// A filter of the service, which says what it kept and dropped.
+    fn keep(&mut self, rows: &mut Vec<Event>, keep: impl FnMut(&Event) -> bool) {
+        let before = rows.len();
+        rows.retain(keep);
+        self.steps.push((rows.len(), before - rows.len()));
     }
 
     fn is_covered(&self, row: &Row) -> bool {

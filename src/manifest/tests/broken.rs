@@ -34,7 +34,7 @@ const MISTAKES: &[(File, &str, &str, &str)] = &[
     (Aggregations, "aggregation \"a\" view=\"v\" { cuont; windows \"1d\"; }", "unknown-node", "cuont"),
     (Runtime, "runtime { \"compute engine\" engine=\"native\"; }", "unknown-node", "compute engine"),
     (Pipeline, "pipeline \"a\" { scan \"scan/b\" engine=\"polars\"; }", "unknown-node", "scan"),
-    (Pipeline, "pipeline \"a\" { rolling_aggregate \"b\" engine=\"duckdb\"; }", "bad-value", "\"duckdb\""),
+    (Pipeline, "pipeline \"a\" { rolling_aggregate \"b\" engine=\"duckdb\"; }", "bad-value", "duckdb"),
     // unknown property
     (Daedalus, "entity \"a\" keys=\"b\"", "unknown-property", "keys"),
     (Daedalus, "asset \"a\" { op \"b\" rule=\"c\" timeout=\"2h\"; }", "unknown-property", "timeout"),
