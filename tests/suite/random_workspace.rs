@@ -17,6 +17,7 @@ pub fn workspace(seed: u64) -> Workspace {
     let embedded = chance.maybe(12, |chance| chance.several(&[10, 11, 12], 1, 2));
     let mut workspace = Workspace {
         target: chance.pick(&[0, 1, 1, 2, 2, 2, 3]),
+        hour: None,
         zone: chance.maybe(40, |chance| chance.pick(&ZONES)).unwrap_or(UTC),
         on_polars: false,
         views,
@@ -28,6 +29,7 @@ pub fn workspace(seed: u64) -> Workspace {
         curate: Vec::new(),
         contract: Contract::default(),
     };
+    workspace.hour = chance.maybe(if workspace.zone == UTC { 30 } else { 0 }, |chance| chance.pick(&[0, 0, 1, 6, 12, 18]));
     workspace.views[0].first = workspace.views[0].first.map(|first| first.min(workspace.target));
     workspace.spine = spine(chance, &workspace);
     workspace.joins = joins(chance);
@@ -332,10 +334,17 @@ fn attributes(chance: &mut Chance, on: Option<&'static str>, prefix: &'static st
     Join { view: "users", as_of: Some(as_of), on, prefix, columns: chance.several(&["membership", "level"], 1, 2) }
 }
 
+/// By both keys of the view.
+fn last_like(chance: &mut Chance) -> Join {
+    let as_of = AsOf { max_age: chance.maybe(50, |chance| chance.pick(&LENGTHS)), inclusive: chance.percent(35) };
+    Join { view: "likes", as_of: Some(as_of), on: None, prefix: "like_", columns: chance.several(&["grams", "pieces"], 1, 2) }
+}
+
 fn joins(chance: &mut Chance) -> Vec<Join> {
     let mut joins = vec![properties(chance)];
     joins.extend(chance.maybe(60, |chance| attributes(chance, None, "")));
     joins.extend(chance.maybe(40, |chance| attributes(chance, Some("author_id"), "author_")));
+    joins.extend(chance.maybe(30, last_like));
     joins
 }
 

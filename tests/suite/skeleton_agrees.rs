@@ -9,7 +9,7 @@ use super::random_workspace::workspace;
 use super::rows::{Table, read};
 use super::skeleton_reference::{Bug, Met, Reference};
 use super::workspace::Workspace;
-use super::workspace_text::{Order, date, manifest, write};
+use super::workspace_text::{Order, date, key, manifest, write};
 use serde_json::Value as Json;
 use std::env;
 use std::fmt::Write;
@@ -36,7 +36,7 @@ struct Skeleton {
 /// What the real thing makes of a workspace that lies in a directory.
 fn real(workspace: &Workspace, directory: &Path) -> Result<Skeleton, Trouble> {
     let opened = in_process::open(directory)?;
-    let action = in_process::plan(&opened, &format!("rows.skeleton@{}", date(workspace.target)))?;
+    let action = in_process::plan(&opened, &format!("rows.skeleton@{}", key(workspace)))?;
     let place = action.place.path();
     let made = in_process::run_into(&action, &place)?;
     let steps = made.metadata["steps"].as_array().into_iter().flatten();
@@ -133,7 +133,7 @@ fn alike(one: &Disagreement, other: &Disagreement) -> bool {
 
 /// Everything that is needed to see what is wrong.
 fn shown(workspace: &Workspace) -> String {
-    let mut text = format!("day {}\n", date(workspace.target));
+    let mut text = format!("period {}\n", key(workspace));
     for (name, content) in manifest(workspace, Order::AsGiven) {
         write!(text, "--- {name}\n{content}").unwrap();
     }

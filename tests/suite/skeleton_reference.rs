@@ -174,7 +174,8 @@ impl<'w> Reference<'w> {
         let ahead = if self.makes(Bug::ZoneTurned) { -workspace.zone.ahead } else { workspace.zone.ahead };
         let day = start_of(workspace.target) - ahead;
         let mut period = self.events(&workspace.views[0]);
-        period.retain(|event| (day..day + DAY).contains(&event.at));
+        let (start, length) = workspace.hour.map_or((day, DAY), |hour| (day + hour as i128 * HOUR, HOUR));
+        period.retain(|event| (start..start + length).contains(&event.at));
         let mut rows = period.clone();
         for filter in &workspace.spine.filters {
             self.keep(&mut rows, |event| filter.holds(&event.row));

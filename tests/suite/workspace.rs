@@ -14,6 +14,8 @@ pub const DAYS: usize = 4;
 pub struct Workspace {
     /// Which day is built.
     pub target: usize,
+    /// Which hour of it, where partitions are hours.
+    pub hour: Option<usize>,
     /// Whose days the partitions are; files hold days of UTC.
     pub zone: Zone,
     /// Whether rolling aggregates run on Polars.

@@ -14,9 +14,9 @@ use std::sync::Arc;
 const MANIFEST: &str = r#"daedalus version=1
 entity "user" key="user_id"
 entity "artwork" key="artwork_id"
-partitions "daily" every="day" start="2026-02-01" timezone="{zone}"
+partitions "all" {partitions}
 asset "rows" {
-    partitions "daily"
+    partitions "all"
     service "rows"
     op "compile" rule="compile"
     op "skeleton" rule="skeleton" needs="compile"
@@ -28,6 +28,19 @@ const WIDTH: usize = 4;
 /// `2026-02-01` and the days after it.
 pub fn date(day: usize) -> String {
     format!("2026-02-{:02}", day + 1)
+}
+
+/// The key of the period that is built.
+pub fn key(workspace: &Workspace) -> String {
+    let day = date(workspace.target);
+    workspace.hour.map_or(day.clone(), |hour| format!("{day}T{hour:02}"))
+}
+
+fn partitions(workspace: &Workspace) -> String {
+    match workspace.hour {
+        Some(_) => "every=\"hour\" start=\"2026-02-01T00\"".into(),
+        None => format!("every=\"day\" start=\"2026-02-01\" timezone=\"{}\"", workspace.zone.name),
+    }
 }
 
 /// In which order definitions that have none are written.
@@ -42,7 +55,7 @@ pub fn manifest(workspace: &Workspace, order: Order) -> Vec<(String, String)> {
     let views = workspace.views.iter().map(view).chain(workspace.embedded.iter().map(|_| embeddings()));
     let views: Vec<String> = arranged(views.collect(), order);
     let mut files = vec![
-        ("Daedalus.kdl".to_string(), MANIFEST.replace("{zone}", workspace.zone.name)),
+        ("Daedalus.kdl".to_string(), MANIFEST.replace("{partitions}", &partitions(workspace))),
         ("config/training/aggregations.kdl".into(), aggregations(workspace, order)),
         ("feature_services/rows.kdl".into(), service(workspace, order)),
     ];
