@@ -7,13 +7,14 @@
 
 use super::bridge::{self, BridgeError};
 use super::keyed::Keyed;
-use super::recipe::{Recipe, recipe};
+use super::recipe::{Recipe, VALUE, recipe};
 use super::rolling::{KernelError, Reach, Rolling, WindowSpan};
 use arrow::array::{Array, ArrayRef, Int64Array, UInt32Array};
 use arrow::compute::{concat, take};
 use polars::prelude::{
-    Column, DataFrame, ExplodeOptions, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, PolarsError, SortMultipleOptions, col, cols,
+    Column, DataFrame, ExplodeOptions, Expr, IntoLazy, JoinArgs, JoinType, LazyFrame, PolarsError, SortMultipleOptions, col, cols, len,
 };
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Pairs that one portion of the rows may make.
@@ -92,18 +93,18 @@ impl History {
             columns.push(bridge::series(KNOWN, &(Arc::new(Int64Array::from(known.to_vec())) as ArrayRef))?.into());
         }
         if let Some(values) = values {
-            columns.push(bridge::series(super::recipe::VALUE, values)?.into());
+            columns.push(bridge::series(VALUE, values)?.into());
         }
         let rows = DataFrame::new(events.times.len(), columns)?.lazy();
         let facts = with_values(rows, values.is_some(), what.options.flatten).with_row_index(EVENT, None).collect()?;
         let keys: Vec<Expr> = (0..events.keys.len()).map(|part| col(key_name(part))).collect();
         let values = facts.clone().lazy().select(value_columns(values.is_some())).collect()?;
-        Ok(Self { facts: facts.drop_many([super::recipe::VALUE]), values, keys })
+        Ok(Self { facts: facts.drop_many([VALUE]), values, keys })
     }
 
     /// How many events have the key of each row.
     fn counts(&self, spine: &Keyed) -> Result<Vec<u64>, PairsError> {
-        let sizes = self.facts.clone().lazy().group_by(&self.keys).agg([polars::prelude::len().alias("size")]);
+        let sizes = self.facts.clone().lazy().group_by(&self.keys).agg([len().alias("size")]);
         let rows = spine_frame(spine, 0..spine.times.len(), None)?;
         let rows = rows.lazy().join(sizes, &self.keys, &self.keys, JoinArgs::new(JoinType::Left));
         let sizes = rows.sort([ROW], SortMultipleOptions::default()).select([col("size")]).collect()?;
@@ -112,13 +113,7 @@ impl History {
         Ok(sizes.unwrap_or_default())
     }
 
-    fn window(
-        &self,
-        spine: &Keyed,
-        span: &WindowSpan,
-        recipe: &Recipe,
-        portions: &[std::ops::Range<usize>],
-    ) -> Result<ArrayRef, PairsError> {
+    fn window(&self, spine: &Keyed, span: &WindowSpan, recipe: &Recipe, portions: &[Range<usize>]) -> Result<ArrayRef, PairsError> {
         let mut place: Vec<Option<u32>> = vec![None; spine.times.len()];
         let (mut parts, mut found) = (vec![recipe.nothing()], 0);
         for portion in portions {
@@ -135,7 +130,7 @@ impl History {
     }
 
     /// Rows with events in their window, and what these are worth.
-    fn groups(&self, spine: &Keyed, portion: std::ops::Range<usize>, span: &WindowSpan, recipe: &Recipe) -> Result<DataFrame, PairsError> {
+    fn groups(&self, spine: &Keyed, portion: Range<usize>, span: &WindowSpan, recipe: &Recipe) -> Result<DataFrame, PairsError> {
         let rows = spine_frame(spine, portion, Some(span))?.lazy();
         let pairs = rows.join(self.facts.clone().lazy(), &self.keys, &self.keys, JoinArgs::new(JoinType::Inner));
         let known = self.facts.column(KNOWN).is_ok().then(|| col(KNOWN).lt_eq(col(AT)));
@@ -154,12 +149,12 @@ fn with_values(rows: LazyFrame, has_values: bool, flatten: bool) -> LazyFrame {
         return rows;
     }
     let each = ExplodeOptions { empty_as_null: false, keep_nulls: false };
-    let rows = if flatten { rows.explode(cols([super::recipe::VALUE]), each) } else { rows };
-    rows.filter(col(super::recipe::VALUE).is_not_null())
+    let rows = if flatten { rows.explode(cols([VALUE]), each) } else { rows };
+    rows.filter(col(VALUE).is_not_null())
 }
 
 fn value_columns(has_values: bool) -> Vec<Expr> {
-    let value = has_values.then(|| col(super::recipe::VALUE));
+    let value = has_values.then(|| col(VALUE));
     [col(TIME)].into_iter().chain(value).collect()
 }
 
@@ -182,7 +177,7 @@ fn ends(span: &WindowSpan, at: i64) -> (i64, i64) {
 }
 
 /// Rows with their numbers, keys, instants and the ends of their windows.
-fn spine_frame(spine: &Keyed, rows: std::ops::Range<usize>, span: Option<&WindowSpan>) -> Result<DataFrame, PairsError> {
+fn spine_frame(spine: &Keyed, rows: Range<usize>, span: Option<&WindowSpan>) -> Result<DataFrame, PairsError> {
     let times = &spine.times[rows.clone()];
     let numbers: ArrayRef = Arc::new(UInt32Array::from_iter_values(rows.start as u32..rows.end as u32));
     let mut columns: Vec<Column> = vec![bridge::series(ROW, &numbers)?.into()];
@@ -211,7 +206,7 @@ fn int64(values: Vec<i64>) -> ArrayRef {
 }
 
 /// Ranges of rows that make few enough pairs, or are single rows.
-fn portions(counts: &[u64]) -> Vec<std::ops::Range<usize>> {
+fn portions(counts: &[u64]) -> Vec<Range<usize>> {
     let (mut portions, mut start, mut pairs) = (Vec::new(), 0, 0);
     for (row, count) in counts.iter().enumerate() {
         if row > start && pairs + count > PAIRS {
