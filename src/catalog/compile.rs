@@ -3,7 +3,7 @@
 //! Invariant: a window or join that no column, filter, expression or embedding needs does not appear, so it is neither computed nor observed.
 
 use super::dag::*;
-use super::declaration::Pool;
+use super::declaration::{ComputeEngine, Pool};
 use super::model::*;
 use super::quantity::Window;
 use super::types::DataType;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// The DAG of a service.
 pub fn compile(catalog: &Catalog, service: &Service) -> Dag {
     let needed = Needed::of(catalog, service);
-    let mut builder = Builder { service, needed: &needed, operators: Vec::new(), tip: String::new() };
+    let mut builder = Builder { catalog, service, needed: &needed, operators: Vec::new(), tip: String::new() };
     builder.spine();
     service.joins.iter().for_each(|j| builder.join(j));
     needed.rolling.iter().for_each(|(aggregation, windows)| builder.rolling(aggregation, windows));
@@ -112,6 +112,7 @@ fn used_windows(aggregation: Arc<Aggregation>, columns: &BTreeSet<String>) -> Op
 }
 
 struct Builder<'a> {
+    catalog: &'a Catalog,
     service: &'a Service,
     needed: &'a Needed,
     operators: Vec<Operator>,
@@ -122,8 +123,19 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn push(&mut self, id: impl Into<String>, stage: Stage, inputs: Vec<String>, does: Kind) -> String {
         let id = self.unique(id.into());
-        self.operators.push(Operator { id: id.clone(), engine: does.engine(), stage, inputs, does });
+        let engine = self.engine(&id, &does);
+        self.operators.push(Operator { id: id.clone(), engine, stage, inputs, does });
         id
+    }
+
+    /// The engine that the author declared: for this operator, or for all that have a choice.
+    fn engine(&self, id: &str, does: &Kind) -> Engine {
+        let [only, _, ..] = does.engines() else { return does.engine() };
+        let said = self.catalog.engines.get(&self.service.name).and_then(|engines| engines.get(id));
+        said.copied().unwrap_or(match self.catalog.runtime.engine {
+            ComputeEngine::Native => *only,
+            ComputeEngine::Polars => Engine::Polars,
+        })
     }
 
     fn unique(&self, id: String) -> String {

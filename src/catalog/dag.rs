@@ -274,15 +274,20 @@ impl Kind {
         }
     }
 
-    /// The engine that it runs on. Polars evaluates expressions. Scans are Parquet read straight into Arrow, and joins are Arrow
-    /// kernels of our own: a static one too, because it has to find ties. Coverage is one that asks a store for its keys alone.
+    /// The engine that it runs on unless the author says otherwise.
     pub fn engine(&self) -> Engine {
+        self.engines()[0]
+    }
+
+    /// The engines that it can run on, the usual one first. Polars evaluates expressions. Scans are Parquet read straight into Arrow, and
+    /// joins are Arrow kernels of our own: a static one too, because it has to find ties. Coverage is one that asks a store for its keys
+    /// alone. Rolling aggregates have a kernel, and Polars as its reference.
+    pub fn engines(&self) -> &'static [Engine] {
         match self {
-            Self::Filter(_) | Self::Project(_) => Engine::Polars,
-            Self::Scan(_) | Self::Join(_) | Self::PitJoin(_) | Self::RollingAggregate(_) | Self::ArrowUdf(_) | Self::Sink(_) => {
-                Engine::Arrow
-            }
-            Self::Embed(_) => Engine::Lance,
+            Self::Filter(_) | Self::Project(_) => &[Engine::Polars],
+            Self::Scan(_) | Self::Join(_) | Self::PitJoin(_) | Self::ArrowUdf(_) | Self::Sink(_) => &[Engine::Arrow],
+            Self::RollingAggregate(_) => &[Engine::Arrow, Engine::Polars],
+            Self::Embed(_) => &[Engine::Lance],
         }
     }
 }

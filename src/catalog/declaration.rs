@@ -3,6 +3,7 @@
 //! Knows nothing of KDL. `manifest` makes these, `catalog::resolve` turns them into a typed catalog. Invariant: every name that
 //! refers to something else carries the span where it was written.
 
+use super::dag::Engine;
 use super::quantity::{Duration, Size, Window};
 use super::types::{DataType, TimeUnit};
 use crate::source::{SourceId, Span, Spanned};
@@ -18,6 +19,7 @@ pub struct Declarations {
     pub aggregations: AggregationsDecl,
     pub views: Vec<ViewDecl>,
     pub services: Vec<ServiceDecl>,
+    pub pipelines: Vec<PipelineDecl>,
     /// Files with mistakes, from which some nodes were left out: what they declare may lack columns.
     pub partial: Vec<SourceId>,
 }
@@ -441,4 +443,18 @@ pub struct RuntimeDecl {
     pub row_group_rows: Option<Spanned<u64>>,
     pub shard_rows: Option<Spanned<u64>>,
     pub constants: BTreeMap<String, Spanned<u64>>,
+}
+
+/// A node of `config/pipelines/`: engines of the operators of a service.
+#[derive(Debug, Clone)]
+pub struct PipelineDecl {
+    pub service: Name,
+    pub engines: Vec<EngineDecl>,
+}
+
+/// The engine of one operator.
+#[derive(Debug, Clone)]
+pub struct EngineDecl {
+    pub operator: Name,
+    pub engine: Spanned<Engine>,
 }

@@ -5,6 +5,7 @@
 use super::aggregate::Options;
 use super::calendar::{Cadence, Partitions};
 use super::command::Command;
+use super::dag::Engine;
 use super::declaration::{Backoff, CheckDecl, ComputeEngine, Format, Gaps, Jitter, Late, Pool, SessionKind};
 use super::expr::Expr;
 use super::quantity::{Duration, Size, Window};
@@ -26,6 +27,8 @@ pub struct Catalog {
     pub jobs: BTreeMap<String, Job>,
     pub schedules: BTreeMap<String, Schedule>,
     pub runtime: Runtime,
+    /// What `config/pipelines/` says, by service and operator.
+    pub engines: BTreeMap<String, BTreeMap<String, Engine>>,
 }
 
 #[derive(Debug, Clone)]

@@ -14,6 +14,7 @@
 //! | `neighbours` | equal values before and after each event |
 //! | `aggregates` | one file per aggregate, and their registry |
 //! | `rolling`, `as_of`, `latest` | the entrances |
+//! | `pairs`, `recipe` | rolling windows by Polars: the reference that users can run |
 //! | `embed`, `pool` | embeddings: looked up, and pooled over lists |
 //! | `evaluate` | expressions over rows, lowered to Polars through `bridge` |
 //! | `selection` | one digest of the rows that a consumer takes of a period |
@@ -35,7 +36,9 @@ mod lowering;
 mod neighbours;
 #[cfg(test)]
 mod oracle_tests;
+pub mod pairs;
 pub mod pool;
+pub mod recipe;
 #[cfg(test)]
 mod reference;
 pub mod rolling;

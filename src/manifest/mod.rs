@@ -16,6 +16,7 @@ pub mod grammar;
 mod join;
 mod lexical;
 mod node;
+mod pipeline;
 mod place;
 mod runtime;
 mod service;
@@ -27,7 +28,7 @@ mod validate;
 mod value;
 mod view;
 
-use crate::catalog::declaration::{AggregationsDecl, ManifestDecl, RuntimeDecl, ServiceDecl, ViewDecl};
+use crate::catalog::declaration::{AggregationsDecl, ManifestDecl, PipelineDecl, RuntimeDecl, ServiceDecl, ViewDecl};
 use crate::source::{Diagnostic, SourceId, Sources};
 pub use code::CODES;
 use grammar::Grammar;
@@ -35,8 +36,8 @@ use node::Node;
 use place::Page;
 use validate::Checker;
 
-/// The grammars of the five kinds of file.
-pub const FILES: [&Grammar; 5] = [&daedalus::FILE, &view::FILE, &service::FILE, &runtime::FILE, &aggregation::FILE];
+/// The grammars of the six kinds of file.
+pub const FILES: [&Grammar; 6] = [&daedalus::FILE, &view::FILE, &service::FILE, &runtime::FILE, &aggregation::FILE, &pipeline::FILE];
 
 /// Reads `Daedalus.kdl`.
 pub fn daedalus(sources: &Sources, id: SourceId) -> (ManifestDecl, Vec<Diagnostic>) {
@@ -61,6 +62,11 @@ pub fn runtime(sources: &Sources, id: SourceId) -> (RuntimeDecl, Vec<Diagnostic>
 /// Reads `config/training/aggregations.kdl`.
 pub fn aggregations(sources: &Sources, id: SourceId) -> (AggregationsDecl, Vec<Diagnostic>) {
     read(sources, id, &aggregation::FILE, aggregation::aggregations)
+}
+
+/// Reads a file of `config/pipelines/`.
+pub fn pipelines(sources: &Sources, id: SourceId) -> (Vec<PipelineDecl>, Vec<Diagnostic>) {
+    read(sources, id, &pipeline::FILE, |file, _| pipeline::pipelines(file))
 }
 
 fn read<T: Default>(

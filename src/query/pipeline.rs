@@ -20,10 +20,11 @@ pub fn kdl(dag: &Dag) -> String {
 fn operator_kdl(operator: &Operator) -> String {
     let stage = serde_json::to_value(operator.stage).unwrap_or_default();
     let head = format!(
-        "    {} {} engine={} stage={}",
+        "    {} {} engine={}{} stage={}",
         operator.does.name(),
         quoted(&operator.id),
         quoted(operator.engine.name()),
+        choice(operator),
         quoted(stage.as_str().unwrap_or_default())
     );
     let mut lines: Vec<String> = Vec::new();
@@ -35,6 +36,12 @@ fn operator_kdl(operator: &Operator) -> String {
     let told = named.into_iter().filter(|(name, _)| name != ".operator");
     lines.extend(told.map(|(name, value)| format!("{} {}", quoted_name(name.trim_start_matches('.')), quoted(&value))));
     format!("{head} {{\n{}    }}\n", lines.iter().map(|l| format!("        {l}\n")).collect::<String>())
+}
+
+/// The engines that an operator can run on, where `config/pipelines/` has a choice.
+fn choice(operator: &Operator) -> String {
+    let engines: Vec<&str> = operator.does.engines().iter().map(|engine| engine.name()).collect();
+    if engines.len() > 1 { format!(" engines={}", quoted(&engines.join(" "))) } else { String::new() }
 }
 
 fn quoted(text: &str) -> String {

@@ -19,6 +19,8 @@ mod records;
 mod selects;
 mod skeleton;
 mod source;
+#[cfg(test)]
+mod trials;
 mod uses;
 mod versions;
 mod world;
@@ -74,6 +76,9 @@ pub const NAMES: &[&str] = &["compile", "skeleton", "enrich", "command"];
 pub fn by_name(name: &str) -> Option<&'static dyn RuleKind> {
     REGISTRY.iter().copied().find(|rule| rule.name() == name)
 }
+
+/// The aggregates that Polars can compute, too.
+pub const ON_POLARS: &[&str] = crate::features::recipe::NAMES;
 
 /// The aggregates that services may use, for the catalog.
 pub fn aggregates() -> Vec<&'static dyn Signature> {

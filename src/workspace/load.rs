@@ -7,7 +7,7 @@ use crate::catalog::resolve::{self, Vocabulary};
 use crate::manifest;
 use crate::path::Root;
 use crate::rules;
-use crate::source::{Diagnostic, SourceId, Sources, Span};
+use crate::source::{Diagnostic, SourceId, Sources};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -89,10 +89,9 @@ impl Reader {
         }
         for path in self.kdl_files("config/pipelines")?.iter().filter(|p| !p.to_string_lossy().ends_with(".generated.kdl")) {
             let id = self.read(path)?;
-            let span = Span { source: id, offset: 0, len: 0 };
-            let message = "engine overrides are understood, but not acted on yet";
-            let hint = "every operator runs on the engine that `daeda compile` names; move the file away";
-            self.found.push(Diagnostic::warning("daeda::catalog::not-yet", message, span).hint(hint));
+            let (pipelines, found) = manifest::pipelines(&self.sources, id);
+            self.declared.pipelines.extend(pipelines);
+            self.found.extend(found);
         }
         if let Some(id) = self.read_if_there(&settings.aggregations.value)? {
             let (aggregations, found) = manifest::aggregations(&self.sources, id);
@@ -136,7 +135,7 @@ impl Reader {
 
     fn resolve(mut self, settings: Option<Settings>) -> Loaded {
         let aggregates = rules::aggregates();
-        let vocabulary = Vocabulary { aggregates: &aggregates, rules: rules::NAMES };
+        let vocabulary = Vocabulary { aggregates: &aggregates, rules: rules::NAMES, on_polars: rules::ON_POLARS };
         let broken = self.broken_texts();
         self.declared.partial = broken.clone();
         let (catalog, mut found) = resolve::resolve(&self.declared, &vocabulary);
@@ -187,4 +186,68 @@ fn defines(line: &str, quoted: &str) -> bool {
     ];
     let mut words = line.split_whitespace();
     words.next().is_some_and(|first| DEFINERS.contains(&first)) && words.next() == Some(quoted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VIEW: &str = r#"feature-view "feed" {
+        entity "user"
+        source "data/feed" partition="dt={day}" timestamp="at" unit="ms"
+        fields { user_id "int64"; at "int64"; x "float64"; }
+    }"#;
+    const SERVICE: &str = r#"feature-service "rows" {
+        spine "feed"
+        rolling "warmth" "events"
+        columns { user_id "int64"; warmth_1d "float64" nullable=#true; events_1d "int64"; }
+    }"#;
+    const AGGREGATIONS: &str = r#"
+        aggregation "warmth" view="feed" by="user_id" { mean "x"; windows "1d"; }
+        aggregation "events" view="feed" by="user_id" { count; windows "1d"; }
+    "#;
+
+    /// What is wrong where Polars can count and nothing else.
+    fn found(runtime: &str, pipelines: &str) -> Vec<Diagnostic> {
+        let mut sources = Sources::default();
+        let texts = ["daedalus version=1; entity \"user\" key=\"user_id\"", VIEW, SERVICE, AGGREGATIONS, runtime, pipelines];
+        let [manifest, view, service, aggregations, runtime, pipelines] = texts.map(|text| sources.add("test.kdl", text));
+        let declared = Declarations {
+            manifest: manifest::daedalus(&sources, manifest).0,
+            views: manifest::feature_view(&sources, view).0,
+            services: manifest::feature_service(&sources, service).0,
+            aggregations: manifest::aggregations(&sources, aggregations).0,
+            runtime: manifest::runtime(&sources, runtime).0,
+            pipelines: manifest::pipelines(&sources, pipelines).0,
+            ..Declarations::default()
+        };
+        let aggregates = rules::aggregates();
+        resolve::resolve(&declared, &Vocabulary { aggregates: &aggregates, rules: rules::NAMES, on_polars: &["count"] }).1
+    }
+
+    #[test]
+    fn an_aggregate_that_polars_has_not_is_refused_by_name() {
+        let polars = "runtime { compute engine=\"polars\"; }";
+        let wrong = found(polars, "");
+        let [wrong] = wrong.as_slice() else { panic!("{wrong:?}") };
+        assert!(wrong.message.contains("`mean`") && wrong.message.contains("`rolling/warmth` of `rows`"), "{}", wrong.message);
+        let hint = format!("{wrong:?}");
+        assert!(hint.contains("config/pipelines/rows.kdl") && hint.contains("native"), "{hint}");
+        assert!(found("", "").is_empty());
+        assert!(found(polars, "pipeline \"rows\" { rolling_aggregate \"rolling/warmth\" engine=\"arrow\"; }").is_empty());
+        assert_eq!(found("", "pipeline \"rows\" { rolling_aggregate \"rolling/warmth\" engine=\"polars\"; }").len(), 1);
+        assert!(found("", "pipeline \"rows\" { rolling_aggregate \"rolling/events\" engine=\"polars\"; }").is_empty());
+    }
+
+    #[test]
+    fn an_engine_is_said_of_an_operator_that_has_a_choice_and_once() {
+        let wrong = |pipelines: &str| found("", pipelines).into_iter().map(|d| d.message).collect::<Vec<_>>();
+        let one = "rolling_aggregate \"rolling/events\" engine=\"polars\"";
+        assert_eq!(wrong(&format!("pipeline \"rows\" {{ {one}; {one}; }}")), ["the engine of `rolling/events` is said twice"]);
+        let other = wrong("pipeline \"rows\" { rolling_aggregate \"scan/feed\" engine=\"polars\"; }");
+        assert_eq!(other, ["operator `scan/feed` of `rows` runs on arrow alone"]);
+        let none = wrong("pipeline \"rows\" { rolling_aggregate \"rolling/event\" engine=\"polars\"; }");
+        assert_eq!(none, ["service `rows` has no operator `rolling/event`"]);
+        assert_eq!(wrong("pipeline \"row\" { }").len(), 1);
+    }
 }

@@ -29,6 +29,7 @@ fn decoder(top: &str) -> Option<Decoder> {
         "feature-view" => Some(|s, id| manifest::feature_view(s, id).1),
         "feature-service" => Some(|s, id| manifest::feature_service(s, id).1),
         "runtime" => Some(|s, id| manifest::runtime(s, id).1),
+        "pipeline" => Some(|s, id| manifest::pipelines(s, id).1),
         "aggregation" | "embedding-store" | "embedding" => Some(|s, id| manifest::aggregations(s, id).1),
         _ => None,
     }

@@ -1,6 +1,7 @@
 //! Runs the real thing on a workspace in a directory: load, plan, run, read back. No other process, no engine.
 
 use daeda::engine::action::{Action, Job};
+use daeda::engine::execute::Made;
 use daeda::rules;
 use daeda::workspace::{Overrides, Workspace, graph, load, parse_target};
 use std::fs;
@@ -35,10 +36,10 @@ pub fn plan(workspace: &Workspace, target: &str) -> Result<Action, Trouble> {
 }
 
 /// Runs an action into an empty directory.
-pub fn run_into(action: &Action, staging: &Path) -> Result<(), Trouble> {
+pub fn run_into(action: &Action, staging: &Path) -> Result<Made, Trouble> {
     fs::create_dir_all(staging).unwrap();
     let job = Job { action: action.clone(), staging: staging.into(), inputs: vec![], resolved: serde_json::Value::Null };
-    rules::run(&job, &|_| {}).map(drop).map_err(|failure| Trouble::Failed(failure.message))
+    rules::run(&job, &|_| {}).map_err(|failure| Trouble::Failed(failure.message))
 }
 
 /// Runs an action where it publishes.

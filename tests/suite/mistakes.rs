@@ -93,7 +93,6 @@ const SLIPS: &[Slip] = &[
     ("Daedalus.kdl", "start=\"2026-02-01\"", "start=\"2026-02-01T13\"", "bad-date", "2026-02-01T13"),
     ("feature_services/ranking.kdl", "        liked_2d \"list<int64>\" default=\"[]\"\n", "", "unused", "liked"),
     ("Daedalus.kdl", "select \"ranker\" \"counter\"", "select \"ranker or counter)\"", "selection", ")"),
-    ("config/training/runtime.kdl", "runtime {", "runtime {\n    compute engine=\"polars\"", "not-yet", "polars"),
     (
         "Daedalus.kdl",
         "job \"everything\"",

@@ -17,6 +17,9 @@ pub fn workspace(seed: u64) -> Workspace {
     let embedded = chance.maybe(12, |chance| chance.several(&[10, 11, 12], 1, 2));
     let mut workspace = Workspace {
         target: chance.pick(&[0, 1, 1, 2, 2, 2, 3]),
+        hour: None,
+        zone: chance.maybe(40, |chance| chance.pick(&ZONES)).unwrap_or(UTC),
+        on_polars: false,
         views,
         embedded,
         spine: Spine::default(),
@@ -26,6 +29,7 @@ pub fn workspace(seed: u64) -> Workspace {
         curate: Vec::new(),
         contract: Contract::default(),
     };
+    workspace.hour = chance.maybe(if workspace.zone == UTC { 30 } else { 0 }, |chance| chance.pick(&[0, 0, 1, 6, 12, 18]));
     workspace.views[0].first = workspace.views[0].first.map(|first| first.min(workspace.target));
     workspace.spine = spine(chance, &workspace);
     workspace.joins = joins(chance);
@@ -134,7 +138,29 @@ fn view(chance: &mut Chance, name: &'static str, entities: &[&'static str], time
         first: chance.maybe(if partitioned { 30 } else { 0 }, |chance| chance.below(3)),
         files: Vec::new(),
         bare_days: Vec::new(),
+        late: Late::Error,
     }
+}
+
+/// Lets some rows lie in another day's file than their own, where the view says what becomes of them.
+fn with_late_rows(chance: &mut Chance, mut view: View) -> View {
+    if !view.partitioned || !chance.percent(35) {
+        return view;
+    }
+    view.late = chance.pick(&[Late::Drop, Late::Allow(1), Late::Allow(2)]);
+    for file in &mut view.files {
+        for row in &mut file.rows {
+            if chance.percent(30) {
+                let days = match view.late {
+                    Late::Allow(most) => -(1 + chance.below(most) as i128),
+                    _ => chance.pick(&[-2, -1, 1]),
+                };
+                let at = i128::from(row[view.time].int().unwrap()) + days * DAY / view.unit.nanos();
+                row.insert(view.time.into(), Value::Int(at as i64));
+            }
+        }
+    }
+    view
 }
 
 /// Adds the directory without files that an absent day may have.
@@ -174,6 +200,7 @@ fn events(chance: &mut Chance) -> View {
             ("created", Value::Int(chance.below(3) as i64)),
         ])
     });
+    let events = with_late_rows(chance, events);
     with_bare_days(chance, events)
 }
 
@@ -238,6 +265,7 @@ fn users(chance: &mut Chance) -> View {
             ("known_at", known(chance, at, unit)),
         ])
     });
+    let users = with_late_rows(chance, users);
     with_bare_days(chance, users)
 }
 
@@ -264,6 +292,7 @@ fn likes(chance: &mut Chance) -> View {
             ("known_at", known(chance, at, unit)),
         ])
     });
+    let likes = with_late_rows(chance, likes);
     with_bare_days(chance, likes)
 }
 
@@ -305,10 +334,17 @@ fn attributes(chance: &mut Chance, on: Option<&'static str>, prefix: &'static st
     Join { view: "users", as_of: Some(as_of), on, prefix, columns: chance.several(&["membership", "level"], 1, 2) }
 }
 
+/// By both keys of the view.
+fn last_like(chance: &mut Chance) -> Join {
+    let as_of = AsOf { max_age: chance.maybe(50, |chance| chance.pick(&LENGTHS)), inclusive: chance.percent(35) };
+    Join { view: "likes", as_of: Some(as_of), on: None, prefix: "like_", columns: chance.several(&["grams", "pieces"], 1, 2) }
+}
+
 fn joins(chance: &mut Chance) -> Vec<Join> {
     let mut joins = vec![properties(chance)];
     joins.extend(chance.maybe(60, |chance| attributes(chance, None, "")));
     joins.extend(chance.maybe(40, |chance| attributes(chance, Some("author_id"), "author_")));
+    joins.extend(chance.maybe(30, last_like));
     joins
 }
 

@@ -21,9 +21,58 @@ pub struct Met {
     pub empties: bool,
 }
 
+/// A mistake that the reference can be made to make, so that the comparison can be shown to find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    /// Of rows of one instant it is not the one created last that counts.
+    CreatedIgnored,
+    /// Rows of one instant are not in the order of their files.
+    FilesReversed,
+    /// A zone ahead of UTC counts as one behind it.
+    ZoneTurned,
+    /// Rows without a vector count as covered.
+    AbsentCovered,
+    /// A session is judged by the rows that are left of it.
+    SessionsOfWhatIsLeft,
+    /// Rows without a session go with those that are dropped.
+    NullSessionsDropped,
+    /// Rows outside their file's day stay, though the view drops them.
+    LateKept,
+    /// Rows outside their file's day are dropped, though the view allows them.
+    LateDropped,
+    /// What is known later is known at once.
+    KnowledgeIgnored,
+    /// The view's `ttl` does not limit a join.
+    TtlForgotten,
+    /// Windows see no events that the spine leaves out.
+    SpineFiltersEvents,
+    /// Nulls stay null, whatever the contract's default.
+    DefaultForgotten,
+}
+
+impl Bug {
+    pub const ALL: [Bug; 12] = [
+        Bug::CreatedIgnored,
+        Bug::FilesReversed,
+        Bug::ZoneTurned,
+        Bug::AbsentCovered,
+        Bug::SessionsOfWhatIsLeft,
+        Bug::NullSessionsDropped,
+        Bug::LateKept,
+        Bug::LateDropped,
+        Bug::KnowledgeIgnored,
+        Bug::TtlForgotten,
+        Bug::SpineFiltersEvents,
+        Bug::DefaultForgotten,
+    ];
+}
+
 pub struct Reference<'w> {
     workspace: &'w Workspace,
+    bug: Option<Bug>,
     pub met: Met,
+    /// How many rows each filter of the service kept and dropped, in their order.
+    pub steps: Vec<(usize, usize)>,
 }
 
 /// A row of a view with its time.
@@ -56,8 +105,13 @@ fn nanos(value: &Value, unit: Unit) -> Option<i128> {
     value.int().map(|int| i128::from(int) * unit.nanos())
 }
 
+/// The start of a day of UTC.
+fn start_of(day: usize) -> i128 {
+    START + day as i128 * DAY
+}
+
 /// The events of a view in their order: time, created, file, row.
-fn events(view: &View) -> Vec<Event> {
+fn events(view: &View, bug: Option<Bug>) -> Vec<Event> {
     let mut placed = Vec::new();
     for file in &view.files {
         if file.day.is_some_and(|day| view.first.is_some_and(|first| day < first)) {
@@ -65,17 +119,30 @@ fn events(view: &View) -> Vec<Event> {
         }
         for (number, row) in file.rows.iter().enumerate() {
             let at = nanos(&row[view.time], view.unit).unwrap();
+            let is_late = file.day.is_some_and(|day| !(start_of(day)..start_of(day + 1)).contains(&at));
+            let stays = match view.late {
+                Late::Error => true,
+                Late::Drop => bug == Some(Bug::LateKept),
+                Late::Allow(_) => bug != Some(Bug::LateDropped),
+            };
+            if is_late && !stays {
+                continue;
+            }
             let known = match view.available.map(|name| nanos(&row[name], view.unit)) {
+                _ if bug == Some(Bug::KnowledgeIgnored) => Known::Always,
                 None => Known::Always,
                 Some(None) => Known::Never,
                 Some(Some(since)) => Known::From(since),
             };
-            let created = view.created.map(|name| row[name].int());
-            placed.push(((at, created, file.day, file.name.clone(), number), Event { at, known, row: row.clone() }));
+            let created = view.created.filter(|_| bug != Some(Bug::CreatedIgnored)).map(|name| row[name].int());
+            placed.push(((at, created), (file.day, file.name.clone()), number, Event { at, known, row: row.clone() }));
         }
     }
-    placed.sort_by(|(one, _), (other, _)| one.cmp(other));
-    placed.into_iter().map(|(_, event)| event).collect()
+    placed.sort_by(|one, other| {
+        let files = if bug == Some(Bug::FilesReversed) { other.1.cmp(&one.1) } else { one.1.cmp(&other.1) };
+        one.0.cmp(&other.0).then(files).then(one.2.cmp(&other.2))
+    });
+    placed.into_iter().map(|(.., event)| event).collect()
 }
 
 /// The key, unless a part of it is null.
@@ -86,18 +153,38 @@ fn key<'a>(row: &'a Row, columns: impl IntoIterator<Item = &'a str>) -> Option<V
 
 impl<'w> Reference<'w> {
     pub fn new(workspace: &'w Workspace) -> Self {
-        Self { workspace, met: Met::default() }
+        Self { workspace, bug: None, met: Met::default(), steps: Vec::new() }
+    }
+
+    pub fn with(workspace: &'w Workspace, bug: Bug) -> Self {
+        Self { bug: Some(bug), ..Self::new(workspace) }
+    }
+
+    fn makes(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    fn events(&self, view: &View) -> Vec<Event> {
+        events(view, self.bug)
     }
 
     /// What the skeleton of the target day should hold.
     pub fn skeleton(&mut self) -> Table {
         let workspace = self.workspace;
-        let day = START + workspace.target as i128 * DAY;
-        let mut period = events(&workspace.views[0]);
-        period.retain(|event| (day..day + DAY).contains(&event.at));
+        let ahead = if self.makes(Bug::ZoneTurned) { -workspace.zone.ahead } else { workspace.zone.ahead };
+        let day = start_of(workspace.target) - ahead;
+        let mut period = self.events(&workspace.views[0]);
+        let (start, length) = workspace.hour.map_or((day, DAY), |hour| (day + hour as i128 * HOUR, HOUR));
+        period.retain(|event| (start..start + length).contains(&event.at));
         let mut rows = period.clone();
-        rows.retain(|event| workspace.spine.filters.iter().all(|filter| filter.holds(&event.row)));
-        rows.retain(|event| !workspace.spine.covered || self.is_covered(&event.row));
+        for filter in &workspace.spine.filters {
+            self.keep(&mut rows, |event| filter.holds(&event.row));
+        }
+        if workspace.spine.covered {
+            let covered: Vec<bool> = rows.iter().map(|event| self.is_covered(&event.row)).collect();
+            let mut covered = covered.into_iter();
+            self.keep(&mut rows, |_| covered.next() == Some(true));
+        }
         rows = self.joined(rows, &workspace.joins);
         for aggregation in &workspace.aggregations {
             rows = self.aggregated(rows, aggregation);
@@ -106,22 +193,33 @@ impl<'w> Reference<'w> {
             rows.iter_mut().for_each(|event| divide(workspace, &mut event.row, ratio));
         }
         if let Some(sessions) = &workspace.spine.sessions {
-            rows.retain(|event| stays(&event.row["session"], sessions, &period));
+            let judged = if self.makes(Bug::SessionsOfWhatIsLeft) { rows.clone() } else { period };
+            let null_stays = !self.makes(Bug::NullSessionsDropped);
+            self.keep(&mut rows, |event| stays(&event.row["session"], sessions, &judged, null_stays));
         }
-        rows.retain(|event| workspace.curate.iter().all(|filter| filter.holds(&event.row)));
-        fulfilled(workspace, &rows)
+        for filter in &workspace.curate {
+            self.keep(&mut rows, |event| filter.holds(&event.row));
+        }
+        fulfilled(workspace, &rows, !self.makes(Bug::DefaultForgotten))
+    }
+
+    /// A filter of the service, which says what it kept and dropped.
+    fn keep(&mut self, rows: &mut Vec<Event>, keep: impl FnMut(&Event) -> bool) {
+        let before = rows.len();
+        rows.retain(keep);
+        self.steps.push((rows.len(), before - rows.len()));
     }
 
     fn is_covered(&self, row: &Row) -> bool {
         let keys = self.workspace.embedded.as_ref().unwrap();
-        row["artwork_id"].int().is_some_and(|artwork| keys.contains(&artwork))
+        row["artwork_id"].int().is_some_and(|artwork| self.makes(Bug::AbsentCovered) || keys.contains(&artwork))
     }
 
     /// Left events with the columns of all joins.
     fn joined(&mut self, mut left: Vec<Event>, joins: &[Join]) -> Vec<Event> {
         for join in joins {
             let view = self.workspace.view(join.view);
-            let right = events(view);
+            let right = self.events(view);
             for event in &mut left {
                 let found = self.found(event, view, &right, join);
                 for column in &join.columns {
@@ -142,7 +240,7 @@ impl<'w> Reference<'w> {
         };
         let candidates = right.iter().filter(|right| key(&right.row, keys.iter().map(String::as_str)).as_ref() == Some(&wanted));
         let Some(as_of) = &join.as_of else { return candidates.max_by_key(|right| right.at) };
-        let max_age = as_of.max_age.or(view.ttl);
+        let max_age = as_of.max_age.or(view.ttl.filter(|_| !self.makes(Bug::TtlForgotten)));
         let mut last = None;
         for right in candidates {
             let is_before = right.at < left.at || (as_of.inclusive && right.at == left.at);
@@ -159,7 +257,12 @@ impl<'w> Reference<'w> {
 
     /// The events that an aggregation sees.
     fn seen(&mut self, aggregation: &Aggregation) -> Vec<Event> {
-        let mut seen = self.joined(events(self.workspace.view(aggregation.view)), &aggregation.joins);
+        let workspace = self.workspace;
+        let mut seen = self.events(workspace.view(aggregation.view));
+        if self.makes(Bug::SpineFiltersEvents) && aggregation.view == workspace.views[0].name {
+            seen.retain(|event| workspace.spine.filters.iter().all(|filter| filter.holds(&event.row)));
+        }
+        let mut seen = self.joined(seen, &aggregation.joins);
         seen.retain(|event| aggregation.filters.iter().all(|filter| filter.holds(&event.row)));
         seen.retain(|event| !aggregation.covered || self.is_covered(&event.row));
         seen
@@ -321,14 +424,14 @@ fn divide(workspace: &Workspace, row: &mut Row, ratio: &Ratio) {
 }
 
 /// Whether a row stays, judged by all events of its session.
-fn stays(session: &Value, sessions: &Sessions, period: &[Event]) -> bool {
+fn stays(session: &Value, sessions: &Sessions, period: &[Event], null_stays: bool) -> bool {
     let of_session = period.iter().filter(|event| event.row["session"] == *session);
     let likes = of_session.filter(|event| sessions.likes.holds(&event.row)).count();
     let is_dropped = (sessions.drop_view_only && likes == 0) || (sessions.drop_single_like && likes == 1);
-    session.is_null() || !is_dropped
+    (session.is_null() && null_stays) || !is_dropped
 }
 
-fn fulfilled(workspace: &Workspace, rows: &[Event]) -> Table {
+fn fulfilled(workspace: &Workspace, rows: &[Event], defaults: bool) -> Table {
     let contract = &workspace.contract;
     let named: BTreeSet<&String> = contract.before.iter().chain(&contract.after).map(|column| &column.name).collect();
     let wide = workspace.wide();
@@ -336,17 +439,17 @@ fn fulfilled(workspace: &Workspace, rows: &[Event]) -> Table {
     let rest = rest.map(|(name, kind)| Column { name: name.clone(), kind: *kind, computed: None, default: None, nullable: true });
     let columns: Vec<Column> = contract.before.iter().cloned().chain(rest).chain(contract.after.iter().cloned()).collect();
     let names = columns.iter().map(|column| column.name.clone()).collect();
-    let rows = rows.iter().map(|event| columns.iter().map(|column| cell(column, &event.row)).collect()).collect();
+    let rows = rows.iter().map(|event| columns.iter().map(|column| cell(column, &event.row, defaults)).collect()).collect();
     Table { names, rows }
 }
 
-fn cell(column: &Column, row: &Row) -> Value {
+fn cell(column: &Column, row: &Row, defaults: bool) -> Value {
     let value = match &column.computed {
         Some((_, of, compute)) => compute(&row[of]),
         None => row[&column.name].clone(),
     };
     let value = match (&column.default, value) {
-        (Some((_, default)), Value::Null) => default.clone(),
+        (Some((_, default)), Value::Null) if defaults => default.clone(),
         (_, value) => value,
     };
     match (column.kind, value) {

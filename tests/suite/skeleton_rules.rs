@@ -6,7 +6,7 @@ use super::in_process::{self, Trouble};
 use super::random_workspace::workspace;
 use super::rows::{Kind, Table, Value, read};
 use super::workspace::*;
-use super::workspace_text::{Order, date, write};
+use super::workspace_text::{Order, key, write};
 use std::fs;
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ fn run<T>(workspace: &Workspace, order: Order, see: impl Fn(PathBuf) -> T) -> Re
     let directory = tempfile::tempdir().unwrap();
     write(workspace, directory.path(), order);
     let opened = in_process::open(directory.path())?;
-    let action = in_process::plan(&opened, &format!("rows.skeleton@{}", date(workspace.target)))?;
+    let action = in_process::plan(&opened, &format!("rows.skeleton@{}", key(workspace)))?;
     in_process::publish(&action).map(see)
 }
 
@@ -90,13 +90,13 @@ fn event(artwork: i64, at: i128) -> super::rows::Row {
 /// A random workspace's views with one event on the second day, and nothing asked of it yet.
 fn plain() -> Workspace {
     let mut workspace = workspace(1);
-    workspace.target = 1;
+    (workspace.target, workspace.hour, workspace.zone) = (1, None, UTC);
     workspace.embedded = None;
     (workspace.spine, workspace.ratios, workspace.joins) = (Spine::default(), vec![], vec![]);
     (workspace.aggregations, workspace.curate) = (vec![], vec![]);
     workspace.contract = Contract { rest: true, ..Contract::default() };
     let events = &mut workspace.views[0];
-    (events.unit, events.first, events.created) = (super::rows::Unit::Ms, None, None);
+    (events.unit, events.first, events.created, events.late) = (super::rows::Unit::Ms, None, None, Late::Error);
     events.fields.iter_mut().filter(|field| field.name == "at").for_each(|field| field.kind = Kind::Int);
     events.files = vec![SourceFile { day: Some(1), name: "a.parquet".into(), rows: vec![event(4242, START + DAY)] }];
     workspace

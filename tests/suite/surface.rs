@@ -174,7 +174,7 @@ fn data_goes_to_stdout_and_talk_to_stderr() {
     for args in [["status", "-q"], ["list", "-q"], ["check", "-q"]] {
         assert_eq!(workspace.daeda(&args).stderr, "", "{args:?}");
     }
-    workspace.edit("config/training/runtime.kdl", "runtime {", "runtime {\n    compute engine=\"polars\"");
+    workspace.edit("feature_services/ranking.kdl", "        liked_2d \"list<int64>\" default=\"[]\"\n", "");
     let warned = workspace.daeda(&["status", "--format", "json"]);
     assert!(warned.json().is_object() && warned.stderr.contains("warning"), "{}", warned.stderr);
 }

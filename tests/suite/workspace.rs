@@ -14,6 +14,12 @@ pub const DAYS: usize = 4;
 pub struct Workspace {
     /// Which day is built.
     pub target: usize,
+    /// Which hour of it, where partitions are hours.
+    pub hour: Option<usize>,
+    /// Whose days the partitions are; files hold days of UTC.
+    pub zone: Zone,
+    /// Whether rolling aggregates run on Polars.
+    pub on_polars: bool,
     /// The first is the spine's.
     pub views: Vec<View>,
     /// Artworks that have a vector; none where there is no store.
@@ -43,7 +49,35 @@ pub struct View {
     pub files: Vec<SourceFile>,
     /// Days that have a directory and nothing in it.
     pub bare_days: Vec<usize>,
+    pub late: Late,
 }
+
+/// What becomes of rows that lie in another day's file than their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// There are none.
+    Error,
+    Drop,
+    /// They may be so many days late.
+    Allow(usize),
+}
+
+/// A zone whose clock does not change in these days.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Zone {
+    pub name: &'static str,
+    /// How far its clock is ahead of UTC.
+    pub ahead: i128,
+}
+
+pub const UTC: Zone = Zone { name: "UTC", ahead: 0 };
+
+pub const ZONES: [Zone; 4] = [
+    Zone { name: "Asia/Tokyo", ahead: 9 * HOUR },
+    Zone { name: "America/New_York", ahead: -5 * HOUR },
+    Zone { name: "Asia/Kolkata", ahead: 11 * HOUR / 2 },
+    Zone { name: "Europe/Berlin", ahead: HOUR },
+];
 
 #[derive(Debug, Clone)]
 pub struct Field {

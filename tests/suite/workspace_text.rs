@@ -14,9 +14,9 @@ use std::sync::Arc;
 const MANIFEST: &str = r#"daedalus version=1
 entity "user" key="user_id"
 entity "artwork" key="artwork_id"
-partitions "daily" every="day" start="2026-02-01"
+partitions "all" {partitions}
 asset "rows" {
-    partitions "daily"
+    partitions "all"
     service "rows"
     op "compile" rule="compile"
     op "skeleton" rule="skeleton" needs="compile"
@@ -28,6 +28,19 @@ const WIDTH: usize = 4;
 /// `2026-02-01` and the days after it.
 pub fn date(day: usize) -> String {
     format!("2026-02-{:02}", day + 1)
+}
+
+/// The key of the period that is built.
+pub fn key(workspace: &Workspace) -> String {
+    let day = date(workspace.target);
+    workspace.hour.map_or(day.clone(), |hour| format!("{day}T{hour:02}"))
+}
+
+fn partitions(workspace: &Workspace) -> String {
+    match workspace.hour {
+        Some(_) => "every=\"hour\" start=\"2026-02-01T00\"".into(),
+        None => format!("every=\"day\" start=\"2026-02-01\" timezone=\"{}\"", workspace.zone.name),
+    }
 }
 
 /// In which order definitions that have none are written.
@@ -42,10 +55,13 @@ pub fn manifest(workspace: &Workspace, order: Order) -> Vec<(String, String)> {
     let views = workspace.views.iter().map(view).chain(workspace.embedded.iter().map(|_| embeddings()));
     let views: Vec<String> = arranged(views.collect(), order);
     let mut files = vec![
-        ("Daedalus.kdl".to_string(), MANIFEST.to_string()),
+        ("Daedalus.kdl".to_string(), MANIFEST.replace("{partitions}", &partitions(workspace))),
         ("config/training/aggregations.kdl".into(), aggregations(workspace, order)),
         ("feature_services/rows.kdl".into(), service(workspace, order)),
     ];
+    if workspace.on_polars {
+        files.push(("config/training/runtime.kdl".into(), "runtime {\n    compute engine=\"polars\"\n}\n".into()));
+    }
     match order {
         Order::AsGiven => files.extend(views.into_iter().enumerate().map(|(n, text)| (format!("feature_views/{n}.kdl"), text))),
         Order::Reversed => files.push(("feature_views/all.kdl".into(), views.concat())),
@@ -104,6 +120,11 @@ fn view(view: &View) -> String {
     say("first", view.first.map(date));
     say("created", view.created.map(String::from));
     say("available-at", view.available.map(String::from));
+    match view.late {
+        Late::Error => {}
+        Late::Drop => source.push_str(" late=\"drop\""),
+        Late::Allow(days) => write!(source, " late=\"allow\" lateness=\"{days}d\"").unwrap(),
+    }
     let entities: String = view.entities.iter().map(|entity| format!(" \"{entity}\"")).collect();
     let ttl = view.ttl.map(|ttl| format!("    ttl \"{}\"\n", ttl.text)).unwrap_or_default();
     let renamed = view.fields.iter().filter(|field| field.stored != field.name);

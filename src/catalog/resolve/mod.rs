@@ -6,6 +6,7 @@
 mod aggregations;
 mod assets;
 mod commands;
+mod engines;
 mod expressions;
 mod joins;
 mod services;
@@ -25,6 +26,8 @@ use std::sync::Arc;
 pub struct Vocabulary<'a> {
     pub aggregates: &'a [&'a dyn Signature],
     pub rules: &'a [&'a str],
+    /// Names of the aggregates that Polars can compute, too.
+    pub on_polars: &'a [&'a str],
 }
 
 /// Codes of the diagnostics made here, each with the page that `check --explain` prints.
@@ -74,7 +77,6 @@ pub const CODES: &[(&str, &str)] = &[
         "daeda::catalog::unused",
         "Something is declared or listed that no column, filter, expression or embedding needs. It is neither computed nor observed.",
     ),
-    ("daeda::catalog::not-yet", "This is understood and checked, but this version of daeda does not act on it yet."),
     ("daeda::catalog::no-columns", "A service without `columns` has no contract, and an asset without ops nothing to build."),
 ];
 
@@ -87,6 +89,7 @@ pub fn resolve(declared: &Declarations, vocabulary: &Vocabulary) -> (Catalog, Ve
     resolver.stores();
     resolver.aggregations();
     resolver.services();
+    resolver.engines();
     resolver.assets();
     resolver.asset_cycles();
     resolver.jobs();
@@ -167,14 +170,6 @@ impl Resolver<'_> {
             row_group_rows: value(&declared.row_group_rows, default.row_group_rows),
             shard_rows: value(&declared.shard_rows, default.shard_rows),
         };
-        if let Some(engine) = declared.engine.as_ref().filter(|e| e.value == ComputeEngine::Polars) {
-            self.not_yet("the `polars` engine for rolling aggregates", "the native engine computes the same values", engine.span);
-        }
-    }
-
-    fn not_yet(&mut self, what: &str, instead: &str, span: crate::source::Span) {
-        let message = format!("{what} is understood, but not acted on yet");
-        self.report(Diagnostic::warning("daeda::catalog::not-yet", message, span).hint(instead.to_string()));
     }
 
     fn partitions(&mut self) {

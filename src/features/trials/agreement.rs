@@ -2,23 +2,26 @@
 
 use super::super::as_of::{AsOf, as_of};
 use super::super::latest::latest;
-use super::super::reference::{self, Value, close, covers};
+use super::super::pairs;
+use super::super::reference::{self, Naive, Value, close, covers};
 use super::super::rolling::{Reach, rolling, rolling_known};
 use super::cases::{Case, case};
+use crate::catalog::dag::Engine;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-fn assert_agreement(case: &Case, known: bool) {
+fn assert_agreement(case: &Case, engine: Engine, known: bool) {
     let columns = case.columns();
     let (spine, events) = (columns.spine(), columns.events());
     for (aggregate, options, _) in case.aggregates() {
         let what = columns.rolling(case, aggregate, &options);
         let known = known.then_some(&columns.known[..]);
-        let expected = reference::rolling(&spine, &events, &what, known);
-        let found = match known {
-            Some(known) => rolling_known(&spine, &events, &what, known),
-            None => rolling(&spine, &events, &what),
+        let expected = Naive::default().rolling(&spine, &events, &what, known);
+        let found = match (engine, known) {
+            (Engine::Polars, known) => pairs::rolling(&spine, &events, &what, known),
+            (_, Some(known)) => rolling_known(&spine, &events, &what, known),
+            (_, None) => rolling(&spine, &events, &what),
         };
         let found: Vec<Vec<Option<Value>>> = found.unwrap().iter().map(reference::column).collect();
         assert_eq!(found.len(), expected.len());
@@ -29,24 +32,66 @@ fn assert_agreement(case: &Case, known: bool) {
     }
 }
 
+/// Cases of fewer rows, for the slow engine.
+fn few() -> impl Strategy<Value = Case> {
+    case().prop_map(|mut case| {
+        case.events.truncate(24);
+        case.spine.truncate(8);
+        case
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn windows_agree(case in case()) {
-        assert_agreement(&case, false);
+        assert_agreement(&case, Engine::Arrow, false);
     }
 
     #[test]
     fn windows_of_known_events_agree(case in case()) {
-        assert_agreement(&case, true);
+        assert_agreement(&case, Engine::Arrow, true);
     }
+
+}
+
+proptest! {
+    // Every aggregate that reads a case's values; one of them in many more cases is asked for in `many`, and on whole workspaces in `skeleton_agrees`.
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn polars_agrees(case in few(), known: bool) {
+        assert_agreement(&case, Engine::Polars, known);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// What Polars makes has the types of what the kernel makes.
+    #[test]
+    fn engines_make_one_type(case in few()) {
+        let columns = case.columns();
+        for (aggregate, options, _) in case.aggregates() {
+            let what = columns.rolling(&case, aggregate, &options);
+            let (native, polars) = (rolling(&columns.spine(), &columns.events(), &what), pairs::rolling(&columns.spine(), &columns.events(), &what, None));
+            for (native, polars) in native.unwrap().iter().zip(polars.unwrap()) {
+                prop_assert_eq!(native.data_type(), polars.data_type(), "{}", aggregate.name());
+            }
+        }
+    }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn as_of_joins_agree(case in case(), max_age in prop::option::of(0..60i64), inclusive: bool, available: bool) {
         let columns = case.columns();
         let how = AsOf { max_age, inclusive, available: available.then_some(&columns.known[..]) };
-        prop_assert_eq!(as_of(&columns.spine(), &columns.events(), &how), reference::as_of(&columns.spine(), &columns.events(), &how));
+        prop_assert_eq!(as_of(&columns.spine(), &columns.events(), &how), Naive::default().as_of(&columns.spine(), &columns.events(), &how));
     }
 
     #[test]
@@ -55,7 +100,7 @@ proptest! {
         case.events.iter_mut().filter(|_| timeless).for_each(|event| event.time = 0);
         let columns = case.columns();
         let found = latest(&columns.spine_keys, &columns.events()).map_err(|tie| (tie.time, tie.keys));
-        prop_assert_eq!(found, reference::latest(&columns.spine(), &columns.events()));
+        prop_assert_eq!(found, Naive::default().latest(&columns.spine(), &columns.events()));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 mod agreement;
 mod cases;
+mod chance;
 mod laws;
+mod many;
 mod tree;
 
 use super::sweep::{Fold, Slice, Walk, folded};

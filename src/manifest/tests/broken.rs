@@ -1,6 +1,6 @@
 //! Mistakes, each with its code and the text that it is found at.
 
-use super::File::{self, Aggregations, Daedalus, Runtime, Service, View};
+use super::File::{self, Aggregations, Daedalus, Pipeline, Runtime, Service, View};
 use super::{one, under};
 use crate::manifest;
 use crate::source::Diagnostic;
@@ -33,6 +33,8 @@ const MISTAKES: &[(File, &str, &str, &str)] = &[
     (Service, "feature-service \"a\" { spine \"s\"; join \"b\" how=\"static\" { columns \"c\"; }; }", "unknown-node", "columns"),
     (Aggregations, "aggregation \"a\" view=\"v\" { cuont; windows \"1d\"; }", "unknown-node", "cuont"),
     (Runtime, "runtime { \"compute engine\" engine=\"native\"; }", "unknown-node", "compute engine"),
+    (Pipeline, "pipeline \"a\" { scan \"scan/b\" engine=\"polars\"; }", "unknown-node", "scan"),
+    (Pipeline, "pipeline \"a\" { rolling_aggregate \"b\" engine=\"duckdb\"; }", "bad-value", "duckdb"),
     // unknown property
     (Daedalus, "entity \"a\" keys=\"b\"", "unknown-property", "keys"),
     (Daedalus, "asset \"a\" { op \"b\" rule=\"c\" timeout=\"2h\"; }", "unknown-property", "timeout"),

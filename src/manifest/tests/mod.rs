@@ -15,6 +15,7 @@ enum File {
     Service,
     Runtime,
     Aggregations,
+    Pipeline,
 }
 
 impl File {
@@ -25,6 +26,7 @@ impl File {
             File::Service => super::feature_service(sources, id).1,
             File::Runtime => super::runtime(sources, id).1,
             File::Aggregations => super::aggregations(sources, id).1,
+            File::Pipeline => super::pipelines(sources, id).1,
         }
     }
 }

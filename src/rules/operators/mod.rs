@@ -4,6 +4,7 @@
 
 mod coverage;
 mod joins;
+mod pairs;
 mod ratio;
 mod rolling;
 mod sessions;
@@ -13,7 +14,7 @@ use super::keyed::of_operator;
 use super::loader::Loader;
 use super::skeleton::SkeletonSpec;
 use super::uses::{Joined, Uses};
-use crate::catalog::dag::{ArrowUdf, Computed, Kind, Operator, StaticJoin};
+use crate::catalog::dag::{ArrowUdf, Computed, Engine, Kind, Operator, StaticJoin};
 use crate::catalog::expr::Expr;
 use crate::engine::failure::Failure;
 use crate::features::arrow_type::arrow_type;
@@ -103,6 +104,7 @@ impl<'a> Machine<'a> {
             (Kind::Filter(filter), [rows]) => keep(rows, &filter.expr),
             (Kind::Join(join), [left, right]) => self.join(operator, join, left, right),
             (Kind::PitJoin(join), [left, right]) => joins::as_of(left, right, join),
+            (Kind::RollingAggregate(what), [spine, events]) if operator.engine == Engine::Polars => pairs::rolling(spine, events, what),
             (Kind::RollingAggregate(rolling), [spine, events]) => rolling::rolling(spine, events, rolling),
             (Kind::ArrowUdf(ArrowUdf::Coverage { store, column }), [rows]) => {
                 self.coverage.keep(rows, store, column, &self.spec.sources, &mut self.uses)

@@ -139,7 +139,7 @@ fn column(texts: &[&str]) -> ArrayRef {
     }
 }
 
-fn whole(text: &str) -> Option<i64> {
+pub fn whole(text: &str) -> Option<i64> {
     let time = || ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S%.f"].iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
     text.parse().ok().or_else(|| time().map(|time| time.and_utc().timestamp_millis()))
 }

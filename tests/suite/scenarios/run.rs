@@ -7,7 +7,8 @@ use super::console::{Console, TOO_LATE};
 use super::parquet_rows::write_table;
 use super::step::{Does, Expected, Start, Step, steps};
 use super::story::Story;
-use crate::fixture::Workspace;
+use super::table::holds_rows;
+use crate::fixture::{Workspace, data_files};
 use std::fs;
 use std::ops::Range;
 
@@ -58,6 +59,7 @@ impl Run<'_> {
             }
             Does::Edit { path, from, to } => self.edit(path, from, to),
             Does::Table { path, rows } => write_table(&self.workspace.path(path), rows),
+            Does::Rows { directory, rows } => holds_rows(&data_files(&self.workspace.path(directory)), rows),
             Does::Change(change) => change.apply(self.workspace.directory.path()),
             Does::Claim(claim) => claim.hold(&self.workspace, &mut self.remembered),
             Does::Fields(fields) => fields.hold(&self.workspace),

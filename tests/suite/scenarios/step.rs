@@ -30,6 +30,11 @@ pub enum Does {
         path: String,
         rows: Vec<String>,
     },
+    /// The data files of a directory hold these rows.
+    Rows {
+        directory: String,
+        rows: Vec<String>,
+    },
     Change(Change),
     Claim(Claim),
     /// What an action is told.
@@ -103,7 +108,7 @@ pub fn steps(story: &Story) -> Result<(Start, Vec<Step>), String> {
     for block in rest {
         steps.extend(of_block(block).map_err(at)?);
     }
-    if !steps.iter().any(|step| matches!(step.does, Does::Command { .. } | Does::Claim(_) | Does::Fields(_))) {
+    if !steps.iter().any(|step| matches!(step.does, Does::Command { .. } | Does::Claim(_) | Does::Fields(_) | Does::Rows { .. })) {
         return Err(at((1, "it expects nothing".into())));
     }
     Ok((start, steps))
@@ -128,13 +133,14 @@ fn of_block(block: &Block) -> Parsed<Vec<Step>> {
             Ok(vec![of_file(block, Does::Fields(fields))])
         }
         "parquet" => Ok(vec![of_file(block, Does::Table { path: block.argument.clone(), rows: block.lines.clone() })]),
+        "rows" => Ok(vec![of_file(block, Does::Rows { directory: block.argument.clone(), rows: block.lines.clone() })]),
         language if FILES.contains(&language) => {
             let text = block.lines.iter().map(|line| format!("{line}\n")).collect();
             Ok(vec![of_file(block, Does::Write { path: block.argument.clone(), text })])
         }
         other => Err((
             block.line,
-            format!("no block is called `{other}`; there are console, data, check, fields, diff, parquet, {}", FILES.join(", ")),
+            format!("no block is called `{other}`; there are console, data, check, rows, fields, diff, parquet, {}", FILES.join(", ")),
         )),
     }
 }
