@@ -14,8 +14,11 @@ const CHUNK: i64 = WIDTH.pow(HEIGHT);
 /// Values by consecutive numbers, each made once. Looked up by all threads at once, hundreds of times for each action: so without a lock.
 #[derive(Debug)]
 pub struct Memo<T> {
-    chunks: Box<[OnceLock<Box<[OnceLock<T>]>>]>,
+    chunks: Box<[OnceLock<Chunk<T>>]>,
 }
+
+/// Values of so many numbers as are made room for at once.
+type Chunk<T> = Box<[OnceLock<T>]>;
 
 /// Chunks on either side of the number 0: hours reach more than two centuries from 1970, days more than five millennia from the year 1.
 const CHUNKS: i64 = 512;
