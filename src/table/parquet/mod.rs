@@ -3,6 +3,7 @@
 mod cache;
 mod digest;
 mod error;
+mod extent;
 mod footer;
 mod note;
 mod read;
@@ -13,6 +14,7 @@ mod vectors;
 pub use cache::ColumnCache;
 pub use digest::column_digests;
 pub use error::TableError;
+pub use extent::{Extent, extents};
 pub use footer::{Footer, footer};
 pub use note::{note, read_note, schema_of};
 pub use read::{read_batches, read_columns};
