@@ -70,8 +70,15 @@ impl<'a> Spilled<'a> {
                 rows = self.round(chain, rows, &round, chunk_rows)?;
                 continue;
             }
+            let mut first = 0;
             for batch in std::mem::replace(&mut rows, Box::new(std::iter::empty())) {
-                take(self.alone(batch?, &round)?)?;
+                let batch = batch?;
+                let count = batch.num_rows();
+                // Who counts rows knows of no others.
+                let counted = |f: Failure| Failure { message: format!("{} (rows counted from row {first} on)", f.message), ..f };
+                let made = self.alone(batch, &round);
+                take(if order == Order::Canonical { made.map_err(counted)? } else { made? })?;
+                first += count;
             }
         }
         Ok(())
