@@ -6,6 +6,7 @@ mod coverage;
 mod joins;
 mod ratio;
 mod rolling;
+mod rows;
 mod sessions;
 mod sink;
 
@@ -13,14 +14,15 @@ use super::keyed::of_operator;
 use super::loader::Loader;
 use super::skeleton::SkeletonSpec;
 use super::uses::{Joined, Uses};
-use crate::catalog::dag::{ArrowUdf, Computed, Kind, Operator, StaticJoin};
-use crate::catalog::expr::Expr;
+use crate::catalog::dag::{ArrowUdf, Computed, Kind, Operator, RollingAggregate, StaticJoin};
 use crate::engine::failure::Failure;
 use crate::features::arrow_type::arrow_type;
-use crate::features::evaluate::{filter_mask, value};
+use crate::features::evaluate::value;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema};
+use rolling::Waiting;
+use rows::{Filters, Rows};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,10 +38,27 @@ pub struct Step {
     pub dropped: usize,
 }
 
+/// What an operator has made, or is yet to make.
+#[derive(Clone)]
+enum Held<'a> {
+    Rows(Rows),
+    Waiting(Waiting<'a>),
+}
+
+impl Held<'_> {
+    fn rows(self) -> Result<Rows, Failure> {
+        match self {
+            Held::Rows(rows) => Ok(rows),
+            Held::Waiting(waiting) => waiting.run().map(Rows::from),
+        }
+    }
+}
+
 pub struct Machine<'a> {
     spec: &'a SkeletonSpec,
     loader: &'a Loader<'a>,
-    rows: HashMap<&'a str, RecordBatch>,
+    held: HashMap<&'a str, Held<'a>>,
+    filters: Filters,
     /// How many operators still take an operator's rows.
     takers: HashMap<&'a str, usize>,
     coverage: coverage::Coverages,
@@ -54,38 +73,71 @@ impl<'a> Machine<'a> {
         for input in spec.operators.iter().flat_map(|o| &o.inputs) {
             *takers.entry(input.as_str()).or_insert(0) += 1;
         }
-        let (rows, steps) = (HashMap::new(), Vec::new());
         let (coverage, noted) = (coverage::Coverages::default(), Uses::of(&spec.operators));
-        Self { spec, loader, rows, takers, coverage, last: None, steps, uses: noted }
+        let (held, filters, steps) = (HashMap::new(), Filters::default(), Vec::new());
+        Self { spec, loader, held, filters, takers, coverage, last: None, steps, uses: noted }
     }
 
     /// Runs the next operator, whose inputs have run.
     pub fn step(&mut self, operator: &'a Operator) -> Result<(), Failure> {
-        let inputs: Result<Vec<RecordBatch>, Failure> = operator.inputs.iter().map(|id| self.input(id)).collect();
-        let inputs = inputs?;
-        let rows = self.apply(operator, &inputs).map_err(|f| Failure { message: format!("{}: {}", operator.id, f.message), ..f })?;
-        if let (Some(before), true) = (inputs.first(), is_filter(&operator.does)) {
-            let (kept, dropped) = (rows.num_rows(), before.num_rows() - rows.num_rows());
-            self.steps.push(Step { step: operator.id.clone(), kept, dropped });
-        }
-        self.rows.insert(&operator.id, rows);
+        let inputs: Result<Vec<Held>, Failure> = operator.inputs.iter().map(|id| self.input(id)).collect();
+        let named = |f: Failure| Failure { message: format!("{}: {}", operator.id, f.message), ..f };
+        let held = match (&operator.does, <[Held; 2]>::try_from(inputs?)) {
+            (Kind::RollingAggregate(what), Ok([spine, events])) => Held::Waiting(self.wait(&operator.id, what, spine, events.rows()?)?),
+            (_, Ok(both)) => {
+                let [left, right] = both.map(Held::rows);
+                Held::Rows(self.make(operator, vec![left?, right?]).map_err(named)?)
+            }
+            (_, Err(inputs)) => {
+                let inputs = inputs.into_iter().map(Held::rows).collect::<Result<_, _>>()?;
+                Held::Rows(self.make(operator, inputs).map_err(named)?)
+            }
+        };
+        self.held.insert(&operator.id, held);
         self.last = Some(&operator.id);
         Ok(())
     }
 
-    /// The rows of the last operator.
-    pub fn result(&mut self) -> Result<RecordBatch, Failure> {
-        let last = self.last.and_then(|id| self.rows.remove(id));
-        last.ok_or_else(|| Failure::permanent("the service has no operators"))
+    /// An aggregate waits with those before it that it can run together with.
+    fn wait(&mut self, id: &'a str, what: &'a RollingAggregate, spine: Held<'a>, events: Rows) -> Result<Waiting<'a>, Failure> {
+        let mut waiting = match spine {
+            Held::Waiting(waiting) if waiting.admits(what, &events) => waiting,
+            other => Waiting::new(other.rows()?.plain()?),
+        };
+        waiting.add(id, what, events);
+        Ok(waiting)
     }
 
-    fn input(&mut self, id: &'a str) -> Result<RecordBatch, Failure> {
+    /// The rows of the last operator.
+    pub fn result(&mut self) -> Result<RecordBatch, Failure> {
+        let last = self.last.and_then(|id| self.held.remove(id));
+        last.ok_or_else(|| Failure::permanent("the service has no operators"))?.rows()?.plain()
+    }
+
+    fn input(&mut self, id: &'a str) -> Result<Held<'a>, Failure> {
         let left = self.takers.get_mut(id).map(|takers| {
             *takers -= 1;
             *takers
         });
-        let rows = if left == Some(0) { self.rows.remove(id) } else { self.rows.get(id).cloned() };
-        rows.ok_or_else(|| Failure::permanent(format!("operator `{id}` has not run")))
+        let held = if left == Some(0) { self.held.remove(id) } else { self.held.get(id).cloned() };
+        held.ok_or_else(|| Failure::permanent(format!("operator `{id}` has not run")))
+    }
+
+    fn make(&mut self, operator: &Operator, inputs: Vec<Rows>) -> Result<Rows, Failure> {
+        let before = inputs.first().map_or(0, Rows::count);
+        let rows = match (&operator.does, inputs) {
+            (Kind::Filter(filter), mut inputs) if inputs.len() == 1 => self.filters.apply(inputs.remove(0), &filter.expr)?,
+            (Kind::Scan(scan), _) => self.loader.scan(scan)?.into(),
+            (_, inputs) => {
+                let plain = inputs.into_iter().map(Rows::plain).collect::<Result<Vec<_>, _>>()?;
+                self.apply(operator, &plain)?.into()
+            }
+        };
+        if is_filter(&operator.does) {
+            let kept = rows.count();
+            self.steps.push(Step { step: operator.id.clone(), kept, dropped: before - kept });
+        }
+        Ok(rows)
     }
 
     fn join(&mut self, operator: &Operator, join: &StaticJoin, left: &RecordBatch, right: &RecordBatch) -> Result<RecordBatch, Failure> {
@@ -99,11 +151,8 @@ impl<'a> Machine<'a> {
 
     fn apply(&mut self, operator: &Operator, inputs: &[RecordBatch]) -> Result<RecordBatch, Failure> {
         match (&operator.does, inputs) {
-            (Kind::Scan(scan), []) => self.loader.scan(scan),
-            (Kind::Filter(filter), [rows]) => keep(rows, &filter.expr),
             (Kind::Join(join), [left, right]) => self.join(operator, join, left, right),
             (Kind::PitJoin(join), [left, right]) => joins::as_of(left, right, join),
-            (Kind::RollingAggregate(rolling), [spine, events]) => rolling::rolling(spine, events, rolling),
             (Kind::ArrowUdf(ArrowUdf::Coverage { store, column }), [rows]) => {
                 self.coverage.keep(rows, store, column, &self.spec.sources, &mut self.uses)
             }
@@ -128,11 +177,6 @@ fn computed(rows: &RecordBatch, column: &Computed) -> Result<(String, ArrayRef),
 
 fn is_filter(does: &Kind) -> bool {
     matches!(does, Kind::Filter(_) | Kind::ArrowUdf(ArrowUdf::Coverage { .. } | ArrowUdf::Sessions { .. }))
-}
-
-fn keep(rows: &RecordBatch, expr: &Expr) -> Result<RecordBatch, Failure> {
-    let mask = filter_mask(rows, expr).map_err(|e| Failure::permanent(e.to_string()))?;
-    keep_mask(rows, &mask)
 }
 
 fn keep_mask(rows: &RecordBatch, mask: &BooleanArray) -> Result<RecordBatch, Failure> {
