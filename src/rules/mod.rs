@@ -4,6 +4,7 @@
 //! the one list of kinds, and tests run over all of it.
 
 mod checks;
+mod columns;
 mod command;
 mod compile;
 mod enrich;
