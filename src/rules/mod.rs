@@ -5,6 +5,7 @@
 
 mod budget;
 mod checks;
+mod columns;
 mod command;
 mod compile;
 mod enrich;

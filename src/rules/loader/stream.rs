@@ -6,7 +6,7 @@
 use super::ahead::ahead;
 use super::inputs::{FileOfView, FileRead, Inputs, of_view, typed};
 use super::schema;
-use super::times::{TimeCheck, in_period};
+use super::times::{TimeCheck, outside_period};
 use crate::catalog::dag::Scan;
 use crate::engine::failure::Failure;
 use crate::rules::failures::of_table;
@@ -72,7 +72,10 @@ impl<'a> Stream<'a> {
             }
             let columns = batch.columns()[..names.fields().len()].to_vec();
             let named = RecordBatch::try_new(names.clone(), columns).map_err(|e| Failure::permanent(e.to_string()))?;
-            in_period(named, scan, &self.inputs)
+            match outside_period(&named, scan, &self.inputs)? {
+                Some(inside) => filter_record_batch(&named, &inside).map_err(|e| Failure::permanent(e.to_string())),
+                None => Ok(named),
+            }
         })))
     }
 }

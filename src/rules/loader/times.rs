@@ -12,7 +12,8 @@ use crate::engine::failure::Failure;
 use crate::features::time::{instants, is_within};
 use crate::rules::source::SourceSpec;
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
-use arrow::compute::{SortColumn, filter_record_batch, lexsort_to_indices, take_record_batch};
+use arrow::compute::{SortColumn, lexsort_to_indices, take_record_batch};
+use arrow::error::ArrowError;
 use std::sync::Arc;
 
 /// Looks at the times of a file, batch after batch: every one is there and, in a partitioned source, inside its partition's period or as late
@@ -106,19 +107,16 @@ impl<'a> TimeCheck<'a> {
 }
 
 /// A scan of just the target period keeps just its rows, also where the source's files hold longer periods. Where late rows are allowed,
-/// membership is by timestamp for every scan: the files of later periods were read for their late rows alone.
-pub fn in_period(batch: RecordBatch, scan: &Scan, inputs: &Inputs) -> Result<RecordBatch, Failure> {
+/// membership is by timestamp for every scan: the files of later periods were read for their late rows alone. A mask of the rows that stay,
+/// where some do not.
+pub fn outside_period(batch: &RecordBatch, scan: &Scan, inputs: &Inputs) -> Result<Option<BooleanArray>, Failure> {
     let is_of_period = matches!(scan.reach, Reach::Around { back: 0, ahead: 0 });
-    let (true, Some(time)) = (is_of_period || inputs.source(&scan.view)?.late == Late::Allow, &scan.time) else { return Ok(batch) };
-    let Some(column) = batch.column_by_name(&time.name) else { return Ok(batch) };
+    let (true, Some(time)) = (is_of_period || inputs.source(&scan.view)?.late == Late::Allow, &scan.time) else { return Ok(None) };
+    let Some(column) = batch.column_by_name(&time.name) else { return Ok(None) };
     let times = instants(column, time.unit, time.unit).map_err(Failure::permanent)?;
     let (start, end) = SourceSpec::range(scan.reach, inputs.period);
     let inside = is_within(Period { start: start.unwrap_or(i64::MIN), end }, time.unit);
-    if times.iter().all(&inside) {
-        return Ok(batch);
-    }
-    let mask: BooleanArray = times.iter().map(|t| Some(inside(t))).collect();
-    filter_record_batch(&batch, &mask).map_err(|e| Failure::permanent(e.to_string()))
+    Ok((!times.iter().all(&inside)).then(|| times.iter().map(|t| Some(inside(t))).collect()))
 }
 
 /// The columns that put the rows of a scan in order.
@@ -127,20 +125,31 @@ pub fn order(batch: &RecordBatch, scan: &Scan) -> Vec<ArrayRef> {
     names.filter_map(|name| batch.column_by_name(name).cloned()).collect()
 }
 
-/// Sorts rows by (time, created), equal ones as they were read: by file and row. Most sources are in order already.
-pub fn in_order(batch: RecordBatch, scan: &Scan) -> Result<RecordBatch, Failure> {
-    let keys = order(&batch, scan);
+/// The order of rows by (time, created), equal ones as they were read: by file and row. Most sources are in order already.
+pub fn sorting(batch: &RecordBatch, scan: &Scan) -> Result<Option<UInt32Array>, Failure> {
+    let keys = order(batch, scan);
     if keys.is_empty() || is_in_order(&keys, scan) {
-        return Ok(batch);
+        return Ok(None);
     }
     // The row number makes the order total, whatever the sort does with equals.
     let ordinal: ArrayRef = Arc::new(UInt32Array::from_iter_values(0..batch.num_rows() as u32));
     let sort: Vec<SortColumn> = keys.into_iter().chain([ordinal]).map(|values| SortColumn { values, options: None }).collect();
-    let sorted = lexsort_to_indices(&sort, None).and_then(|indices| take_record_batch(&batch, &indices));
-    sorted.map_err(|e| Failure::permanent(format!("view `{}` cannot be sorted: {e}", scan.view)))
+    lexsort_to_indices(&sort, None).map(Some).map_err(|e| unsortable(scan, &e))
+}
+
+/// The rows in that order.
+pub fn in_order(batch: RecordBatch, scan: &Scan) -> Result<RecordBatch, Failure> {
+    match sorting(&batch, scan)? {
+        Some(indices) => take_record_batch(&batch, &indices).map_err(|e| unsortable(scan, &e)),
+        None => Ok(batch),
+    }
 }
 
 fn is_in_order(keys: &[ArrayRef], scan: &Scan) -> bool {
     let (Some(time), [only]) = (&scan.time, keys) else { return false };
     instants(only, time.unit, time.unit).is_ok_and(|times| times.is_sorted())
+}
+
+pub fn unsortable(scan: &Scan, error: &ArrowError) -> Failure {
+    Failure::permanent(format!("view `{}` cannot be sorted: {error}", scan.view))
 }

@@ -42,7 +42,7 @@ impl<'a> Ledger<'a> {
 
     /// Runs an operator on rows of one input. They may be any part of the input's rows.
     pub fn alone(&mut self, operator: &Operator, rows: &RecordBatch) -> Result<RecordBatch, Failure> {
-        let made = self.apply(operator, rows).map_err(|f| named(operator, f))?;
+        let made = self.apply(operator, rows).map_err(|f| named(&operator.id, f))?;
         if matches!(operator.does, Kind::Filter(_) | Kind::ArrowUdf(ArrowUdf::Coverage { .. })) {
             self.note(operator, made.num_rows(), rows.num_rows());
         }
@@ -51,14 +51,15 @@ impl<'a> Ledger<'a> {
 
     /// Runs an operator on rows of two inputs. They may be any part of the inputs' rows that holds all rows of its keys.
     pub fn together(&mut self, operator: &Operator, left: &RecordBatch, right: &RecordBatch) -> Result<RecordBatch, Failure> {
-        let made = self.meet(operator, left, right).map_err(|f| named(operator, f))?;
+        let made = self.meet(operator, left, right).map_err(|f| named(&operator.id, f))?;
         if matches!(operator.does, Kind::ArrowUdf(ArrowUdf::Sessions { .. })) {
             self.note(operator, made.num_rows(), left.num_rows());
         }
         Ok(made)
     }
 
-    fn note(&mut self, operator: &Operator, kept: usize, of: usize) {
+    /// Notes what a filter did to rows.
+    pub fn note(&mut self, operator: &Operator, kept: usize, of: usize) {
         let dropped = of - kept;
         match self.steps.iter_mut().find(|step| step.step == operator.id) {
             Some(step) => (step.kept, step.dropped) = (step.kept + kept, step.dropped + dropped),
@@ -83,7 +84,7 @@ impl<'a> Ledger<'a> {
         match &operator.does {
             Kind::Join(join) => self.join(operator, join, left, right),
             Kind::PitJoin(join) => joins::as_of(left, right, join),
-            Kind::RollingAggregate(what) => rolling::rolling(left, right, what),
+            Kind::RollingAggregate(what) => rolling::rolling(what, left, right),
             Kind::ArrowUdf(ArrowUdf::Sessions { column, drop, likes }) => sessions::keep(left, right, column, drop, likes),
             does => Err(Failure::permanent(format!("a {} cannot run here on two inputs", does.name()))),
         }
@@ -100,8 +101,8 @@ impl<'a> Ledger<'a> {
 }
 
 /// A failure that says whose it is.
-pub fn named(operator: &Operator, failure: Failure) -> Failure {
-    Failure { message: format!("{}: {}", operator.id, failure.message), ..failure }
+pub fn named(id: &str, failure: Failure) -> Failure {
+    Failure { message: format!("{id}: {}", failure.message), ..failure }
 }
 
 /// A column from the row as it was: one that is computed under a column's own name hides that column from no other.

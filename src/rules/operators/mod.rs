@@ -9,18 +9,22 @@ mod joins;
 mod ledger;
 mod ratio;
 mod rolling;
+mod rows;
 mod sessions;
 mod sink;
 mod spilled;
 
 use super::loader::Loader;
-use crate::catalog::dag::{Kind, Operator};
+use crate::catalog::dag::{Kind, Operator, RollingAggregate};
 use crate::catalog::expr::Expr;
 use crate::engine::failure::Failure;
 use crate::features::evaluate::filter_mask;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema};
+use ledger::named;
+use rolling::Waiting;
+use rows::{Filters, Rows};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -29,9 +33,30 @@ pub use ledger::Ledger;
 pub use sink::{schema as contract_schema, sink};
 pub use spilled::Spilled;
 
+/// What an operator has made, or is yet to make.
+#[derive(Clone)]
+enum Held<'a> {
+    Rows(Rows),
+    Waiting(Waiting<'a>),
+}
+
+impl Held<'_> {
+    fn rows(self) -> Result<Rows, Failure> {
+        match self {
+            Held::Rows(rows) => Ok(rows),
+            Held::Waiting(waiting) => waiting.run().map(Rows::from),
+        }
+    }
+
+    fn plain(self) -> Result<RecordBatch, Failure> {
+        self.rows()?.plain()
+    }
+}
+
 pub struct Machine<'a> {
     loader: &'a Loader<'a>,
-    rows: HashMap<&'a str, RecordBatch>,
+    held: HashMap<&'a str, Held<'a>>,
+    filters: Filters,
     /// How many operators still take an operator's rows.
     takers: HashMap<&'a str, usize>,
     last: Option<&'a str>,
@@ -45,36 +70,60 @@ impl<'a> Machine<'a> {
         for input in spec.operators.iter().flat_map(|o| &o.inputs) {
             *takers.entry(input.as_str()).or_insert(0) += 1;
         }
-        Self { loader, rows: HashMap::new(), takers, last: None, ledger: Ledger::new(spec) }
+        Self { loader, held: HashMap::new(), filters: Filters::default(), takers, last: None, ledger: Ledger::new(spec) }
     }
 
     /// Runs the next operator, whose inputs have run.
     pub fn step(&mut self, operator: &'a Operator) -> Result<(), Failure> {
-        let inputs: Result<Vec<RecordBatch>, Failure> = operator.inputs.iter().map(|id| self.input(id)).collect();
-        let rows = match (&operator.does, inputs?.as_slice()) {
-            (Kind::Scan(scan), []) => self.loader.scan(scan).map_err(|f| ledger::named(operator, f))?,
-            (_, [rows]) => self.ledger.alone(operator, rows)?,
-            (_, [left, right]) => self.ledger.together(operator, left, right)?,
-            (does, inputs) => return Err(Failure::permanent(format!("a {} cannot run here on {} inputs", does.name(), inputs.len()))),
+        let inputs: Result<Vec<Held>, Failure> = operator.inputs.iter().map(|id| self.input(id)).collect();
+        let held = match (&operator.does, <[Held; 2]>::try_from(inputs?)) {
+            (Kind::RollingAggregate(what), Ok([spine, events])) => Held::Waiting(self.wait(&operator.id, what, spine, events.rows()?)?),
+            (_, Ok([left, right])) => Held::Rows(self.ledger.together(operator, &left.plain()?, &right.plain()?)?.into()),
+            (_, Err(mut inputs)) => Held::Rows(self.alone(operator, inputs.pop())?),
         };
-        self.rows.insert(&operator.id, rows);
+        self.held.insert(&operator.id, held);
         self.last = Some(&operator.id);
         Ok(())
     }
 
-    /// The rows of the last operator.
-    pub fn result(&mut self) -> Result<RecordBatch, Failure> {
-        let last = self.last.and_then(|id| self.rows.remove(id));
-        last.ok_or_else(|| Failure::permanent("the service has no operators"))
+    /// An aggregate waits with those before it that it can run together with.
+    fn wait(&mut self, id: &'a str, what: &'a RollingAggregate, spine: Held<'a>, events: Rows) -> Result<Waiting<'a>, Failure> {
+        let mut waiting = match spine {
+            Held::Waiting(waiting) if waiting.admits(what, &events) => waiting,
+            other => Waiting::new(other.plain()?),
+        };
+        waiting.add(id, what, events);
+        Ok(waiting)
     }
 
-    fn input(&mut self, id: &'a str) -> Result<RecordBatch, Failure> {
+    fn alone(&mut self, operator: &Operator, input: Option<Held<'a>>) -> Result<Rows, Failure> {
+        match (&operator.does, input) {
+            (Kind::Scan(scan), None) => self.loader.scan(scan).map(Rows::from).map_err(|f| named(&operator.id, f)),
+            (Kind::Filter(filter), Some(held)) => {
+                let rows = held.rows()?;
+                let before = rows.count();
+                let left = self.filters.apply(rows, &filter.expr).map_err(|f| named(&operator.id, f))?;
+                self.ledger.note(operator, left.count(), before);
+                Ok(left)
+            }
+            (_, Some(held)) => self.ledger.alone(operator, &held.plain()?).map(Rows::from),
+            (does, None) => Err(Failure::permanent(format!("a {} cannot run here on nothing", does.name()))),
+        }
+    }
+
+    /// The rows of the last operator.
+    pub fn result(&mut self) -> Result<RecordBatch, Failure> {
+        let last = self.last.and_then(|id| self.held.remove(id));
+        last.ok_or_else(|| Failure::permanent("the service has no operators"))?.plain()
+    }
+
+    fn input(&mut self, id: &'a str) -> Result<Held<'a>, Failure> {
         let left = self.takers.get_mut(id).map(|takers| {
             *takers -= 1;
             *takers
         });
-        let rows = if left == Some(0) { self.rows.remove(id) } else { self.rows.get(id).cloned() };
-        rows.ok_or_else(|| Failure::permanent(format!("operator `{id}` has not run")))
+        let held = if left == Some(0) { self.held.remove(id) } else { self.held.get(id).cloned() };
+        held.ok_or_else(|| Failure::permanent(format!("operator `{id}` has not run")))
     }
 }
 

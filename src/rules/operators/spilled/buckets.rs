@@ -122,7 +122,7 @@ impl Parting {
             }
             Self::Ranges { column: name, bounds } => {
                 let times = crate::features::time::instants(column(batch, name)?, UNIT, UNIT).map_err(Failure::permanent)?;
-                Ok(times.into_iter().map(|time| Some(bounds.partition_point(|bound| *bound <= time) as u32)).collect())
+                Ok(times.iter().map(|time| Some(bounds.partition_point(|bound| bound <= time) as u32)).collect())
             }
         }
     }

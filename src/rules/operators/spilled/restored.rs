@@ -169,3 +169,59 @@ impl Iterator for Restored {
         (self.next < self.chunks.batches()).then(|| self.chunk())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{AsArray, Int64Array};
+    use arrow::datatypes::Int64Type;
+
+    fn batch(name: &str, values: impl Iterator<Item = i64>) -> RecordBatch {
+        let column: ArrayRef = Arc::new(Int64Array::from_iter_values(values));
+        RecordBatch::try_from_iter_with_nullable([(name, column, true)]).unwrap()
+    }
+
+    /// Results of the rows that `of` picks, in runs by remainder, each back to front.
+    fn results(spill: &Spill, rows: u64, is_filter: bool, of: fn(u64) -> bool) -> Part {
+        let adds = if is_filter { vec![] } else { vec!["square".to_string()] };
+        let mut results = Results::new(spill, &adds, is_filter, 3);
+        for run in 0..5 {
+            let ordinals: Vec<u64> = (0..rows).rev().filter(|row| row % 5 == run && of(*row)).collect();
+            let made = batch("square", ordinals.iter().map(|ordinal| (ordinal * ordinal) as i64));
+            let ordinals: ArrayRef = Arc::new(UInt64Array::from(ordinals));
+            results.add(&with_columns(&made, vec![(ORDINAL.into(), ordinals)]).unwrap()).unwrap();
+        }
+        results.finish().unwrap()
+    }
+
+    fn chunks(spill: &Spill, sizes: &[i64]) -> Spilled {
+        let mut writer = spill.writer(batch("row", 0..0).schema_ref()).unwrap();
+        let mut first = 0;
+        for size in sizes {
+            writer.write(&batch("row", first..first + size)).unwrap();
+            first += size;
+        }
+        writer.finish().unwrap()
+    }
+
+    #[test]
+    fn every_row_gets_its_own_and_filters_drop_the_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let spill = Spill::new(directory.path());
+        let sizes = [7, 0, 1, 30, 12];
+        let parts = vec![results(&spill, 50, false, |_| true), results(&spill, 50, true, |row| row % 3 == 0)];
+        let restored: Vec<RecordBatch> = Restored::new(chunks(&spill, &sizes), parts).map(Result::unwrap).collect();
+        assert_eq!(restored.len(), sizes.len());
+        let rows = restored.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec());
+        let squares = restored.iter().flat_map(|batch| batch.column(1).as_primitive::<Int64Type>().values().to_vec());
+        assert!(rows.zip(squares).eq((0..50).filter(|row| row % 3 == 0).map(|row| (row, row * row))));
+    }
+
+    #[test]
+    fn a_row_without_a_result_is_found_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let spill = Spill::new(directory.path());
+        let mut restored = Restored::new(chunks(&spill, &[10]), vec![results(&spill, 10, false, |row| row != 4)]);
+        assert!(restored.next().unwrap().unwrap_err().message.contains("9 results for 10 rows"));
+    }
+}
