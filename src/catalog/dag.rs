@@ -91,7 +91,7 @@ pub struct ScanColumn {
 }
 
 /// How far from the target period a scan reads, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reach {
     /// All of an unpartitioned source.

@@ -24,29 +24,42 @@ pub fn as_of(spine: &Keyed, right: &Keyed, how: &AsOf) -> Vec<Option<u32>> {
     if let Some(available) = how.available {
         ids.events.iter_mut().zip(available).filter(|(_, known)| known.is_none()).for_each(|(id, _)| *id = NO_KEY);
     }
-    let right = Runs::group(&ids.events, ids.keys, right.times);
-    let spine_runs = Runs::group(&ids.spine, ids.keys, spine.times).in_time_order();
+    let right = Timed::new(Runs::group(&ids.events, ids.keys), right.times);
+    let left = Timed::new(Runs::group(&ids.spine, ids.keys).in_time_order(spine.times), spine.times);
     let found: Vec<Vec<Option<u32>>> =
-        (0..ids.keys).into_par_iter().with_min_len(256).map(|key| matches(&spine_runs, &right, key, how)).collect();
+        (0..ids.keys).into_par_iter().with_min_len(256).map(|key| matches(&left, &right, key, how)).collect();
     let mut rows = vec![None; spine.times.len()];
-    for (row, found) in spine_runs.rows.iter().zip(found.into_iter().flatten()) {
+    for (row, found) in left.runs.rows.iter().zip(found.into_iter().flatten()) {
         rows[*row as usize] = found;
     }
     rows
 }
 
+/// Runs with their times.
+struct Timed {
+    runs: Runs,
+    times: Vec<i64>,
+}
+
+impl Timed {
+    fn new(runs: Runs, times: &[i64]) -> Self {
+        let times = runs.times(times);
+        Self { runs, times }
+    }
+}
+
 /// The right rows for the spine rows of one key.
-fn matches(spine: &Runs, right: &Runs, key: usize, how: &AsOf) -> Vec<Option<u32>> {
-    let run = right.run(key);
+fn matches(spine: &Timed, right: &Timed, key: usize, how: &AsOf) -> Vec<Option<u32>> {
+    let run = right.runs.run(key);
     let times = &right.times[..run.end];
     let mut end = run.start;
     let find = |at: &i64| {
         end = gallop(times, end, |time| time < *at || how.inclusive && time == *at);
         let oldest = how.max_age.map_or(i64::MIN, |age| at.saturating_sub(age));
         let young = (run.start..end).rev().take_while(|position| times[*position] >= oldest);
-        young.map(|position| right.rows[position]).find(|row| is_known(how, *row, *at))
+        young.map(|position| right.runs.rows[position]).find(|row| is_known(how, *row, *at))
     };
-    spine.times[spine.run(key)].iter().map(find).collect()
+    spine.times[spine.runs.run(key)].iter().map(find).collect()
 }
 
 fn is_known(how: &AsOf, row: u32, at: i64) -> bool {

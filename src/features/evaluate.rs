@@ -43,6 +43,13 @@ impl fmt::Display for EvaluateError {
 
 impl std::error::Error for EvaluateError {}
 
+impl EvaluateError {
+    /// A column of an expression that could not be decoded.
+    pub fn encoding(expr: &Expr, error: ArrowError) -> Self {
+        Self::Row { expr: expr.to_string(), message: error.to_string() }
+    }
+}
+
 /// The rows for which a condition is true; not those for which it is null. The mask itself has no nulls.
 pub fn filter_mask(batch: &RecordBatch, expr: &Expr) -> Result<BooleanArray, EvaluateError> {
     let mask = value(batch, expr, &datatypes::DataType::Boolean)?;

@@ -1,57 +1,69 @@
-//! Everything a rolling aggregate works on: the spine and the events in runs of one key, and the way back to rows and values.
+//! Everything that one aggregate works on: what it sees of a layout's events, where its windows lie among them, and the way back to rows
+//! and values.
 //!
 //! Knows no aggregate. Invariants: events of keys off the spine, and events whose value is null, are not in the frame; the elements
 //! of lists that are flattened are events of their own, in list order. Positions count over `events`.
 
 use super::codes::{self, Order};
-use super::keyed::{self, Keyed, NO_KEY, Runs};
-use super::rolling::{KernelError, Rolling, WindowSpan};
-use super::sweep::{Fold, Lists, Way, sweep};
+use super::keyed::drop_nulls;
+use super::layout::{Bound, Layout, Meeting, Seen, drop_unseen, same_length};
+use super::rolling::{KernelError, Reach, Rolling, Sight, WindowSpan};
+use super::sweep::{Fold, Lists, Slice, Way, sweep};
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, ListArray, OffsetSizeTrait, PrimitiveArray, UInt32Array};
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::compute::{cast, take};
+use arrow::compute::{cast, concat, take};
 use arrow::datatypes::{DataType, Field};
 use rayon::prelude::*;
-use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
-/// Spine and events of one call, laid out by key.
+/// What one aggregate sees of spine and events.
 pub struct Frame<'a> {
-    /// How many rows the spine has, those without a key included.
-    pub rows: usize,
-    pub spine: Runs,
-    pub events: Runs,
+    pub layout: &'a Layout<'a>,
+    pub events: Arc<Seen>,
+    pub meeting: Arc<Meeting<'a>>,
     pub windows: &'a [WindowSpan],
     pub day: i64,
     pub units_per_second: i64,
     pub way: Way,
     aggregate: &'static str,
     values: Option<ArrayRef>,
+    edges: Vec<Edges>,
 }
 
 impl<'a> Frame<'a> {
-    /// Lays out one call. With `available`, an event counts only for rows at or after the instant it became known.
-    pub fn new(spine: &Keyed, events: &Keyed, what: &Rolling<'a>, available: Option<&[Option<i64>]>) -> Result<Self, KernelError> {
+    pub fn new(layout: &'a Layout<'a>, what: &Rolling<'a>, sight: &Sight) -> Result<Self, KernelError> {
         let aggregate = what.aggregate.name();
-        let ids = keyed::matched(spine.keys, spine.times.len(), events.keys, events.times.len());
         let values = what.values.filter(|_| what.aggregate.takes_column()).cloned();
-        let facts = Facts { ids: ids.events, times: Cow::Borrowed(events.times), available: available.map(Cow::Borrowed), values };
-        let facts = facts.flattened(what.options.flatten, aggregate)?.without_gaps();
-        if u32::try_from(facts.times.len().max(spine.times.len())).is_err() {
+        if u32::try_from(layout.ids.len().max(layout.rows)).is_err() {
             return Err(KernelError::TooLong { aggregate });
         }
-        let runs = Runs::group(&facts.ids, ids.keys, &facts.times);
-        Ok(Frame {
-            rows: spine.times.len(),
-            spine: Runs::group(&ids.spine, ids.keys, spine.times).in_time_order(),
-            way: facts.way(&runs),
-            events: runs,
-            windows: what.windows,
-            day: what.day,
-            units_per_second: what.units_per_second,
-            aggregate,
-            values: facts.values,
-        })
+        sight.known.map_or(Ok(()), |known| same_length("known instants", known.len(), layout.ids.len()))?;
+        let facts = match values {
+            Some(values) if what.options.flatten => Facts::flattened(layout, values, sight, aggregate)?,
+            values => Facts::plain(layout, values, sight),
+        };
+        let Facts { events, meeting, since, values } = facts;
+        let edges = what.windows.iter().map(|span| Edges::find(span, layout, &events, &meeting)).collect();
+        let way = since.map_or(Way::Swept, Way::Known);
+        let Rolling { windows, day, units_per_second, .. } = *what;
+        Ok(Frame { layout, events, meeting, windows, day, units_per_second, way, aggregate, values, edges })
+    }
+
+    /// When an event was.
+    pub fn time(&self, position: usize) -> i64 {
+        self.meeting.events[self.events.runs.rows[position] as usize]
+    }
+
+    /// Where a window of a row lies among the events of its key; the place counts over the runs of the spine.
+    pub fn slice(&self, window: usize, place: usize, run: &Range<usize>) -> Slice {
+        let (span, at) = (&self.windows[window], self.layout.instants[place]);
+        let position = |edge: &Option<Arc<Vec<u32>>>| edge.as_ref().map(|edge| edge[place] as usize);
+        let Edges { lo, hi } = &self.edges[window];
+        let near = if span.forward { at.saturating_add(span.offset) } else { at.saturating_sub(span.offset) };
+        let far = span.width().map(|width| if span.forward { near.saturating_add(width) } else { near.saturating_sub(width) });
+        let (from, to) = if span.forward { (Some(near), far) } else { (far, Some(near)) };
+        Slice { lo: position(lo).unwrap_or(run.start), hi: position(hi).unwrap_or(run.end), from, to, at }
     }
 
     /// The values of the events.
@@ -62,13 +74,14 @@ impl<'a> Frame<'a> {
 
     /// The values in the order of positions.
     fn gathered(&self) -> Result<ArrayRef, KernelError> {
-        self.taken(&self.events.rows.clone().into())
+        self.taken(&UInt32Array::new(self.events.runs.rows.clone(), None))
     }
 
     /// The values in the order of positions, as numbers of one type.
     pub fn numbers<P: ArrowPrimitiveType>(&self) -> Result<ScalarBuffer<P::Native>, KernelError> {
-        let wide = cast(&self.gathered()?, &P::DATA_TYPE).map_err(|error| self.unfit(error.to_string()))?;
-        Ok(wide.as_primitive::<P>().values().clone())
+        let wide = cast(self.values()?, &P::DATA_TYPE).map_err(|error| self.unfit(error.to_string()))?;
+        let wide = wide.as_primitive::<P>().values();
+        Ok(self.events.runs.rows.par_iter().with_min_len(4096).map(|row| wide[*row as usize]).collect::<Vec<_>>().into())
     }
 
     pub fn type_of_values(&self) -> Result<&DataType, KernelError> {
@@ -120,7 +133,7 @@ impl<'a> Frame<'a> {
 
     /// The values at the positions that a fold picks.
     pub fn picked<F: Fold<Column = Vec<Option<u32>>>>(&self, fold: &F) -> Result<Vec<ArrayRef>, KernelError> {
-        let row = |position: u32| self.events.rows[position as usize];
+        let row = |position: u32| self.events.runs.rows[position as usize];
         let column = |picks: Vec<Option<u32>>| self.taken(&picks.into_iter().map(|pick| pick.map(row)).collect());
         self.scalars(fold, None).into_par_iter().map(column).collect()
     }
@@ -132,8 +145,8 @@ impl<'a> Frame<'a> {
 
     /// From the order of the runs back to that of the spine.
     fn scattered<T: Copy>(&self, parts: Vec<Vec<T>>, elsewhere: T) -> Vec<T> {
-        let mut column = vec![elsewhere; self.rows];
-        for (row, value) in self.spine.rows.iter().zip(parts.into_iter().flatten()) {
+        let mut column = vec![elsewhere; self.layout.rows];
+        for (row, value) in self.layout.spine.rows.iter().zip(parts.into_iter().flatten()) {
             column[*row as usize] = value;
         }
         column
@@ -143,7 +156,7 @@ impl<'a> Frame<'a> {
         let lists = self.lists_by_row(&parts);
         let total: usize = lists.iter().map(|list| list.len()).sum();
         i32::try_from(total).map_err(|_| KernelError::TooLong { aggregate: self.aggregate })?;
-        let rows = lists.iter().flat_map(|list| list.iter()).map(|position| self.events.rows[*position as usize]);
+        let rows = lists.iter().flat_map(|list| list.iter()).map(|position| self.events.runs.rows[*position as usize]);
         let values = self.taken(&UInt32Array::from_iter_values(rows))?;
         let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
         let offsets = OffsetBuffer::from_lengths(lists.iter().map(|list| list.len()));
@@ -157,8 +170,47 @@ impl<'a> Frame<'a> {
         self.scattered::<&[u32]>(lists, &[])
     }
 
+    /// The values of rows, many of them in several pieces at once.
     fn taken(&self, rows: &UInt32Array) -> Result<ArrayRef, KernelError> {
-        take(self.values()?, rows, None).map_err(|error| self.unfit(error.to_string()))
+        let (values, unfit) = (self.values()?, |error: arrow::error::ArrowError| self.unfit(error.to_string()));
+        if rows.len() <= PIECE || values.data_type().is_nested() {
+            return take(values, rows, None).map_err(unfit);
+        }
+        let pieces: Vec<usize> = (0..rows.len()).step_by(PIECE).collect();
+        let piece = |start: usize| take(values, &rows.slice(start, PIECE.min(rows.len() - start)), None);
+        let pieces: Vec<ArrayRef> = pieces.into_par_iter().map(piece).collect::<Result<_, _>>().map_err(unfit)?;
+        concat(&pieces.iter().map(|piece| piece.as_ref()).collect::<Vec<_>>()).map_err(unfit)
+    }
+}
+
+/// Values that are taken at once.
+const PIECE: usize = 1 << 16;
+
+/// Where a window begins and ends, by places of the spine; without an end it takes all that there is.
+struct Edges {
+    lo: Option<Arc<Vec<u32>>>,
+    hi: Option<Arc<Vec<u32>>>,
+}
+
+impl Edges {
+    fn find(span: &WindowSpan, layout: &Layout, events: &Seen, meeting: &Meeting) -> Self {
+        let far = |offset: i128| span.width().map(|width| offset + i128::from(width));
+        let offset = i128::from(span.offset);
+        let (lo, hi) = match span.forward {
+            false => (far(offset).map(|far| -far), Some(-offset)),
+            true => (Some(offset), far(offset)),
+        };
+        let positions = |shift| events.positions(layout, meeting, Bound { shift, after: span.forward });
+        Edges { lo: lo.map(positions), hi: hi.map(positions) }
+    }
+}
+
+impl WindowSpan {
+    fn width(&self) -> Option<i64> {
+        match self.reach {
+            Reach::Of(width) => Some(width),
+            Reach::Lifetime => None,
+        }
     }
 }
 
@@ -169,54 +221,64 @@ pub fn primitive<P: ArrowPrimitiveType>(column: &[Option<P::Native>]) -> ArrayRe
     Arc::new(PrimitiveArray::<P>::new(values, Some(valid).filter(|valid| valid.null_count() > 0)))
 }
 
-/// The events before they are laid out.
+/// The events that count.
 struct Facts<'a> {
-    ids: Vec<u32>,
-    times: Cow<'a, [i64]>,
-    available: Option<Cow<'a, [Option<i64>]>>,
+    events: Arc<Seen>,
+    meeting: Arc<Meeting<'a>>,
+    /// When each of them became known, by position.
+    since: Option<Vec<i64>>,
     values: Option<ArrayRef>,
 }
 
-impl Facts<'_> {
-    /// Makes each element of a list an event of its own.
-    fn flattened(self, flatten: bool, aggregate: &'static str) -> Result<Self, KernelError> {
-        let Some(lists) = self.values.clone().filter(|_| flatten) else { return Ok(self) };
-        match lists.data_type() {
-            DataType::List(_) => Ok(self.flattened_from::<i32>(&lists)),
-            DataType::LargeList(_) => Ok(self.flattened_from::<i64>(&lists)),
+impl<'a> Facts<'a> {
+    /// The events that are seen, that have a value and that became known.
+    fn plain(layout: &Layout<'a>, values: Option<ArrayRef>, sight: &Sight) -> Self {
+        let nulls = values.as_ref().and_then(|values| values.logical_nulls()).filter(|nulls| nulls.null_count() > 0);
+        let valued = nulls.map(|nulls| nulls.inner().clone());
+        let events = match both(valued, known_ever(sight)) {
+            None => sight.seen.cloned().unwrap_or_else(|| layout.seen(None)),
+            Some(counts) => layout.seen(Some(&both(sight.keep.cloned(), Some(counts.clone())).unwrap_or(counts))),
+        };
+        let since = sight.known.map(|known| events.runs.rows.iter().filter_map(|row| known[*row as usize]).collect());
+        Facts { events, meeting: layout.meeting.clone(), since, values }
+    }
+
+    /// Each element of a list is an event of its own.
+    fn flattened(layout: &Layout<'a>, values: ArrayRef, sight: &Sight, aggregate: &'static str) -> Result<Self, KernelError> {
+        match values.data_type() {
+            DataType::List(_) => Ok(Self::flattened_from::<i32>(layout, &values, sight)),
+            DataType::LargeList(_) => Ok(Self::flattened_from::<i64>(layout, &values, sight)),
             other => Err(KernelError::Unfit { aggregate, why: format!("flattens lists, and {other} is none") }),
         }
     }
 
-    fn flattened_from<O: OffsetSizeTrait>(mut self, lists: &ArrayRef) -> Self {
-        keyed::drop_nulls(&mut self.ids, lists.as_ref());
+    fn flattened_from<O: OffsetSizeTrait>(layout: &Layout<'a>, lists: &ArrayRef, sight: &Sight) -> Self {
         let lists = lists.as_list::<O>();
         let offsets = lists.value_offsets();
         let first = offsets[0].as_usize();
         let parents: Vec<usize> = (0..lists.len()).flat_map(|row| std::iter::repeat_n(row, lists.value_length(row).as_usize())).collect();
-        Facts {
-            ids: parents.iter().map(|row| self.ids[*row]).collect(),
-            times: parents.iter().map(|row| self.times[*row]).collect(),
-            available: self.available.map(|available| parents.iter().map(|row| available[*row]).collect()),
-            values: Some(lists.values().slice(first, parents.len())),
-        }
+        let elements = lists.values().slice(first, parents.len());
+        let mut ids = layout.ids.clone();
+        drop_nulls(&mut ids, lists);
+        both(sight.keep.cloned(), known_ever(sight)).iter().for_each(|keep| drop_unseen(&mut ids, keep));
+        let mut ids: Vec<u32> = parents.iter().map(|row| ids[*row]).collect();
+        drop_nulls(&mut ids, elements.as_ref());
+        let events = layout.regrouped(&ids);
+        let since = sight.known.map(|known| events.runs.rows.iter().filter_map(|row| known[parents[*row as usize]]).collect());
+        let times = parents.iter().map(|row| layout.meeting.events[*row]).collect();
+        Facts { events, meeting: Arc::new(layout.meeting.with(times)), since, values: Some(elements) }
     }
+}
 
-    /// Leaves out events whose value is null, and those that never became known.
-    fn without_gaps(mut self) -> Self {
-        if let Some(values) = &self.values {
-            keyed::drop_nulls(&mut self.ids, values.as_ref());
-        }
-        if let Some(available) = &self.available {
-            self.ids.iter_mut().zip(available.iter()).filter(|(_, known)| known.is_none()).for_each(|(id, _)| *id = NO_KEY);
-        }
-        self
-    }
+/// The events that became known at some time.
+fn known_ever(sight: &Sight) -> Option<BooleanBuffer> {
+    let known = sight.known.filter(|known| known.iter().any(Option::is_none))?;
+    Some(known.iter().map(Option::is_some).collect())
+}
 
-    fn way(&self, runs: &Runs) -> Way {
-        match &self.available {
-            Some(available) => Way::Known(runs.rows.iter().filter_map(|row| available[*row as usize]).collect()),
-            None => Way::Swept,
-        }
+fn both(one: Option<BooleanBuffer>, other: Option<BooleanBuffer>) -> Option<BooleanBuffer> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(&one & &other),
+        (one, other) => one.or(other),
     }
 }

@@ -5,6 +5,7 @@
 
 use super::codes::{self, Dense};
 use arrow::array::{Array, ArrayRef};
+use arrow::buffer::{BooleanBuffer, ScalarBuffer};
 use arrow::row::{RowConverter, Rows, SortField};
 use rayon::prelude::*;
 use std::hash::Hash;
@@ -27,6 +28,9 @@ pub struct Matched {
     pub keys: usize,
 }
 
+/// Places in a table of keys that a row is worth.
+const ROOM_PER_ROW: usize = 4;
+
 /// Gives the rows of both sides ids. The key columns are of equal types pairwise.
 ///
 /// # Panics
@@ -48,7 +52,10 @@ impl Matched {
 
     fn refine_by_part(&mut self, first: bool, spine: &ArrayRef, events: &ArrayRef) {
         if let (Some(spine), Some(events)) = (codes::words(spine), codes::words(events)) {
-            return self.refine(first, &spine, &events);
+            return match self.window(&spine).filter(|_| first) {
+                Some((least, width)) => self.number(&spine, &events, least, width),
+                None => self.refine(first, &spine, &events),
+            };
         }
         if let (Some(spine), Some(events)) = (codes::texts(spine), codes::texts(events)) {
             return self.refine(first, &spine, &events);
@@ -63,6 +70,35 @@ impl Matched {
             true => self.refine_by(spine, events, |_, word| word),
             false => self.refine_by(spine, events, |id, word| (id, word)),
         }
+    }
+
+    /// The least word of the spine's rows and how far they reach from there, if a table of that size is worth it.
+    fn window(&self, spine: &[u64]) -> Option<(u64, usize)> {
+        let words = || self.spine.iter().zip(spine).filter(|(id, _)| **id != NO_KEY).map(|(_, word)| *word as i64);
+        let (least, most) = words().fold((i64::MAX, i64::MIN), |(least, most), word| (least.min(word), most.max(word)));
+        let width = usize::try_from(i128::from(most) - i128::from(least) + 1).ok()?;
+        (width <= ROOM_PER_ROW * self.events.len().max(spine.len())).then_some((least as u64, width))
+    }
+
+    /// Ids of words that lie close together, by a table of all there could be.
+    fn number(&mut self, spine: &[u64], events: &[u64], least: u64, width: usize) {
+        let mut table = vec![NO_KEY; width];
+        let mut keys = 0;
+        for (id, word) in self.spine.iter_mut().zip(spine).filter(|(id, _)| **id != NO_KEY) {
+            let place = &mut table[word.wrapping_sub(least) as usize];
+            if *place == NO_KEY {
+                *place = keys;
+                keys += 1;
+            }
+            *id = *place;
+        }
+        self.keys = keys as usize;
+        let known = |word: u64| table.get(word.wrapping_sub(least) as usize).copied().unwrap_or(NO_KEY);
+        self.events
+            .par_iter_mut()
+            .with_min_len(4096)
+            .zip(events)
+            .for_each(|(id, word)| *id = if *id == NO_KEY { NO_KEY } else { known(*word) });
     }
 
     fn refine_by<W: Copy + Sync, K: Hash + Eq + Sync>(&mut self, spine: &[W], events: &[W], key: impl Fn(u32, W) -> K + Sync) {
@@ -98,47 +134,72 @@ fn bytes(rows: &Rows) -> Vec<&[u8]> {
 }
 
 /// Rows gathered by key: contiguous runs, each in the order the rows came in.
+#[derive(Clone)]
 pub struct Runs {
     offsets: Vec<usize>,
     /// Where each came from.
-    pub rows: Vec<u32>,
-    pub times: Vec<i64>,
+    pub rows: ScalarBuffer<u32>,
 }
 
+/// Rows that are worth a thread of their own.
+const SHARE: usize = 1 << 20;
+
 impl Runs {
-    /// A counting sort by id; rows without one are left out.
-    pub fn group(ids: &[u32], keys: usize, times: &[i64]) -> Self {
+    /// A counting sort by id; rows without one are left out. Threads share the keys, and each looks at all rows.
+    pub fn group(ids: &[u32], keys: usize) -> Self {
         let offsets = offsets(ids, keys);
-        let total = offsets[keys];
-        let mut next = offsets.clone();
-        let mut runs = Runs { offsets, rows: vec![0; total], times: vec![0; total] };
-        for (row, (id, time)) in ids.iter().zip(times).enumerate().filter(|(_, (id, _))| **id != NO_KEY) {
-            let place = &mut next[*id as usize];
-            runs.rows[*place] = row as u32;
-            runs.times[*place] = *time;
-            *place += 1;
+        let mut rows = vec![0; offsets[keys]];
+        let threads = (rayon::current_num_threads() / 2).min(ids.len() / SHARE);
+        let bands = shares(&offsets, threads);
+        parted(&mut rows, &offsets, &bands).into_par_iter().zip(&bands).for_each(|(rows, band)| place(ids, &offsets, band, rows));
+        Runs { offsets, rows: rows.into() }
+    }
+
+    /// The rows that are kept, in runs of the same keys.
+    pub fn kept(&self, keep: &BooleanBuffer) -> Self {
+        let bands = shares(&self.offsets, 4 * rayon::current_num_threads());
+        let parts: Vec<(Vec<u32>, Vec<usize>)> = bands.into_par_iter().map(|band| self.kept_of(band, keep)).collect();
+        let (mut offsets, mut rows) = (Vec::with_capacity(self.offsets.len()), Vec::with_capacity(self.rows.len()));
+        offsets.push(0);
+        for (part, ends) in parts {
+            offsets.extend(ends.into_iter().map(|end| rows.len() + end));
+            rows.extend_from_slice(&part);
         }
-        runs
+        rows.shrink_to_fit();
+        Runs { offsets, rows: rows.into() }
+    }
+
+    /// The rows that are kept of some keys, and where the run of each ends.
+    fn kept_of(&self, band: Range<usize>, keep: &BooleanBuffer) -> (Vec<u32>, Vec<usize>) {
+        let mut rows = vec![0; self.offsets[band.end] - self.offsets[band.start]];
+        let mut next = 0;
+        let ends = band.map(|key| {
+            for row in &self.rows[self.run(key)] {
+                // Whether a row is kept cannot be foreseen, so there is no branch: what is not kept is overwritten.
+                rows[next] = *row;
+                next += usize::from(keep.value(*row as usize));
+            }
+            next
+        });
+        let ends = ends.collect();
+        rows.truncate(next);
+        (rows, ends)
     }
 
     /// Puts each run in order of time, equal times in the order they came in.
-    pub fn in_time_order(mut self) -> Self {
-        for key in 0..self.keys() {
-            let run = self.run(key);
-            if !self.times[run.clone()].is_sorted() {
-                self.sort(run);
-            }
+    pub fn in_time_order(self, times: &[i64]) -> Self {
+        let is_sorted = |key: usize| self.rows[self.run(key)].is_sorted_by_key(|row| times[*row as usize]);
+        if times.is_sorted() || (0..self.keys()).all(is_sorted) {
+            return self;
         }
-        self
+        let mut rows = self.rows.to_vec();
+        (0..self.keys()).for_each(|key| rows[self.run(key)].sort_by_key(|row| times[*row as usize]));
+        Runs { rows: rows.into(), ..self }
     }
 
-    fn sort(&mut self, run: Range<usize>) {
-        let mut pairs: Vec<(i64, u32)> = run.clone().map(|at| (self.times[at], self.rows[at])).collect();
-        pairs.sort_unstable();
-        for (at, (time, row)) in run.zip(pairs) {
-            self.times[at] = time;
-            self.rows[at] = row;
-        }
+    /// The times of the rows, in the order of the runs.
+    pub fn times(&self, times: &[i64]) -> Vec<i64> {
+        self.rows.par_iter().with_min_len(4096).map(|row| times[*row as usize]).collect()
     }
 
     pub fn keys(&self) -> usize {
@@ -148,6 +209,41 @@ impl Runs {
     /// Where the rows of a key lie.
     pub fn run(&self, key: usize) -> Range<usize> {
         self.offsets[key]..self.offsets[key + 1]
+    }
+}
+
+/// Ranges of keys with about equally many rows, in so many shares at most.
+fn shares(offsets: &[usize], most: usize) -> Vec<Range<usize>> {
+    let (keys, total) = (offsets.len() - 1, offsets[offsets.len() - 1]);
+    let enough = total.div_ceil(most.max(1)).max(1);
+    let (mut shares, mut start) = (Vec::new(), 0);
+    while start < keys {
+        let end = offsets.partition_point(|offset| *offset < offsets[start] + enough).clamp(start + 1, keys);
+        shares.push(start..end);
+        start = end;
+    }
+    shares
+}
+
+/// The rows of each of the bands that follow one another.
+fn parted<'r>(mut rows: &'r mut [u32], offsets: &[usize], bands: &[Range<usize>]) -> Vec<&'r mut [u32]> {
+    let mut parts = Vec::with_capacity(bands.len());
+    for band in bands {
+        let (part, rest) = rows.split_at_mut(offsets[band.end] - offsets[band.start]);
+        parts.push(part);
+        rows = rest;
+    }
+    parts
+}
+
+/// Puts the rows of some keys in their places.
+fn place(ids: &[u32], offsets: &[usize], band: &Range<usize>, rows: &mut [u32]) {
+    let mut next: Vec<u32> = offsets[band.clone()].iter().map(|offset| (offset - offsets[band.start]) as u32).collect();
+    for (row, id) in ids.iter().enumerate() {
+        if let Some(place) = (*id as usize).checked_sub(band.start).and_then(|key| next.get_mut(key)) {
+            rows[*place as usize] = row as u32;
+            *place += 1;
+        }
     }
 }
 
@@ -182,9 +278,43 @@ mod tests {
 
     #[test]
     fn runs_are_contiguous_and_stable() {
-        let runs = Runs::group(&[1, 0, NO_KEY, 1, 0], 2, &[10, 20, 30, 40, 5]);
-        assert_eq!(runs.rows, [1, 4, 0, 3]);
+        let runs = Runs::group(&[1, 0, NO_KEY, 1, 0], 2);
+        assert_eq!(runs.rows[..], [1, 4, 0, 3]);
         assert_eq!(runs.run(1), 2..4);
-        assert_eq!(runs.in_time_order().rows, [4, 1, 0, 3]);
+        assert_eq!(runs.in_time_order(&[10, 20, 30, 40, 5]).rows[..], [4, 1, 0, 3]);
+    }
+
+    #[test]
+    fn what_is_kept_stays_in_its_run() {
+        let ids: Vec<u32> = (0..1000).map(|row| row * 7 % 13).collect();
+        let (runs, keep) = (Runs::group(&ids, 13), BooleanBuffer::from_iter((0..1000).map(|row| row % 3 == 1)));
+        let kept = runs.kept(&keep);
+        for key in 0..13 {
+            let expected: Vec<u32> = runs.rows[runs.run(key)].iter().copied().filter(|row| row % 3 == 1).collect();
+            assert_eq!(kept.rows[kept.run(key)], expected);
+        }
+    }
+
+    #[test]
+    fn bands_of_keys_fill_all_places() {
+        let ids: Vec<u32> = (0..500).map(|row| if row % 11 == 0 { NO_KEY } else { row * row % 17 }).collect();
+        let offsets = offsets(&ids, 17);
+        for most in 1..20 {
+            let (bands, mut rows) = (shares(&offsets, most), vec![0; offsets[17]]);
+            assert_eq!((bands[0].start, bands[bands.len() - 1].end), (0, 17));
+            parted(&mut rows, &offsets, &bands).into_iter().zip(&bands).for_each(|(part, band)| place(&ids, &offsets, band, part));
+            assert_eq!(rows[..], Runs::group(&ids, 17).rows[..], "{most}");
+        }
+    }
+
+    #[test]
+    fn words_close_together_and_far_apart_have_the_same_ids() {
+        let near: [ArrayRef; 2] = [Arc::new(Int64Array::from(vec![5, -3, 5, 9])), Arc::new(Int64Array::from(vec![9, 4, -3, i64::MIN, 5]))];
+        let far: [ArrayRef; 2] =
+            [Arc::new(Int64Array::from(vec![5, -3, 5, i64::MAX])), Arc::new(Int64Array::from(vec![i64::MAX, 4, -3, 1, 5]))];
+        for [spine, events] in [near, far] {
+            let ids = matched(&[spine], 4, &[events], 5);
+            assert_eq!((ids.spine, ids.events, ids.keys), (vec![0, 1, 0, 2], vec![2, NO_KEY, 1, NO_KEY, 0], 3));
+        }
     }
 }

@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `keyed` | rows with keys and times; dense ids for the spine's keys; runs of one key |
 //! | `codes` | values as 64-bit words, by equality or by order |
-//! | `frame` | everything a rolling aggregate works on, laid out by key |
+//! | `layout` | spine and events laid out by key, once for all aggregates |
+//! | `frame` | what one aggregate sees of a layout |
 //! | `sweep` | the walk over keys, windows and rows |
 //! | `tiles` | the canonical tree in which floats are merged |
 //! | `neighbours` | equal values before and after each event |
@@ -17,6 +18,7 @@
 //! | `pairs`, `recipe` | rolling windows by Polars: the reference that users can run |
 //! | `embed`, `pool` | embeddings: looked up, and pooled over lists |
 //! | `evaluate` | expressions over rows, lowered to Polars through `bridge` |
+//! | `dictionary` | conditions on columns that say each value once |
 //! | `selection` | one digest of the rows that a consumer takes of a period |
 //! | `time` | instants of different units in one |
 
@@ -25,6 +27,7 @@ pub mod arrow_type;
 pub mod as_of;
 pub mod bridge;
 mod codes;
+pub mod dictionary;
 pub mod embed;
 pub mod evaluate;
 mod frame;
@@ -32,6 +35,7 @@ mod frame;
 mod interpret;
 pub mod keyed;
 pub mod latest;
+mod layout;
 mod lowering;
 mod neighbours;
 #[cfg(test)]

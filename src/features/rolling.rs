@@ -30,9 +30,13 @@
 use super::aggregates::Aggregate;
 use super::frame::Frame;
 use super::keyed::Keyed;
+use super::layout::same_length;
+pub use super::layout::{Layout, Meeting, Seen};
 use crate::catalog::aggregate::Options;
 use arrow::array::{Array, ArrayRef};
+use arrow::buffer::BooleanBuffer;
 use std::fmt;
+use std::sync::Arc;
 
 /// How far a window reaches, in the unit of the times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,34 +96,31 @@ impl fmt::Display for KernelError {
 
 impl std::error::Error for KernelError {}
 
+/// Which of the events of a layout count.
+#[derive(Clone, Copy, Default)]
+pub struct Sight<'a> {
+    /// The events that are seen, and the same laid out by [`Layout::seen`], which serves all aggregates that see them.
+    pub keep: Option<&'a BooleanBuffer>,
+    pub seen: Option<&'a Arc<Seen>>,
+    /// An event counts only for rows at or after the instant it became known; without such an instant it counts for none.
+    pub known: Option<&'a [Option<i64>]>,
+}
+
 /// One array per window, one row per spine row, spine rows in any order.
 pub fn rolling(spine: &Keyed, events: &Keyed, what: &Rolling) -> Result<Vec<ArrayRef>, KernelError> {
-    check(spine, events, what)?;
-    what.aggregate.roll(&Frame::new(spine, events, what, None)?, what.options)
+    rolled(&Layout::new(spine, events)?, what, &Sight::default())
 }
 
 /// [`rolling`], but an event counts only for rows at or after the instant it became known; without such an instant it counts for none.
 pub fn rolling_known(spine: &Keyed, events: &Keyed, what: &Rolling, known: &[Option<i64>]) -> Result<Vec<ArrayRef>, KernelError> {
-    check(spine, events, what)?;
-    same_length("known instants", known.len(), events.times.len())?;
-    what.aggregate.roll(&Frame::new(spine, events, what, Some(known))?, what.options)
+    rolled(&Layout::new(spine, events)?, what, &Sight { known: Some(known), ..Sight::default() })
 }
 
-fn check(spine: &Keyed, events: &Keyed, what: &Rolling) -> Result<(), KernelError> {
-    for side in [spine, events] {
-        side.keys.iter().try_for_each(|key| same_length("keys", key.len(), side.times.len()))?;
+/// [`rolling`] over rows that are laid out already, of those events that count.
+pub fn rolled(layout: &Layout, what: &Rolling, sight: &Sight) -> Result<Vec<ArrayRef>, KernelError> {
+    what.values.map_or(Ok(()), |values| same_length("values", values.len(), layout.ids.len()))?;
+    if let Some(window) = what.windows.iter().find(|window| window.offset < 0 || matches!(window.reach, Reach::Of(width) if width < 0)) {
+        return Err(KernelError::Misshapen { what: format!("{window:?} is negative; use `direction=\"forward\"` to look ahead") });
     }
-    same_length("key columns", events.keys.len(), spine.keys.len())?;
-    what.values.map_or(Ok(()), |values| same_length("values", values.len(), events.times.len()))?;
-    match what.windows.iter().find(|window| window.offset < 0 || matches!(window.reach, Reach::Of(width) if width < 0)) {
-        Some(window) => Err(KernelError::Misshapen { what: format!("{window:?} is negative; use `direction=\"forward\"` to look ahead") }),
-        None => Ok(()),
-    }
-}
-
-fn same_length(what: &str, found: usize, expected: usize) -> Result<(), KernelError> {
-    match found == expected {
-        true => Ok(()),
-        false => Err(KernelError::Misshapen { what: format!("{found} {what}, where there should be {expected}") }),
-    }
+    what.aggregate.roll(&Frame::new(layout, what, sight)?, what.options)
 }

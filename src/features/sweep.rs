@@ -4,7 +4,7 @@
 //! are independent, so that threads cannot change a result; within a key and window, rows come in time order and both ends only advance.
 
 use super::frame::Frame;
-use super::rolling::{Reach, WindowSpan};
+use super::keyed::Runs;
 use super::tiles::Known;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -115,7 +115,8 @@ pub fn sweep<F: Fold>(frame: &Frame, fold: &F) -> Vec<Vec<F::Column>> {
 }
 
 fn over_keys<W: Walk<Column: Column>>(frame: &Frame, walk: impl Fn() -> W + Sync) -> Vec<Vec<W::Column>> {
-    let parts: Vec<Vec<W::Column>> = portions(frame).into_par_iter().map(|keys| over_portion(frame, keys, walk())).collect();
+    let portions = portions(&frame.layout.spine, &frame.events.runs);
+    let parts: Vec<Vec<W::Column>> = portions.into_par_iter().map(|keys| over_portion(frame, keys, walk())).collect();
     let mut windows: Vec<Vec<W::Column>> = frame.windows.iter().map(|_| Vec::new()).collect();
     for part in parts {
         windows.iter_mut().zip(part).for_each(|(window, column)| window.push(column));
@@ -126,94 +127,43 @@ fn over_keys<W: Walk<Column: Column>>(frame: &Frame, walk: impl Fn() -> W + Sync
 /// Rows and events that are worth a portion of their own.
 const PORTION: usize = if cfg!(test) { 8 } else { 1 << 14 };
 
-/// Ranges of keys of about equal work, a few for each thread.
-fn portions(frame: &Frame) -> Vec<Range<usize>> {
-    let work = frame.spine.rows.len() + frame.events.rows.len();
+/// Ranges of keys of about equal work, a few for each thread; none is empty.
+pub fn portions(spine: &Runs, events: &Runs) -> Vec<Range<usize>> {
+    let work = spine.rows.len() + events.rows.len();
     let enough = (work / (4 * rayon::current_num_threads())).max(PORTION);
     let (mut portions, mut start, mut held) = (Vec::new(), 0, 0);
-    for key in 0..frame.spine.keys() {
-        held += frame.spine.run(key).len() + frame.events.run(key).len();
-        if held >= enough {
+    for key in 0..spine.keys() {
+        held += spine.run(key).len() + events.run(key).len();
+        if held >= enough || key + 1 == spine.keys() {
             portions.push(start..key + 1);
             (start, held) = (key + 1, 0);
         }
     }
-    portions.push(start..frame.spine.keys());
     portions
 }
 
 fn over_portion<W: Walk<Column: Column>>(frame: &Frame, keys: Range<usize>, mut walk: W) -> Vec<W::Column> {
     let mut columns: Vec<W::Column> = frame.windows.iter().map(|_| W::Column::default()).collect();
     for key in keys {
-        let run = frame.events.run(key);
-        let instants = &frame.spine.times[frame.spine.run(key)];
+        let run = frame.events.runs.run(key);
         walk.key(run.clone());
-        for (span, column) in frame.windows.iter().zip(&mut columns) {
+        for (window, column) in columns.iter_mut().enumerate() {
             walk.window();
-            let mut edges = Edges { times: &frame.events.times[..run.end], lo: run.start, hi: run.start };
-            instants.iter().for_each(|at| walk.row(&edges.advance(span, *at), column));
+            frame.layout.spine.run(key).for_each(|place| walk.row(&frame.slice(window, place, &run), column));
         }
     }
     columns
 }
 
-/// The two ends of a window among the events of a key, up to the end of the run.
-struct Edges<'a> {
-    times: &'a [i64],
-    lo: usize,
-    hi: usize,
-}
-
-impl Edges<'_> {
-    fn advance(&mut self, span: &WindowSpan, at: i64) -> Slice {
-        match span.forward {
-            false => self.advance_behind(span, at),
-            true => self.advance_ahead(span, at),
-        }
-    }
-
-    /// `[at − offset − reach, at − offset)`
-    fn advance_behind(&mut self, span: &WindowSpan, at: i64) -> Slice {
-        let to = at.saturating_sub(span.offset);
-        let from = span.width().map(|width| to.saturating_sub(width));
-        if let Some(from) = from {
-            self.lo = gallop(self.times, self.lo, |time| time < from);
-        }
-        self.hi = gallop(self.times, self.hi.max(self.lo), |time| time < to);
-        Slice { lo: self.lo, hi: self.hi, from, to: Some(to), at }
-    }
-
-    /// `(at + offset, at + offset + reach]`
-    fn advance_ahead(&mut self, span: &WindowSpan, at: i64) -> Slice {
-        let from = at.saturating_add(span.offset);
-        let to = span.width().map(|width| from.saturating_add(width));
-        self.lo = gallop(self.times, self.lo, |time| time <= from);
-        self.hi = match to {
-            Some(to) => gallop(self.times, self.hi.max(self.lo), |time| time <= to),
-            None => self.times.len(),
-        };
-        Slice { lo: self.lo, hi: self.hi, from: Some(from), to, at }
-    }
-}
-
-impl WindowSpan {
-    fn width(&self) -> Option<i64> {
-        match self.reach {
-            Reach::Of(width) => Some(width),
-            Reach::Lifetime => None,
-        }
-    }
-}
-
-/// The first place from `start` on whose time is not `before`, in steps that double: near ends are found at once, far ones quickly.
-pub fn gallop(times: &[i64], start: usize, before: impl Fn(i64) -> bool) -> usize {
+/// The first place from `start` on that is not `before`, in steps that double: near ends are found at once, far ones quickly.
+pub fn gallop<T: Copy>(ascending: &[T], start: usize, before: impl Fn(T) -> bool) -> usize {
     let (mut low, mut step) = (start, 1);
-    while low + step <= times.len() && before(times[low + step - 1]) {
+    while low + step <= ascending.len() && before(ascending[low + step - 1]) {
         low += step;
         step *= 2;
     }
-    let high = (low + step - 1).min(times.len());
-    low + times[low..high].partition_point(|time| before(*time))
+    let high = (low + step - 1).min(ascending.len());
+    low + ascending[low..high].partition_point(|value| before(*value))
 }
 
 #[cfg(test)]

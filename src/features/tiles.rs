@@ -5,8 +5,10 @@
 //! within a day grow with their end. [`Known`] builds it from nothing for each row, of the events that were known.
 
 use super::frame::Frame;
-use super::sweep::{Fold, Slice, Walk, folded};
+use super::layout::Day;
+use super::sweep::{Fold, Slice, Walk, folded, gallop};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The events of a key on one day.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,22 +18,14 @@ struct Tile {
 }
 
 /// The tiles of a run; no tile is empty.
-fn tiles(times: &[i64], run: Range<usize>, length: i64, tiles: &mut Vec<Tile>) {
+fn tiles(rows: &[u32], days: &[Day], run: Range<usize>, tiles: &mut Vec<Tile>) {
     tiles.clear();
-    let mut start = run.start;
+    let (rows, mut start, mut day) = (&rows[..run.end], run.start, 0);
     while start < run.end {
-        let day = times[start].div_euclid(length);
-        let end = run.end.min(start + same_day(&times[start..run.end], day, length));
-        tiles.push(Tile { day, events: start..end });
-        start = end;
-    }
-}
-
-/// How many of the times, the first of which lies in a day, lie in it.
-fn same_day(times: &[i64], day: i64, length: i64) -> usize {
-    match day.checked_add(1).and_then(|next| next.checked_mul(length)) {
-        Some(end) => times.iter().position(|time| *time >= end).unwrap_or(times.len()),
-        None => times.len(),
+        day = gallop(days, day, |day| day.first <= rows[start]) - 1;
+        let end = days.get(day + 1).map_or(run.end, |next| gallop(rows, start, |row| row < next.first));
+        tiles.push(Tile { day: days[day].number, events: start..end });
+        (start, day) = (end, day + 1);
     }
 }
 
@@ -59,7 +53,8 @@ fn grow<F: Fold>(fold: &F, growing: &mut Growing<F::State>, events: Range<usize>
 /// The canonical tree, with everything kept that the next row can use.
 pub struct Tiled<'a, F: Fold> {
     fold: &'a F,
-    times: &'a [i64],
+    rows: &'a [u32],
+    days: Arc<Vec<Day>>,
     length: i64,
     tiles: Vec<Tile>,
     /// The state of each tile, once it was asked for.
@@ -80,7 +75,8 @@ impl<'a, F: Fold> Tiled<'a, F> {
         let growing = || Growing::new(fold.init());
         Tiled {
             fold,
-            times: &frame.events.times,
+            rows: &frame.events.runs.rows,
+            days: frame.meeting.days(frame.day),
             length: frame.day,
             tiles: Vec::new(),
             whole: Vec::new(),
@@ -160,7 +156,7 @@ impl<F: Fold> Walk for Tiled<'_, F> {
     type Column = F::Column;
 
     fn key(&mut self, run: Range<usize>) {
-        tiles(self.times, run, self.length, &mut self.tiles);
+        tiles(self.rows, &self.days, run, &mut self.tiles);
         self.whole.clear();
         self.whole.resize(self.tiles.len(), None);
     }
@@ -192,12 +188,12 @@ fn lengthened<F: Fold>(fold: &F, position: usize, suffix: Option<&F::State>) -> 
 }
 
 /// The canonical tree of some events, from nothing.
-fn canonical<F: Fold>(fold: &F, positions: &[usize], times: &[i64], length: i64, slice: &Slice) -> F::State {
-    let (first_day, last_day) = days(slice, length);
+fn canonical<F: Fold>(fold: &F, positions: &[usize], frame: &Frame, slice: &Slice) -> F::State {
+    let (first_day, last_day) = days(slice, frame.day);
     if first_day.is_some() && first_day == last_day {
         return folded(fold, positions.iter().copied());
     }
-    let day = |position: usize| Some(times[position].div_euclid(length));
+    let day = |position: usize| Some(frame.time(position).div_euclid(frame.day));
     let (mut suffix, mut middle, mut prefix) = (fold.init(), fold.init(), fold.init());
     for tile in positions.chunk_by(|a, b| day(*a) == day(*b)) {
         match day(tile[0]) {
@@ -220,15 +216,14 @@ fn suffix_of<F: Fold>(fold: &F, tile: &[usize]) -> F::State {
 /// Events that count only for rows at or after the instant they became known.
 pub struct Known<'a, F> {
     fold: &'a F,
-    times: &'a [i64],
+    frame: &'a Frame<'a>,
     since: &'a [i64],
-    length: i64,
     positions: Vec<usize>,
 }
 
 impl<'a, F: Fold> Known<'a, F> {
-    pub fn new(fold: &'a F, frame: &'a Frame, since: &'a [i64]) -> Self {
-        Known { fold, times: &frame.events.times, since, length: frame.day, positions: Vec::new() }
+    pub fn new(fold: &'a F, frame: &'a Frame<'a>, since: &'a [i64]) -> Self {
+        Known { fold, frame, since, positions: Vec::new() }
     }
 }
 
@@ -240,7 +235,7 @@ impl<F: Fold> Walk for Known<'_, F> {
     fn row(&mut self, slice: &Slice, column: &mut F::Column) {
         self.positions.clear();
         self.positions.extend((slice.lo..slice.hi).filter(|position| self.since[*position] <= slice.at));
-        let state = canonical(self.fold, &self.positions, self.times, self.length, slice);
+        let state = canonical(self.fold, &self.positions, self.frame, slice);
         self.fold.finish(&state, slice.at, column);
     }
 }
@@ -250,11 +245,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_before_the_epoch_are_whole_days_too() {
-        let times = [-25, -24, -1, 0, 23, 24, 90];
+    fn a_run_has_a_tile_for_each_of_its_days() {
+        let days = [(-2, 0), (-1, 4), (0, 7), (3, 9), (4, 12)].map(|(number, first)| Day { number, first });
         let mut found = Vec::new();
-        tiles(&times, 0..7, 24, &mut found);
+        tiles(&[9, 1, 3, 7, 8, 13, 14, 0], &days, 1..7, &mut found);
         let pairs: Vec<_> = found.into_iter().map(|tile| (tile.day, tile.events)).collect();
-        assert_eq!(pairs, [(-2, 0..1), (-1, 1..3), (0, 3..5), (1, 5..6), (3, 6..7)]);
+        assert_eq!(pairs, [(-2, 1..3), (0, 3..5), (4, 5..7)]);
     }
 }

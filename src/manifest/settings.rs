@@ -12,7 +12,7 @@ pub(super) const RESOURCES: Grammar = Grammar {
     example: "resources cpus=8 memory=\"16GiB\"",
     properties: &[
         Property::optional("cpus", Kind::Integer(1, 65_536), "The number of processors."),
-        Property::optional("memory", Kind::Size, "How much main memory."),
+        Property::optional("memory", Kind::Size, "How much main memory. A `skeleton` that needs more puts rows aside, beside its output."),
         Property::optional("object-store", Kind::Size, "How much of the memory may cache vectors."),
     ],
     ..Grammar::EMPTY

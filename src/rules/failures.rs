@@ -4,6 +4,7 @@ use crate::engine::failure::{Failure, FailureKind};
 use crate::table::lance::LanceError;
 use crate::table::parquet::TableError;
 use crate::table::rows::RowError;
+use crate::table::spill::SpillError;
 
 /// A damaged or unfit file will not mend itself; an I/O error may.
 pub fn of_table(error: TableError) -> Failure {
@@ -16,6 +17,14 @@ pub fn of_table(error: TableError) -> Failure {
 pub fn of_lance(error: LanceError) -> Failure {
     let kind = error.io_kind().map_or(FailureKind::Permanent, FailureKind::of_io);
     Failure::new(kind, error.to_string())
+}
+
+/// A full disk is the machine's, and so is a directory that is gone.
+pub fn of_spill(error: SpillError) -> Failure {
+    match &error {
+        SpillError::Io { error: io, .. } => Failure::new(FailureKind::of_io(io.kind()), error.to_string()),
+        SpillError::Arrow(_) => Failure::permanent(error.to_string()),
+    }
 }
 
 pub fn of_rows(error: RowError) -> Failure {

@@ -3,8 +3,10 @@
 //! Knows nothing of the terminal or of KDL. Invariants: what a rule's action reads is what it asked the world about; the registry below is
 //! the one list of kinds, and tests run over all of it.
 
+mod budget;
 mod cadence;
 mod checks;
+mod columns;
 mod command;
 mod compile;
 mod enrich;

@@ -1,10 +1,11 @@
 //! `skeleton`: the source layer of a service for one period. Spine, joins, rolling aggregates, filters and the contract, as Parquet.
 
+use super::budget::Budget;
 use super::checks::{self, CheckSpec};
 use super::failures::of_table;
 use super::keyed;
-use super::loader::Loader;
-use super::operators::Machine;
+use super::loader::{Inputs, Loader, Stream};
+use super::operators::{Ledger, Machine, Spilled, contract_schema};
 use super::place::place;
 use super::reads::{Periods, Reads};
 use super::selects::selects;
@@ -23,10 +24,13 @@ use crate::engine::observation::{Kind, Observation};
 use crate::engine::record::OutputFile;
 use crate::path::Root;
 use crate::table::parquet::{Compression, ShardWriter, WriteOptions, WrittenFile};
+use crate::table::spill::Spill;
+use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub struct Skeleton;
 
@@ -59,31 +63,91 @@ impl RuleKind for Skeleton {
     fn run(&self, job: &Job, tell: Tell) -> Result<Made, Failure> {
         let mut spec: SkeletonSpec = spec_of(&job.action)?;
         keyed::resolve(&mut spec.sources, &job.resolved);
-        let loader = Loader::open(&spec, period_of(&job.action)?, tell)?;
-        let mut machine = Machine::new(&spec, &loader);
-        for (number, operator) in spec.operators.iter().enumerate() {
-            tell(Progress::Step { message: operator.id.clone(), done: number as u64, total: spec.operators.len() as u64 });
+        let inputs = Inputs::list(&spec, period_of(&job.action)?)?;
+        let budget = Budget::of(job.action.common.resources.memory);
+        let work = Work { spec: &spec, job, tell };
+        match budget.holds(&inputs)? {
+            true => work.at_once(inputs),
+            false => work.in_parts(inputs, budget),
+        }
+    }
+}
+
+/// One run of the rule.
+struct Work<'a> {
+    spec: &'a SkeletonSpec,
+    job: &'a Job,
+    tell: Tell<'a>,
+}
+
+impl Work<'_> {
+    /// With all rows in memory.
+    fn at_once(&self, inputs: Inputs) -> Result<Made, Failure> {
+        let loader = Loader::open(inputs, self.tell)?;
+        let mut machine = Machine::new(&loader);
+        for (number, operator) in self.spec.operators.iter().enumerate() {
+            self.tell(&operator.id, number);
             machine.step(operator)?;
         }
         let batch = machine.result()?;
-        let (uses, steps) = (machine.uses, machine.steps);
-        uses.write(&job.staging, &batch.schema())?;
-        let mut writer = ShardWriter::new(&job.staging, batch.schema(), spec.write.clone(), vec![]);
-        let columns = batch.num_columns();
+        let schema = batch.schema();
+        let mut writer = self.writer(&schema);
         writer.write(batch).map_err(of_table)?;
+        self.made(writer, schema, machine.ledger, &loader.inputs)
+    }
+
+    /// With what has room in memory, and the rest spilled beside the output.
+    fn in_parts(&self, inputs: Inputs, budget: Budget) -> Result<Made, Failure> {
+        let stream = Stream::open(inputs)?;
+        let spill = Spill::new(self.job.staging.parent().unwrap_or(&self.job.staging));
+        let tell = |operator: &Operator| self.tell_of(operator);
+        let mut machine = Spilled::new(&stream, budget, spill.clone(), &tell);
+        let schema = self.schema()?;
+        let mut writer = self.writer(&schema);
+        machine.run(&mut |batch| writer.write(batch).map_err(of_table))?;
+        let mut made = self.made(writer, schema, machine.ledger, &stream.inputs)?;
+        made.metadata.insert("spilled_bytes".into(), json!(spill.bytes()));
+        Ok(made)
+    }
+
+    fn tell_of(&self, operator: &Operator) {
+        let number = self.spec.operators.iter().position(|other| other.id == operator.id);
+        self.tell(&operator.id, number.unwrap_or_default());
+    }
+
+    fn tell(&self, message: &str, done: usize) {
+        (self.tell)(Progress::Step { message: message.into(), done: done as u64, total: self.spec.operators.len() as u64 });
+    }
+
+    /// What the contract promises.
+    fn schema(&self) -> Result<SchemaRef, Failure> {
+        match self.spec.operators.last().map(|operator| &operator.does) {
+            Some(Does::Sink(contract)) => Ok(Arc::new(contract_schema(contract))),
+            _ => Err(Failure::permanent("the service has no contract")),
+        }
+    }
+
+    fn writer(&self, schema: &SchemaRef) -> ShardWriter {
+        ShardWriter::new(&self.job.staging, schema.clone(), self.spec.write.clone(), vec![])
+    }
+
+    /// Ends what is written, and tells of it.
+    fn made(&self, writer: ShardWriter, schema: SchemaRef, ledger: Ledger, inputs: &Inputs) -> Result<Made, Failure> {
+        let (steps, uses) = ledger.close();
+        uses.write(&self.job.staging, &schema)?;
         let written = writer.finish().map_err(of_table)?;
         let mut made = Made { files: output_files(&written.files), ..Made::default() };
-        checks::judge(&spec.checks, &written, &mut made)?;
+        checks::judge(&self.spec.checks, &written, &mut made)?;
         made.metadata.insert("rows".into(), json!(written.rows));
-        made.metadata.insert("columns".into(), json!(columns));
-        made.metadata.insert("output_path".into(), json!(output_path(&spec.workspace, &job.action)));
+        made.metadata.insert("columns".into(), json!(schema.fields().len()));
+        made.metadata.insert("output_path".into(), json!(output_path(&self.spec.workspace, &self.job.action)));
         made.metadata.insert("steps".into(), json!(steps));
-        let absent: BTreeMap<&String, usize> = loader.absent.iter().map(|(view, keys)| (view, keys.len())).collect();
+        let absent: BTreeMap<&String, usize> = inputs.absent.iter().map(|(view, keys)| (view, keys.len())).collect();
         made.metadata.insert("absent_periods".into(), json!(absent));
-        if !loader.late.is_empty() {
-            made.metadata.insert("late_rows".into(), json!(loader.late));
+        if !inputs.late.is_empty() {
+            made.metadata.insert("late_rows".into(), json!(inputs.late));
         }
-        made.warnings.extend(loader.warnings());
+        made.warnings.extend(inputs.warnings());
         Ok(made)
     }
 }

@@ -51,6 +51,11 @@ impl Uses {
         Ok(self.logs.entry(number).or_insert_with(new))
     }
 
+    /// Whether anything was noted of a source before.
+    fn is_known(&self, read: &Keyed) -> bool {
+        self.reads.iter().position(|known| known == read).is_some_and(|number| self.logs.contains_key(&number))
+    }
+
     /// Vectors that were taken from a store, of those that were wanted.
     pub fn note_vectors(&mut self, read: &Keyed, store: &StoreRows, wanted: &[i64], taken: &[Taken]) -> Result<(), Failure> {
         let log = self.log(read, store.parts())?;
@@ -76,13 +81,16 @@ impl Uses {
         Ok(())
     }
 
-    /// The rows that a static join found.
+    /// The rows that a static join found. It may be made part by part.
     pub fn note_join(&mut self, read: &Keyed, source: &SourceSpec, join: &Joined) -> Result<(), Failure> {
         let Keyed::View { columns, .. } = read else { return Ok(()) };
-        let files = parquet_files(&source.path).map_err(|error| Failure::io(&source.shown, &error))?.unwrap_or_default();
-        let digests = |file: &Path, wanted: &[String]| column_digests(file, wanted, &Meter::default());
-        let now = view_rows(files, read, &RowCache::none(), &digests).map_err(of_rows)?;
-        let log = self.log(read, now.parts())?;
+        if !self.is_known(read) {
+            let files = parquet_files(&source.path).map_err(|error| Failure::io(&source.shown, &error))?.unwrap_or_default();
+            let digests = |file: &Path, wanted: &[String]| column_digests(file, wanted, &Meter::default());
+            let now = view_rows(files, read, &RowCache::none(), &digests).map_err(of_rows)?;
+            self.log(read, now.parts())?;
+        }
+        let log = self.log(read, &[])?;
         let left = join.left_keys()?;
         let keys = Keys::of(&left).map_err(of_rows)?;
         log.form = keys.form;

@@ -8,4 +8,5 @@ pub mod lance;
 pub mod listing;
 pub mod parquet;
 pub mod rows;
+pub mod spill;
 pub mod vectors;

@@ -18,6 +18,7 @@ mod golden;
 mod in_process;
 mod keyed_sources;
 mod layers;
+mod memory;
 mod mistakes;
 mod processes;
 mod random_workspace;

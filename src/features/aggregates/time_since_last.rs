@@ -40,14 +40,14 @@ impl Signature for TimeSinceLast {
 
 impl Aggregate for TimeSinceLast {
     fn roll(&self, frame: &Frame<'_>, _options: &Options) -> Result<Vec<ArrayRef>, KernelError> {
-        let distance = Distance { times: &frame.events.times, units_per_second: frame.units_per_second as f64 };
+        let distance = Distance { frame, units_per_second: frame.units_per_second as f64 };
         Ok(frame.arrays::<Float64Type, _>(&distance, None))
     }
 }
 
 /// The distance of a row from the nearer end of the events.
 struct Distance<'a> {
-    times: &'a [i64],
+    frame: &'a Frame<'a>,
     units_per_second: f64,
 }
 
@@ -67,7 +67,7 @@ impl Fold for Distance<'_> {
     }
 
     fn update(&self, state: &mut Self::State, position: usize) {
-        let time = self.times[position];
+        let time = self.frame.time(position);
         self.merge(state, &Some((time, time)));
     }
 
@@ -98,7 +98,8 @@ impl Walk for Ends<'_, '_> {
     fn key(&mut self, _run: Range<usize>) {}
 
     fn row(&mut self, slice: &Slice, column: &mut Self::Column) {
-        let times = &self.distance.times[slice.lo..slice.hi];
-        column.push(times.first().zip(times.last()).map(|(first, last)| self.distance.seconds(*first, *last, slice.at)));
+        let time = |position: usize| self.distance.frame.time(position);
+        let seconds = || self.distance.seconds(time(slice.lo), time(slice.hi - 1), slice.at);
+        column.push((slice.lo < slice.hi).then(seconds));
     }
 }

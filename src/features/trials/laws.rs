@@ -2,7 +2,7 @@
 
 use super::super::frame::Frame;
 use super::super::reference::{close, column};
-use super::super::rolling::{Reach, WindowSpan, rolling, rolling_known};
+use super::super::rolling::{Layout, Reach, Sight, WindowSpan, rolling, rolling_known};
 use super::super::sweep::Way;
 use super::Cuts;
 use super::cases::{Case, Columns, DAY, case};
@@ -15,7 +15,8 @@ use proptest::prelude::*;
 /// The results when every window is cut.
 fn cut(case: &Case, columns: &Columns, aggregate: &'static dyn Aggregate, options: &Options, cuts: Cuts) -> Vec<ArrayRef> {
     let what = columns.rolling(case, aggregate, options);
-    let mut frame = Frame::new(&columns.spine(), &columns.events(), &what, None).unwrap();
+    let layout = Layout::new(&columns.spine(), &columns.events()).unwrap();
+    let mut frame = Frame::new(&layout, &what, &Sight::default()).unwrap();
     frame.way = Way::Cut(cuts);
     aggregate.roll(&frame, options).unwrap()
 }
@@ -23,8 +24,9 @@ fn cut(case: &Case, columns: &Columns, aggregate: &'static dyn Aggregate, option
 /// Positions of the first event of each tile.
 fn tile_starts(case: &Case, columns: &Columns, aggregate: &'static dyn Aggregate, options: &Options) -> Vec<usize> {
     let what = columns.rolling(case, aggregate, options);
-    let frame = Frame::new(&columns.spine(), &columns.events(), &what, None).unwrap();
-    let times = &frame.events.times;
+    let layout = Layout::new(&columns.spine(), &columns.events()).unwrap();
+    let frame = Frame::new(&layout, &what, &Sight::default()).unwrap();
+    let times: Vec<i64> = (0..frame.events.runs.rows.len()).map(|position| frame.time(position)).collect();
     (1..times.len()).filter(|at| times[*at].div_euclid(DAY) != times[at - 1].div_euclid(DAY)).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::frame::Frame;
 use super::super::keyed::Keyed;
-use super::super::rolling::{Reach, Rolling, WindowSpan};
+use super::super::rolling::{Layout, Reach, Rolling, Sight, WindowSpan};
 use super::super::sweep::{Fold, Walk, Way, sweep};
 use super::super::tiles::Tiled;
 use crate::catalog::aggregate::Options;
@@ -56,7 +56,8 @@ fn trees(keys: i64, rows: &[i64], events: &[i64], windows: &[WindowSpan], from_n
     let (spine, events) = (Keyed { keys: &row_keys, times: rows }, Keyed { keys: &event_keys, times: events });
     let options = Options::default();
     let what = Rolling { aggregate: by_name("count").unwrap(), options: &options, values: None, windows, day: DAY, units_per_second: 1 };
-    let mut frame = Frame::new(&spine, &events, &what, None).unwrap();
+    let layout = Layout::new(&spine, &events).unwrap();
+    let mut frame = Frame::new(&layout, &what, &Sight::default()).unwrap();
     if from_nothing {
         frame.way = Way::Known(vec![i64::MIN; events.times.len()]);
     }

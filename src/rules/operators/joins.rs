@@ -14,7 +14,7 @@ use arrow::compute::take;
 pub fn latest(left: &RecordBatch, right: &RecordBatch, join: &StaticJoin) -> Result<Vec<Option<u32>>, Failure> {
     let times = match &join.time {
         Some(time) => instants(column(right, &time.name)?, time.unit, time.unit).map_err(Failure::permanent)?,
-        None => vec![0; right.num_rows()],
+        None => vec![0; right.num_rows()].into(),
     };
     let keys = keys(right, &join.on, Side::Right)?;
     latest::latest(&keys_of_left(left, &join.on)?, &Keyed { keys: &keys, times: &times }).map_err(|tie| {

@@ -1,135 +1,133 @@
-//! Runs the operators of a skeleton, one after the other, each on the rows that its inputs made.
+//! Runs the operators of a skeleton: on all rows at once, one operator after the other ([`Machine`]); or, where that has no room in memory,
+//! bucket by bucket ([`Spilled`]).
 //!
-//! Invariants: an operator sees nothing but its inputs and its own description; rows keep the spine's order through every operator.
+//! Invariants: an operator sees nothing but its inputs and its own description; rows keep the spine's order through every operator; both ways
+//! make the same rows.
 
 mod coverage;
 mod joins;
+mod ledger;
 mod pairs;
 mod ratio;
 mod rolling;
+mod rows;
 mod sessions;
 mod sink;
+mod spilled;
 
-use super::keyed::of_operator;
 use super::loader::Loader;
-use super::skeleton::SkeletonSpec;
-use super::uses::{Joined, Uses};
-use crate::catalog::dag::{ArrowUdf, Computed, Engine, Kind, Operator, StaticJoin};
+use crate::catalog::dag::{Engine, Kind, Operator, RollingAggregate};
 use crate::catalog::expr::Expr;
 use crate::engine::failure::Failure;
-use crate::features::arrow_type::arrow_type;
-use crate::features::evaluate::{filter_mask, value};
+use crate::features::evaluate::filter_mask;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema};
-use serde::Serialize;
+use ledger::named;
+use rolling::Waiting;
+use rows::{Filters, Rows};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use joins::{Side, keys};
+pub use ledger::Ledger;
 pub use sink::{schema as contract_schema, sink};
+pub use spilled::Spilled;
 
-/// Rows that a filter kept and dropped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Step {
-    pub step: String,
-    pub kept: usize,
-    pub dropped: usize,
+/// What an operator has made, or is yet to make.
+#[derive(Clone)]
+enum Held<'a> {
+    Rows(Rows),
+    Waiting(Waiting<'a>),
+}
+
+impl Held<'_> {
+    fn rows(self) -> Result<Rows, Failure> {
+        match self {
+            Held::Rows(rows) => Ok(rows),
+            Held::Waiting(waiting) => waiting.run().map(Rows::from),
+        }
+    }
+
+    fn plain(self) -> Result<RecordBatch, Failure> {
+        self.rows()?.plain()
+    }
 }
 
 pub struct Machine<'a> {
-    spec: &'a SkeletonSpec,
     loader: &'a Loader<'a>,
-    rows: HashMap<&'a str, RecordBatch>,
+    held: HashMap<&'a str, Held<'a>>,
+    filters: Filters,
     /// How many operators still take an operator's rows.
     takers: HashMap<&'a str, usize>,
-    coverage: coverage::Coverages,
     last: Option<&'a str>,
-    pub steps: Vec<Step>,
-    pub uses: Uses,
+    pub ledger: Ledger<'a>,
 }
 
 impl<'a> Machine<'a> {
-    pub fn new(spec: &'a SkeletonSpec, loader: &'a Loader<'a>) -> Self {
+    pub fn new(loader: &'a Loader<'a>) -> Self {
+        let spec = loader.inputs.spec;
         let mut takers = HashMap::new();
         for input in spec.operators.iter().flat_map(|o| &o.inputs) {
             *takers.entry(input.as_str()).or_insert(0) += 1;
         }
-        let (rows, steps) = (HashMap::new(), Vec::new());
-        let (coverage, noted) = (coverage::Coverages::default(), Uses::of(&spec.operators));
-        Self { spec, loader, rows, takers, coverage, last: None, steps, uses: noted }
+        Self { loader, held: HashMap::new(), filters: Filters::default(), takers, last: None, ledger: Ledger::new(spec) }
     }
 
     /// Runs the next operator, whose inputs have run.
     pub fn step(&mut self, operator: &'a Operator) -> Result<(), Failure> {
-        let inputs: Result<Vec<RecordBatch>, Failure> = operator.inputs.iter().map(|id| self.input(id)).collect();
-        let inputs = inputs?;
-        let rows = self.apply(operator, &inputs).map_err(|f| Failure { message: format!("{}: {}", operator.id, f.message), ..f })?;
-        if let (Some(before), true) = (inputs.first(), is_filter(&operator.does)) {
-            let (kept, dropped) = (rows.num_rows(), before.num_rows() - rows.num_rows());
-            self.steps.push(Step { step: operator.id.clone(), kept, dropped });
-        }
-        self.rows.insert(&operator.id, rows);
+        let inputs: Result<Vec<Held>, Failure> = operator.inputs.iter().map(|id| self.input(id)).collect();
+        let held = match (&operator.does, <[Held; 2]>::try_from(inputs?)) {
+            (Kind::RollingAggregate(what), Ok([spine, events])) if operator.engine != Engine::Polars => {
+                Held::Waiting(self.wait(&operator.id, what, spine, events.rows()?)?)
+            }
+            (_, Ok([left, right])) => Held::Rows(self.ledger.together(operator, &left.plain()?, &right.plain()?)?.into()),
+            (_, Err(mut inputs)) => Held::Rows(self.alone(operator, inputs.pop())?),
+        };
+        self.held.insert(&operator.id, held);
         self.last = Some(&operator.id);
         Ok(())
     }
 
-    /// The rows of the last operator.
-    pub fn result(&mut self) -> Result<RecordBatch, Failure> {
-        let last = self.last.and_then(|id| self.rows.remove(id));
-        last.ok_or_else(|| Failure::permanent("the service has no operators"))
+    /// An aggregate waits with those before it that it can run together with.
+    fn wait(&mut self, id: &'a str, what: &'a RollingAggregate, spine: Held<'a>, events: Rows) -> Result<Waiting<'a>, Failure> {
+        let mut waiting = match spine {
+            Held::Waiting(waiting) if waiting.admits(what, &events) => waiting,
+            other => Waiting::new(other.plain()?),
+        };
+        waiting.add(id, what, events);
+        Ok(waiting)
     }
 
-    fn input(&mut self, id: &'a str) -> Result<RecordBatch, Failure> {
+    fn alone(&mut self, operator: &Operator, input: Option<Held<'a>>) -> Result<Rows, Failure> {
+        match (&operator.does, input) {
+            (Kind::Scan(scan), None) => self.loader.scan(scan).map(Rows::from).map_err(|f| named(&operator.id, f)),
+            (Kind::Filter(filter), Some(held)) => {
+                let rows = held.rows()?;
+                let before = rows.count();
+                let left = self.filters.apply(rows, &filter.expr).map_err(|f| named(&operator.id, f))?;
+                self.ledger.note(operator, left.count(), before);
+                Ok(left)
+            }
+            (_, Some(held)) => self.ledger.alone(operator, &held.plain()?).map(Rows::from),
+            (does, None) => Err(Failure::permanent(format!("a {} cannot run here on nothing", does.name()))),
+        }
+    }
+
+    /// The rows of the last operator.
+    pub fn result(&mut self) -> Result<RecordBatch, Failure> {
+        let last = self.last.and_then(|id| self.held.remove(id));
+        last.ok_or_else(|| Failure::permanent("the service has no operators"))?.plain()
+    }
+
+    fn input(&mut self, id: &'a str) -> Result<Held<'a>, Failure> {
         let left = self.takers.get_mut(id).map(|takers| {
             *takers -= 1;
             *takers
         });
-        let rows = if left == Some(0) { self.rows.remove(id) } else { self.rows.get(id).cloned() };
-        rows.ok_or_else(|| Failure::permanent(format!("operator `{id}` has not run")))
+        let held = if left == Some(0) { self.held.remove(id) } else { self.held.get(id).cloned() };
+        held.ok_or_else(|| Failure::permanent(format!("operator `{id}` has not run")))
     }
-
-    fn join(&mut self, operator: &Operator, join: &StaticJoin, left: &RecordBatch, right: &RecordBatch) -> Result<RecordBatch, Failure> {
-        let found = joins::latest(left, right, join)?;
-        let read = of_operator(operator, &self.spec.operators);
-        if let (Some(read), Some(source)) = (read, self.spec.sources.get(&join.view)) {
-            self.uses.note_join(&read, source, &Joined { left, right, join, found: &found })?;
-        }
-        joins::attach(left, right, &join.columns, found)
-    }
-
-    fn apply(&mut self, operator: &Operator, inputs: &[RecordBatch]) -> Result<RecordBatch, Failure> {
-        match (&operator.does, inputs) {
-            (Kind::Scan(scan), []) => self.loader.scan(scan),
-            (Kind::Filter(filter), [rows]) => keep(rows, &filter.expr),
-            (Kind::Join(join), [left, right]) => self.join(operator, join, left, right),
-            (Kind::PitJoin(join), [left, right]) => joins::as_of(left, right, join),
-            (Kind::RollingAggregate(what), [spine, events]) if operator.engine == Engine::Polars => pairs::rolling(spine, events, what),
-            (Kind::RollingAggregate(rolling), [spine, events]) => rolling::rolling(spine, events, rolling),
-            (Kind::ArrowUdf(ArrowUdf::Coverage { store, column }), [rows]) => {
-                self.coverage.keep(rows, store, column, &self.spec.sources, &mut self.uses)
-            }
-            (Kind::ArrowUdf(ArrowUdf::Sessions { column, drop, likes }), [rows, events]) => {
-                sessions::keep(rows, events, column, drop, likes)
-            }
-            (Kind::ArrowUdf(ArrowUdf::Ratio { numerator, denominator, name }), [rows]) => ratio::ratio(rows, numerator, denominator, name),
-            (Kind::Project(project), [rows]) => {
-                with_columns(rows, project.columns.iter().map(|c| computed(rows, c)).collect::<Result<_, _>>()?)
-            }
-            (Kind::Sink(contract), [rows]) => sink(rows, contract),
-            (does, inputs) => Err(Failure::permanent(format!("a {} cannot run here on {} inputs", does.name(), inputs.len()))),
-        }
-    }
-}
-
-/// A column from the row as it was: one that is computed under a column's own name hides that column from no other.
-fn computed(rows: &RecordBatch, column: &Computed) -> Result<(String, ArrayRef), Failure> {
-    let array = value(rows, &column.expr, &arrow_type(&column.data_type)).map_err(|e| Failure::permanent(e.to_string()))?;
-    Ok((column.name.clone(), array))
-}
-
-fn is_filter(does: &Kind) -> bool {
-    matches!(does, Kind::Filter(_) | Kind::ArrowUdf(ArrowUdf::Coverage { .. } | ArrowUdf::Sessions { .. }))
 }
 
 fn keep(rows: &RecordBatch, expr: &Expr) -> Result<RecordBatch, Failure> {

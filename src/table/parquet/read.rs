@@ -37,11 +37,11 @@ pub fn read_columns(path: &Path, wanted: &[(String, DataType)]) -> Result<Record
     arrow::compute::concat_batches(&schema, &batches?).map_err(|e| TableError::broken(path, e))
 }
 
-fn roots<'a>(schema: &'a SchemaRef, names: impl Iterator<Item = &'a str>) -> Vec<usize> {
+pub(super) fn roots<'a>(schema: &'a SchemaRef, names: impl Iterator<Item = &'a str>) -> Vec<usize> {
     names.filter_map(|name| schema.index_of(name).ok()).collect()
 }
 
-fn check_types(path: &Path, schema: &SchemaRef, wanted: &[(String, DataType)]) -> Result<(), TableError> {
+pub(super) fn check_types(path: &Path, schema: &SchemaRef, wanted: &[(String, DataType)]) -> Result<(), TableError> {
     for (column, data_type) in wanted {
         let Ok(field) = schema.field_with_name(column) else {
             let known = schema.fields().iter().map(|f| f.name().clone()).collect();
@@ -68,7 +68,7 @@ fn same_values(found: &DataType, wanted: &DataType) -> bool {
     }
 }
 
-fn arrange(path: &Path, batch: RecordBatch, wanted: &[(String, DataType)]) -> Result<RecordBatch, TableError> {
+pub(super) fn arrange(path: &Path, batch: RecordBatch, wanted: &[(String, DataType)]) -> Result<RecordBatch, TableError> {
     let column = |(name, data_type): &(String, DataType)| -> Result<ArrayRef, TableError> {
         let array = batch.column_by_name(name).ok_or_else(|| TableError::broken(path, format!("column `{name}` was not read")))?;
         if array.data_type() == data_type {
