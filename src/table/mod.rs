@@ -6,6 +6,7 @@
 pub mod kept;
 pub mod lance;
 pub mod listing;
+pub mod ordered;
 pub mod parquet;
 pub mod rows;
 pub mod vectors;
