@@ -15,6 +15,7 @@
 //! | `aggregates` | one file per aggregate, and their registry |
 //! | `rolling`, `as_of`, `latest` | the entrances |
 //! | `embed`, `pool` | embeddings: looked up, and pooled over lists |
+//! | `elements`, `sums` | what vectors consist of; the inner loops of pooling |
 //! | `evaluate` | expressions over rows, lowered to Polars through `bridge` |
 //! | `selection` | one digest of the rows that a consumer takes of a period |
 //! | `time` | instants of different units in one |
@@ -24,6 +25,7 @@ pub mod arrow_type;
 pub mod as_of;
 pub mod bridge;
 mod codes;
+pub mod elements;
 pub mod embed;
 pub mod evaluate;
 mod frame;
@@ -40,6 +42,7 @@ pub mod pool;
 mod reference;
 pub mod rolling;
 pub mod selection;
+mod sums;
 mod sweep;
 mod tiles;
 pub mod time;

@@ -7,25 +7,26 @@ use super::checks::{self, CheckSpec};
 use super::failures::of_table;
 use super::kept::Kept;
 use super::keyed;
-use super::operators::{contract_schema, sink};
+use super::operators::{contract_schema, fulfil, refuse_nulls};
 use super::place::place;
 use super::skeleton::{needs_partitions, outline, output_files, output_path};
 use super::source::SourceSpec;
 use super::uses::Uses;
 use super::vectors::{Opening, Stores, store_name};
 use super::{Outline, Partition, RuleKind, Subject, Tell, spec_of};
-use crate::catalog::dag::{Embed, Kind as Does, Operator, Sink, Stage};
+use crate::catalog::dag::{Embed, Kind as Does, Operator, Sink, SinkColumn, Stage};
 use crate::engine::action::{Job, Place};
 use crate::engine::execute::{Made, Progress};
 use crate::engine::failure::{Failure, FailureKind};
-use crate::features::embed::{Asked, look_up, pool};
+use crate::features::elements::Element;
+use crate::features::embed::{Asked, Embedded, Matrix, look_up, pool};
 use crate::table::listing::parquet_files;
-use crate::table::parquet::{ShardWriter, WriteOptions, footer, read_batches, schema_of};
+use crate::table::parquet::{Column, RowGroups, Rows, ShardWriter, Vectors as _, WriteOptions, footer, read_batches, schema_of};
 use arrow::array::{Array, Int64Array, ListArray, RecordBatch};
-use arrow::datatypes::{DataType as Arrow, Field, Schema};
+use arrow::datatypes::DataType as Arrow;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -116,7 +117,7 @@ impl<'a> Enrichment<'a> {
             inputs: &inputs,
             kept: &spec.kept,
             scratch: job.staging.parent().unwrap_or(&job.staging),
-            mapped: u64::MAX,
+            mapped: job.action.common.resources.memory / 2,
             tell,
         };
         let (stores, warnings) = opening.open(&mut uses)?;
@@ -127,48 +128,76 @@ impl<'a> Enrichment<'a> {
         let schema = Arc::new(contract_schema(&self.contract));
         let names: Vec<String> = embeds(&self.spec.operators).map(|e| e.name.clone()).collect();
         std::mem::take(&mut self.uses).write(&self.job.staging, &schema)?;
-        let mut writer = ShardWriter::new(&self.job.staging, schema, self.spec.write.clone(), names.clone());
-        let mut done = 0;
-        for input in self.inputs.clone() {
-            let columns = self.columns_of(&input)?;
-            for batch in read_batches(&input, &columns, BATCH_ROWS).map_err(of_table)? {
-                (self.tell)(Progress::Step { message: "pooling and writing".into(), done, total: self.rows });
-                let rows = self.embed(batch.map_err(of_table)?)?;
-                done += rows.num_rows() as u64;
-                writer.write(sink(&rows, &self.contract)?).map_err(of_table)?;
-            }
-        }
+        let mut writer = ShardWriter::new(&self.job.staging, schema, self.spec.write.clone(), &names).map_err(of_table)?;
+        let mut asked = Asked::default();
+        writer.write_groups(self.groups()?.map(|batch| self.embed(&batch?, &mut asked)))?;
         let written = writer.finish().map_err(of_table)?;
+        self.asked = asked;
         let mut made = Made { files: output_files(&written.files), warnings: std::mem::take(&mut self.warnings), ..Made::default() };
         checks::judge(&self.spec.checks, &written, &mut made)?;
         self.describe(&mut made, names)?;
         Ok(made)
     }
 
-    /// All columns of a skeleton file, of the types it has.
-    fn columns_of(&self, input: &Path) -> Result<Vec<(String, Arrow)>, Failure> {
-        let schema = schema_of(input).map_err(of_table)?;
-        Ok(schema.fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect())
+    /// The skeleton's row groups as they will be written, with a word for each on how far we are.
+    fn groups(&self) -> Result<impl Iterator<Item = Result<RecordBatch, Failure>> + Send, Failure> {
+        let mut files = Vec::new();
+        for input in &self.inputs {
+            files.push(read_batches(input, &self.columns_of(input)?, BATCH_ROWS).map_err(of_table)?);
+        }
+        let (mut done, total, tell) = (0, self.rows, self.tell);
+        let groups = RowGroups::new(files.into_iter().flatten(), &self.spec.write);
+        Ok(groups.map(move |group| {
+            let group = group.map_err(of_table)?;
+            tell(Progress::Step { message: "pooling and writing".into(), done, total });
+            done += group.num_rows() as u64;
+            Ok(group)
+        }))
     }
 
-    fn embed(&mut self, batch: RecordBatch) -> Result<RecordBatch, Failure> {
-        let mut fields: Vec<Arc<Field>> = batch.schema().fields().iter().cloned().collect();
-        let mut columns = batch.columns().to_vec();
+    /// The columns of a skeleton file that the contract or an embedding reads, of the types they have.
+    fn columns_of(&self, input: &Path) -> Result<Vec<(String, Arrow)>, Failure> {
+        let schema = schema_of(input).map_err(of_table)?;
+        let is_read = |name: &String| {
+            self.contract.columns.iter().any(|column| column.name == *name) || embeds(&self.spec.operators).any(|e| e.input == *name)
+        };
+        Ok(schema.fields().iter().filter(|f| is_read(f.name())).map(|f| (f.name().clone(), f.data_type().clone())).collect())
+    }
+
+    /// The contract's columns of a row group: the skeleton's as they are, embeddings as they will be made.
+    fn embed(&self, batch: &RecordBatch, asked: &mut Asked) -> Result<Rows, Failure> {
+        let mut embedded: HashMap<&str, Arc<Embedded>> = HashMap::new();
         for embed in embeds(&self.spec.operators) {
-            let matrix = &self.stores[&store_name(embed)];
-            let input = batch
-                .column_by_name(&embed.input)
-                .ok_or_else(|| Failure::permanent(format!("the skeleton has no column `{}`", embed.input)))?;
-            let any = input.as_any();
-            let vectors = match (embed.pool, any.downcast_ref::<Int64Array>(), any.downcast_ref::<ListArray>()) {
-                (None, Some(keys), _) => look_up(keys, matrix, &mut self.asked),
-                (Some(by), _, Some(lists)) => pool(lists, by, matrix, &mut self.asked),
-                _ => return Err(Failure::permanent(format!("`{}` is not what `{}` is looked up by", embed.input, embed.name))),
-            };
-            fields.push(Arc::new(Field::new(&embed.name, vectors.data_type().clone(), true)));
-            columns.push(vectors);
+            embedded.insert(&embed.name, Arc::new(self.embedding(embed, batch, asked)?));
         }
-        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|e| Failure::permanent(e.to_string()))
+        let column = |wanted: &SinkColumn| match embedded.get(wanted.name.as_str()) {
+            Some(vectors) => refuse_nulls(wanted, vectors.nulls()).map(|()| Column::Vectors(vectors.clone())),
+            None => fulfil(batch, wanted).map(Column::Array),
+        };
+        let columns: Result<Vec<Column>, Failure> = self.contract.columns.iter().map(column).collect();
+        Ok(Rows { count: batch.num_rows(), columns: columns? })
+    }
+
+    fn embedding(&self, embed: &Embed, batch: &RecordBatch, asked: &mut Asked) -> Result<Embedded, Failure> {
+        let matrix: Arc<dyn Matrix> = self.stores[&store_name(embed)].clone();
+        let element = self.element_of(embed)?;
+        let input = batch
+            .column_by_name(&embed.input)
+            .ok_or_else(|| Failure::permanent(format!("the skeleton has no column `{}`", embed.input)))?;
+        let any = input.as_any();
+        let embedded = match (embed.pool, any.downcast_ref::<Int64Array>(), any.downcast_ref::<ListArray>()) {
+            (None, Some(keys), _) => Some(look_up(keys, matrix, element, asked)),
+            (Some(by), _, Some(lists)) => pool(lists, by, matrix, element, asked),
+            _ => None,
+        };
+        embedded.ok_or_else(|| Failure::permanent(format!("`{}` is not what `{}` is looked up by", embed.input, embed.name)))
+    }
+
+    /// What the elements of an embedding are rounded to: what the contract says of it.
+    fn element_of(&self, embed: &Embed) -> Result<Element, Failure> {
+        let wanted = self.contract.columns.iter().find(|column| column.name == embed.name).map_or(&embed.data_type, |c| &c.data_type);
+        Element::of(wanted)
+            .ok_or_else(|| Failure::permanent(format!("an embedding is a vector of floats, and `{}` is {wanted}", embed.name)))
     }
 
     /// Metadata from the footers of what was written.

@@ -71,7 +71,7 @@ impl RuleKind for Skeleton {
         let damaged: Vec<String> = machine.damaged().iter().map(|path| spec.kept.started_anew(path)).collect();
         let (uses, steps) = (machine.uses, machine.steps);
         uses.write(&job.staging, &batch.schema())?;
-        let mut writer = ShardWriter::new(&job.staging, batch.schema(), spec.write.clone(), vec![]);
+        let mut writer = ShardWriter::new(&job.staging, batch.schema(), spec.write.clone(), &[]).map_err(of_table)?;
         let columns = batch.num_columns();
         writer.write(batch).map_err(of_table)?;
         let written = writer.finish().map_err(of_table)?;

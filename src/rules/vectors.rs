@@ -14,23 +14,28 @@ use crate::catalog::types::DataType;
 use crate::engine::execute::Progress;
 use crate::engine::failure::Failure;
 use crate::features::arrow_type::arrow_type;
-use crate::features::embed::Matrix;
+use crate::features::elements::Vector;
+use crate::features::embed::{Lookup, Matrix};
 use crate::table::keys::KeyCache;
 use crate::table::lance::Dataset;
 use crate::table::parquet::read_batches;
 use crate::table::rows::RowCache;
-use crate::table::vectors::{KeyTable, VectorCache, VectorError, Vectors, Want};
+use crate::table::vectors::{Element, KeyTable, Scratch, VectorCache, VectorError, Vectors, Want};
 use arrow::array::{Array, ArrayRef, Int64Array, ListArray};
 use arrow::datatypes::DataType as Arrow;
-use half::f16;
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Skeleton rows whose keys are looked at at once.
 const BATCH_ROWS: usize = 4096;
 
+/// Bytes of vectors that are read at once where they are not mapped: what is read should still be in the processor's cache when it is used.
+const LENT_BYTES: usize = 4 << 20;
+
 /// The vectors of each store, by [`store_name`].
-pub type Stores = HashMap<String, Vectors>;
+pub type Stores = HashMap<String, Arc<Vectors>>;
 
 /// What stores are opened for.
 pub struct Opening<'a> {
@@ -50,18 +55,20 @@ impl Opening<'_> {
     /// Reads what any of the embeddings needs, and notes it; with what there is to warn of.
     pub fn open(&self, uses: &mut Uses) -> Result<(Stores, Vec<String>), Failure> {
         let (keys, cache) = (self.kept.keys(), self.kept.vectors());
-        let mut stores = Stores::new();
+        let (mut stores, mut mapped) = (Stores::new(), self.mapped);
         for embed in &self.embeds {
             let name = store_name(embed);
             if !stores.contains_key(&name) {
-                stores.insert(name, self.open_store(embed, &keys, &cache, uses)?);
+                let vectors = self.open_store(embed, &keys, &cache, mapped, uses)?;
+                mapped = mapped.saturating_sub(vectors.mapped_bytes());
+                stores.insert(name, Arc::new(vectors));
             }
         }
         let damaged = keys.take_damaged().into_iter().chain(cache.take_damaged());
         Ok((stores, damaged.map(|path| self.kept.started_anew(&path)).collect()))
     }
 
-    fn open_store(&self, embed: &Embed, keys: &KeyCache, cache: &VectorCache, uses: &mut Uses) -> Result<Vectors, Failure> {
+    fn open_store(&self, embed: &Embed, keys: &KeyCache, cache: &VectorCache, mapped: u64, uses: &mut Uses) -> Result<Vectors, Failure> {
         let source = self.sources.get(&embed.store.view);
         let source = source.ok_or_else(|| Failure::permanent(format!("no source for view `{}`", embed.store.view)))?;
         let dataset = Dataset::open(&source.path, &source.lance_pin()).map_err(of_lance)?;
@@ -74,7 +81,7 @@ impl Opening<'_> {
         let tell = |done, total| (self.tell)(Progress::Step { message: format!("reading vectors of {}", source.shown), done, total });
         let (store, column) = (&source.name, &embed.store.vector);
         let want = Want { store, dataset: &dataset, column, width, addresses: &addresses, keys: &wanted };
-        let fetched = cache.fetch(&want, self.scratch, self.mapped, &tell).map_err(of_vectors)?;
+        let fetched = cache.fetch(&want, self.scratch, mapped, &tell).map_err(of_vectors)?;
         drop(addresses);
         let known = store_rows(dataset, &embed.store.key, Some(&embed.store.vector), &RowCache::none()).map_err(of_rows)?;
         uses.note_vectors(&Keyed::embedding(embed), &known, &wanted, &fetched.rows)?;
@@ -85,7 +92,9 @@ impl Opening<'_> {
     fn wanted(&self, store: &str) -> Result<Vec<i64>, Failure> {
         let mut wanted = KeyTable::default();
         let of_store = self.embeds.iter().filter(|embed| store_name(embed) == store);
-        let columns: Vec<(String, Arrow)> = of_store.map(|embed| (embed.input.clone(), input_type(embed))).collect();
+        let mut columns: Vec<(String, Arrow)> = of_store.map(|embed| (embed.input.clone(), input_type(embed))).collect();
+        columns.sort_by(|a, b| a.0.cmp(&b.0));
+        columns.dedup();
         for input in self.inputs {
             for batch in read_batches(input, &columns, BATCH_ROWS).map_err(of_table)? {
                 for keys in batch.map_err(of_table)?.columns().iter().filter_map(keys_of) {
@@ -138,9 +147,28 @@ impl Matrix for Vectors {
         Vectors::row_of(self, key).map(|row| row as usize)
     }
 
-    fn vector(&self, row: usize) -> &[f16] {
-        let bytes = self.mapped(row as u32);
-        // SAFETY: any two bytes are a float16; rows start at even places.
-        unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast::<f16>(), bytes.len() / 2) }
+    fn most_lent(&self) -> usize {
+        if self.is_mapped() { usize::MAX } else { (LENT_BYTES / self.shape().row_bytes().max(1)).max(1) }
     }
+
+    fn lend<'a>(&'a self, rows: &[u32], scratch: &'a mut Scratch) -> io::Result<Lookup<'a>> {
+        let (lent, element) = (Vectors::lend(self, rows, scratch)?, self.shape().element);
+        Ok(Box::new(move |row| {
+            let bytes = lent.bytes(row);
+            // SAFETY: any bytes are floats, and rows are aligned for their elements.
+            unsafe {
+                match element {
+                    Element::Float16 => Vector::Float16(floats(bytes)),
+                    Element::Float32 => Vector::Float32(floats(bytes)),
+                    Element::Float64 => Vector::Float64(floats(bytes)),
+                }
+            }
+        }))
+    }
+}
+
+/// SAFETY: any bytes must be a `T`, and these be aligned for it.
+unsafe fn floats<T>(bytes: &[u8]) -> &[T] {
+    debug_assert!(bytes.as_ptr().cast::<T>().is_aligned());
+    unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast::<T>(), bytes.len() / size_of::<T>()) }
 }

@@ -94,8 +94,12 @@ fn name(fragment: &Fragment) -> Digest {
 fn packed(name: &Digest, rows: &[(i64, u64)]) -> Vec<u8> {
     let mut packer = Packer::default();
     packer.digest(name).number(rows.len() as u64);
-    rows.iter().for_each(|(key, _)| drop(packer.number(*key as u64)));
-    rows.iter().for_each(|(_, address)| drop(packer.small(*address as u32)));
+    for (key, _) in rows {
+        packer.number(*key as u64);
+    }
+    for (_, address) in rows {
+        packer.small(*address as u32);
+    }
     packer.into_bytes()
 }
 

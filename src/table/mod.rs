@@ -8,6 +8,7 @@ mod kept_files;
 pub mod keys;
 pub mod lance;
 pub mod listing;
+pub mod ordered;
 pub mod parquet;
 pub mod rows;
 pub mod vectors;

@@ -27,7 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use joins::{Side, keys};
-pub use sink::{schema as contract_schema, sink};
+pub use sink::{fulfil, refuse_nulls, schema as contract_schema, sink};
 
 /// Rows that a filter kept and dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -128,8 +128,8 @@ impl Dataset {
     /// Taken by address, not by row id: the two differ where a dataset has stable row ids.
     fn take_increasing(&self, addresses: &[u64], column: &str) -> Result<FixedSizeListArray, LanceError> {
         self.assert_within(addresses)?;
-        let batch = block_on(take_batch(&self.inner, addresses, column))?.map_err(|error| self.unreadable(&error))?;
-        self.picked(&batch, column, addresses)
+        let batch = block_on(take_batch(&self.inner, addresses, column, Deletions::Heeded))?.map_err(|error| self.unreadable(&error))?;
+        self.as_vectors(&batch, column, addresses.len())
     }
 
     /// What a vector of a column is made of, and how many of it.
@@ -243,10 +243,24 @@ fn numbered(path: &Path, latest: &::lance::Dataset, version: u64) -> Result<::la
     block_on(latest.checkout_version(version))?.map_err(|error| LanceError::unreadable(path, &error))
 }
 
-pub(super) async fn take_batch(dataset: &Arc<::lance::Dataset>, addresses: &[u64], column: &str) -> ::lance::Result<RecordBatch> {
+/// What becomes of rows that are deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deletions {
+    /// They are left out.
+    Heeded,
+    /// They come back as they were.
+    Ignored,
+}
+
+pub(super) async fn take_batch(
+    dataset: &Arc<::lance::Dataset>,
+    addresses: &[u64],
+    column: &str,
+    deletions: Deletions,
+) -> ::lance::Result<RecordBatch> {
     let projection = ProjectionRequest::from(dataset.schema().project(&[column])?).into_projection_plan(dataset.clone())?;
     let take = TakeBuilder::try_new_from_addresses(dataset.clone(), addresses.to_vec(), Arc::new(projection))?;
-    take.with_row_address(true).execute().await
+    take.with_ignore_deletions(deletions == Deletions::Ignored).execute().await
 }
 
 /// A column's own field id and those below it.

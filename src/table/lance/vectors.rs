@@ -5,10 +5,9 @@
 //! Invariants: every row that is asked for is told once, or it is an error; memory holds a few takes, whatever is asked for.
 
 use super::LanceError;
-use super::dataset::{Dataset, ROW_ADDRESS, fragment_of, take_batch};
+use super::dataset::{Dataset, Deletions, fragment_of, take_batch};
 use super::runtime::{block_on, spawn};
 use arrow::array::{Array, AsArray, FixedSizeListArray, RecordBatch, UInt32Array};
-use arrow::datatypes::UInt64Type;
 use futures::{StreamExt, stream};
 use std::ops::Range;
 use std::pin::pin;
@@ -33,8 +32,8 @@ struct Take {
 }
 
 impl Dataset {
-    /// Tells the vectors at these addresses, which increase, batch by batch; `each` gets the range of the addresses that a batch is of, and
-    /// must not call into this layer.
+    /// Tells the vectors at these addresses, which increase and are those of rows that there are, batch by batch; `each` gets the range of the
+    /// addresses that a batch is of, and must not call into this layer.
     pub fn vectors<E: From<LanceError>>(
         &self,
         addresses: &[u64],
@@ -46,44 +45,56 @@ impl Dataset {
         let bytes = width * item.primitive_width().unwrap_or(8);
         let takes = takes(addresses, (TAKEN_BYTES / bytes.max(1)).clamp(1, TAKEN_ROWS));
         let start = |take: &Take| {
-            let (dataset, rows, column) = (self.inner.clone(), take.rows(addresses), column.to_string());
-            spawn(async move { take_batch(&dataset, &rows, &column).await })
+            let (dataset, rows, column, deletions) = (self.inner.clone(), take.rows(addresses), column.to_string(), deletions_of(take));
+            spawn(async move { take_batch(&dataset, &rows, &column, deletions).await })
         };
         let mut batches = pin!(stream::iter(&takes).map(|take| async move { start(take)?.await }).buffered(TAKES));
         for take in &takes {
             let Some(batch) = block_on(batches.next())? else { break };
             let batch = batch?.map_err(|error| self.unreadable(&error))?;
-            each(take.asked.clone(), self.picked(&batch, column, &addresses[take.asked.clone()])?)?;
+            each(take.asked.clone(), self.picked(&batch, column, take, addresses)?)?;
         }
         Ok(())
     }
 
-    /// Of what was taken the rows that were asked for. Lance leaves out, without a word, what is deleted.
-    pub(super) fn picked(&self, batch: &RecordBatch, column: &str, asked: &[u64]) -> Result<FixedSizeListArray, LanceError> {
-        let vectors = &batch[column];
-        let wrong = || self.wrong_type(column, "a fixed-size list", vectors.data_type());
-        let vectors = vectors.as_fixed_size_list_opt().ok_or_else(wrong)?;
-        let found = batch[ROW_ADDRESS].as_primitive::<UInt64Type>().values();
-        if **found == *asked {
-            return Ok(vectors.clone());
+    /// Of what was taken the rows that were asked for.
+    fn picked(&self, batch: &RecordBatch, column: &str, take: &Take, addresses: &[u64]) -> Result<FixedSizeListArray, LanceError> {
+        let vectors = self.as_vectors(batch, column, take.len(addresses))?;
+        let asked = &addresses[take.asked.clone()];
+        if vectors.len() == asked.len() {
+            return Ok(vectors);
         }
-        let positions = positions(found, asked);
-        if positions.len() < asked.len() {
-            return Err(LanceError::MissingRows { path: self.path().into(), asked: asked.len(), found: positions.len() });
-        }
-        let picked = arrow::compute::take(vectors, &UInt32Array::from(positions), None).map_err(|error| self.unreadable(&error))?;
+        let positions = UInt32Array::from_iter_values(asked.iter().map(|address| (address - asked[0]) as u32));
+        let picked = arrow::compute::take(&vectors, &positions, None).map_err(|error| self.unreadable(&error))?;
         Ok(picked.as_fixed_size_list().clone())
+    }
+
+    /// The one column of a batch that should have so many rows: Lance leaves out, without a word, what it does not find.
+    pub(super) fn as_vectors(&self, batch: &RecordBatch, column: &str, rows: usize) -> Result<FixedSizeListArray, LanceError> {
+        if batch.num_rows() != rows {
+            return Err(LanceError::MissingRows { path: self.path().into(), asked: rows, found: batch.num_rows() });
+        }
+        let found = batch.column(0);
+        let wrong = || self.wrong_type(column, "a fixed-size list", found.data_type());
+        found.as_fixed_size_list_opt().cloned().ok_or_else(wrong)
     }
 }
 
 impl Take {
     fn rows(&self, addresses: &[u64]) -> Vec<u64> {
         let asked = &addresses[self.asked.clone()];
-        match (asked.first(), asked.last()) {
-            (Some(first), Some(last)) if self.is_whole => (*first..=*last).collect(),
-            _ => asked.to_vec(),
-        }
+        if self.is_whole { (asked[0]..=asked[asked.len() - 1]).collect() } else { asked.to_vec() }
     }
+
+    fn len(&self, addresses: &[u64]) -> usize {
+        let asked = &addresses[self.asked.clone()];
+        if self.is_whole { (asked[asked.len() - 1] - asked[0]) as usize + 1 } else { asked.len() }
+    }
+}
+
+/// In a stretch lie deleted rows, which would be missing; those that are asked for are not among them.
+fn deletions_of(take: &Take) -> Deletions {
+    if take.is_whole { Deletions::Ignored } else { Deletions::Heeded }
 }
 
 /// Stretches of at most `most` rows that are dense enough as a whole, and what lies between them in takes of as many rows.
@@ -111,18 +122,6 @@ fn stretch(addresses: &[u64], most: usize) -> &[u64] {
     &addresses[..near.count()]
 }
 
-/// The positions among the rows found of those that are asked for. Both increase.
-fn positions(found: &[u64], asked: &[u64]) -> Vec<u32> {
-    let mut asked = asked.iter().peekable();
-    let mut positions = Vec::new();
-    for (position, address) in found.iter().enumerate() {
-        if asked.next_if_eq(&address).is_some() {
-            positions.push(position as u32);
-        }
-    }
-    positions
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +147,8 @@ mod tests {
                 next = take.asked.end;
                 let rows = take.rows(&addresses);
                 prop_assert!(rows.len() <= most && rows.is_sorted_by(|a, b| a < b));
-                prop_assert_eq!(positions(&rows, &addresses[take.asked.clone()]).len(), take.asked.len());
+                prop_assert_eq!(rows.len(), take.len(&addresses));
+                prop_assert!(addresses[take.asked.clone()].iter().all(|address| rows.binary_search(address).is_ok()));
             }
             prop_assert_eq!(next, addresses.len());
         }

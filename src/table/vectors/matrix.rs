@@ -82,6 +82,11 @@ impl Vectors {
         self.files.iter().all(|held| held.map.is_some())
     }
 
+    /// Bytes that are mapped.
+    pub fn mapped_bytes(&self) -> u64 {
+        self.files.iter().filter_map(|held| held.map.as_ref()).map(|map| map.len() as u64).sum()
+    }
+
     /// Lends rows, in any order; what has to be read lies in the scratch meanwhile, each row once.
     pub fn lend<'a>(&'a self, rows: &[u32], scratch: &'a mut Scratch) -> io::Result<Lent<'a>> {
         if self.is_mapped() {
@@ -118,7 +123,7 @@ impl Vectors {
     }
 
     /// A row of a file that is mapped.
-    pub fn mapped(&self, row: u32) -> &[u8] {
+    fn mapped(&self, row: u32) -> &[u8] {
         let (file, slot) = self.places[row as usize];
         let map = self.files[file as usize].map.as_deref().unwrap_or_default();
         &map[self.span(slot)]

@@ -111,7 +111,7 @@ impl SegmentWriter {
             self.parts.push(Part { name: part, entries: Vec::new() });
         }
         let entry = Entry { position, slot, digest: digest.to_le_bytes() };
-        self.parts.iter_mut().last().into_iter().for_each(|part| part.entries.push(entry));
+        self.parts.last_mut().into_iter().for_each(|part| part.entries.push(entry));
         Ok(slot)
     }
 
