@@ -3,13 +3,15 @@
 //! Knows nothing of where vectors come from. Keys are looked up at once, vectors are worked on when their page is written. Invariants:
 //! keys without a vector are skipped and counted; a row of which none is found is null.
 
-use super::elements::{Element, Vector};
+use super::elements::Vector;
 use super::pool::Pooler;
 use super::sums::fetch;
 use crate::catalog::declaration::Pool;
-use crate::table::parquet::Vectors;
+use crate::table::parquet::PageVectors;
+use crate::table::vectors::{Element, Scratch};
 use arrow::array::{Array, Int64Array, ListArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,15 +22,21 @@ pub const ABSENT: u32 = u32::MAX;
 pub trait Matrix: Send + Sync {
     fn width(&self) -> usize;
 
-    /// At most [`ABSENT`] rows.
-    fn row_of(&self, key: i64) -> Option<usize>;
+    fn row_of(&self, key: i64) -> Option<u32>;
 
     /// Appends the row of each key, or [`ABSENT`].
     fn rows_of(&self, keys: &[i64], rows: &mut Vec<u32>) {
-        rows.extend(keys.iter().map(|key| self.row_of(*key).map_or(ABSENT, |row| row as u32)));
+        rows.extend(keys.iter().map(|key| self.row_of(*key).unwrap_or(ABSENT)));
     }
 
-    fn vector(&self, row: usize) -> Vector<'_>;
+    /// Lends the vectors of some rows; what is not in memory is read into the scratch.
+    fn lend<'a>(&'a self, rows: &[u32], scratch: &'a mut Scratch) -> io::Result<Box<dyn Lend + 'a>>;
+}
+
+/// Vectors that were lent.
+pub trait Lend {
+    /// One of the rows that were asked for.
+    fn vector(&self, row: u32) -> Vector<'_>;
 }
 
 /// How many keys were asked for, and how many of them have no vector.
@@ -46,12 +54,18 @@ pub struct Embedded {
     nulls: NullBuffer,
 }
 
-/// Rows of the matrix.
+/// Rows of the matrix: where the vectors come from.
 enum From {
     /// One for each row that is not null.
     Rows(Vec<u32>),
-    /// Those that were found of each list, one list after the other.
-    Lists { rows: Vec<u32>, ends: Vec<usize>, pool: Pool },
+    Lists(Lists),
+}
+
+/// The rows that were found of each list, one list after the other.
+struct Lists {
+    rows: Vec<u32>,
+    ends: Vec<usize>,
+    pool: Pool,
 }
 
 /// One vector per row of `keys`.
@@ -85,48 +99,86 @@ pub fn pool(lists: &ListArray, pool: Pool, matrix: Arc<dyn Matrix>, element: Ele
         }
         ends.push(rows.len());
     }
-    let starts = |row: usize| if row == 0 { 0 } else { ends[row - 1] };
-    let nulls = NullBuffer::new(BooleanBuffer::collect_bool(lists.len(), |row| starts(row) < ends[row]));
-    Some(Embedded { matrix, element, from: From::Lists { rows, ends, pool }, nulls })
+    let found = Lists { rows, ends, pool };
+    let nulls = NullBuffer::new(BooleanBuffer::collect_bool(lists.len(), |row| !found.of(row).is_empty()));
+    Some(Embedded { matrix, element, from: From::Lists(found), nulls })
 }
 
-impl Vectors for Embedded {
+impl PageVectors for Embedded {
     fn nulls(&self) -> Option<&NullBuffer> {
         Some(&self.nulls)
     }
 
-    fn append(&self, rows: Range<usize>, out: &mut Vec<u8>) {
+    fn append(&self, rows: Range<usize>, out: &mut Vec<u8>) -> io::Result<()> {
+        let mut scratch = Scratch::default();
         match &self.from {
-            From::Rows(places) => self.append_rows(&places[rows], out),
-            From::Lists { rows: places, ends, pool } => self.append_pools(places, ends, *pool, rows, out),
+            From::Rows(places) => self.append_rows(&places[rows], &mut scratch, out),
+            From::Lists(lists) => {
+                let mut pooler = Pooler::new(lists.pool, self.matrix.width(), self.element);
+                lists.portions(rows).try_for_each(|rows| self.append_pools(lists, rows, &mut pooler, &mut scratch, out))
+            }
         }
     }
 }
 
 impl Embedded {
-    fn append_rows(&self, rows: &[u32], out: &mut Vec<u8>) {
+    fn append_rows(&self, rows: &[u32], scratch: &mut Scratch, out: &mut Vec<u8>) -> io::Result<()> {
         /// How far memory is asked ahead.
         const AHEAD: usize = 4;
+        let lent = self.matrix.lend(rows, scratch)?;
         for (number, row) in rows.iter().enumerate() {
-            rows.get(number + AHEAD).into_iter().for_each(|next| fetch(&self.matrix.vector(*next as usize)));
-            self.matrix.vector(*row as usize).put(self.element, out);
+            rows.get(number + AHEAD).into_iter().for_each(|next| fetch(&lent.vector(*next)));
+            lent.vector(*row).put(self.element, out);
         }
+        Ok(())
     }
 
     /// While a row is pooled, the vectors of the next come from memory.
-    fn append_pools(&self, places: &[u32], ends: &[usize], pool: Pool, rows: Range<usize>, out: &mut Vec<u8>) {
-        let mut pooler = Pooler::new(pool, self.matrix.width(), self.element);
-        let list = |row: usize| &places[if row == 0 { 0 } else { ends[row - 1] }..ends[row]];
-        let vectors = |row: usize| list(row).iter().map(|place| self.matrix.vector(*place as usize));
-        let mut current: Vec<Vector> = Vec::new();
-        for row in rows.clone() {
-            current.clear();
-            current.extend(vectors(row));
-            if row + 1 < rows.end {
-                vectors(row + 1).for_each(|next| fetch(&next));
+    fn append_pools(
+        &self,
+        lists: &Lists,
+        rows: Range<usize>,
+        pooler: &mut Pooler,
+        scratch: &mut Scratch,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let lent = self.matrix.lend(&lists.rows[lists.start(rows.start)..lists.ends[rows.end - 1]], scratch)?;
+        let (mut current, mut next): (Vec<Vector>, Vec<Vector>) = (Vec::new(), Vec::new());
+        for row in rows.start..=rows.end {
+            next.clear();
+            if row < rows.end {
+                next.extend(lists.of(row).iter().map(|place| lent.vector(*place)));
+                next.iter().for_each(fetch);
             }
-            pooler.pool(&current, out);
+            if row > rows.start {
+                pooler.pool(&current, out);
+            }
+            std::mem::swap(&mut current, &mut next);
         }
+        Ok(())
+    }
+}
+
+impl Lists {
+    fn start(&self, row: usize) -> usize {
+        row.checked_sub(1).map_or(0, |before| self.ends[before])
+    }
+
+    fn of(&self, row: usize) -> &[u32] {
+        &self.rows[self.start(row)..self.ends[row]]
+    }
+
+    /// Cuts rows so that the lists of a portion are not too long together, for their vectors may have to be read into memory.
+    fn portions(&self, rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+        const VECTORS: usize = 4096;
+        let mut start = rows.start;
+        std::iter::from_fn(move || {
+            let limit = self.start(start) + VECTORS;
+            let fits = (start..rows.end).take_while(|row| self.ends[*row] <= limit).count().max(1);
+            let portion = start..rows.end.min(start + fits);
+            start = portion.end;
+            (!portion.is_empty()).then_some(portion)
+        })
     }
 }
 
@@ -142,19 +194,24 @@ mod tests {
         fn width(&self) -> usize {
             2
         }
-        fn row_of(&self, key: i64) -> Option<usize> {
-            (0..3).contains(&key).then_some(key as usize)
+        fn row_of(&self, key: i64) -> Option<u32> {
+            (0..3).contains(&key).then_some(key as u32)
         }
-        fn vector(&self, row: usize) -> Vector<'_> {
+        fn lend<'a>(&'a self, _rows: &[u32], _scratch: &'a mut Scratch) -> io::Result<Box<dyn Lend + 'a>> {
+            Ok(Box::new(Three))
+        }
+    }
+    impl Lend for Three {
+        fn vector(&self, row: u32) -> Vector<'_> {
             const ROWS: [[f16; 2]; 3] = [[f16::ONE, f16::ZERO], [f16::ZERO, f16::ONE], [f16::ONE, f16::ONE]];
-            Vector::Float16(&ROWS[row])
+            Vector::Float16(&ROWS[row as usize])
         }
     }
 
     fn floats(column: &Embedded, row: usize) -> Option<Vec<f32>> {
         column.nulls.is_valid(row).then(|| {
             let mut out = Vec::new();
-            column.append(row..row + 1, &mut out);
+            column.append(row..row + 1, &mut out).unwrap();
             out.chunks(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
         })
     }

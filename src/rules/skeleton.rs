@@ -2,6 +2,7 @@
 
 use super::checks::{self, CheckSpec};
 use super::failures::of_table;
+use super::kept::Kept;
 use super::keyed;
 use super::loader::Loader;
 use super::operators::Machine;
@@ -40,6 +41,7 @@ pub struct SkeletonSpec {
     pub checks: Vec<CheckSpec>,
     /// The workspace's directory, from which paths are named.
     pub workspace: PathBuf,
+    pub kept: Kept,
 }
 
 impl RuleKind for Skeleton {
@@ -66,13 +68,14 @@ impl RuleKind for Skeleton {
             machine.step(operator)?;
         }
         let batch = machine.result()?;
+        let damaged: Vec<String> = machine.damaged().iter().map(|path| spec.kept.started_anew(path)).collect();
         let (uses, steps) = (machine.uses, machine.steps);
         uses.write(&job.staging, &batch.schema())?;
         let mut writer = ShardWriter::new(&job.staging, batch.schema(), spec.write.clone(), &[]).map_err(of_table)?;
         let columns = batch.num_columns();
         writer.write(batch).map_err(of_table)?;
         let written = writer.finish().map_err(of_table)?;
-        let mut made = Made { files: output_files(&written.files), ..Made::default() };
+        let mut made = Made { files: output_files(&written.files), warnings: damaged, ..Made::default() };
         checks::judge(&spec.checks, &written, &mut made)?;
         made.metadata.insert("rows".into(), json!(written.rows));
         made.metadata.insert("columns".into(), json!(columns));
@@ -100,7 +103,8 @@ pub fn outline(subject: &Subject, operators: &[Operator]) -> Outline {
     definition.extend(calendar(subject));
     definition.extend(late_rows(subject, operators));
     let (sources, checks, workspace) = (sources(subject, operators), checks::of(subject), subject.site.root.path());
-    let spec = json!({"operators": operators, "sources": sources, "write": write, "checks": checks, "workspace": workspace});
+    let kept = Kept::of(subject.site);
+    let spec = json!({"operators": operators, "sources": sources, "write": write, "checks": checks, "workspace": workspace, "kept": kept});
     Outline { definition, requests: vec![], reads: vec![], inputs: vec![], spec }
 }
 
@@ -225,6 +229,7 @@ mod tests {
             write: WriteOptions { compression: Compression::None, row_group_rows: 1, shard_rows: 1 },
             checks: vec![],
             workspace: PathBuf::new(),
+            kept: Kept::default(),
         };
         let fields = SpecFields {
             hashed: &["operators", "write"],
@@ -232,6 +237,7 @@ mod tests {
                 ("sources", "where data lies; what lies there is observed"),
                 ("checks", "judge the output and do not change it"),
                 ("workspace", "for people: paths are named from it"),
+                ("kept", "what may be lost at any time"),
             ],
         };
         fields.check(&serde_json::to_value(&spec).unwrap());

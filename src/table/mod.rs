@@ -4,6 +4,8 @@
 //! never by the size of a source.
 
 pub mod kept;
+mod kept_files;
+pub mod keys;
 pub mod lance;
 pub mod listing;
 pub mod ordered;

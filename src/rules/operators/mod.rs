@@ -23,6 +23,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema};
 use serde::Serialize;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use joins::{Side, keys};
@@ -55,7 +56,7 @@ impl<'a> Machine<'a> {
             *takers.entry(input.as_str()).or_insert(0) += 1;
         }
         let (rows, steps) = (HashMap::new(), Vec::new());
-        let (coverage, noted) = (coverage::Coverages::default(), Uses::of(&spec.operators));
+        let (coverage, noted) = (coverage::Coverages::new(spec.kept.keys()), Uses::of(&spec.operators));
         Self { spec, loader, rows, takers, coverage, last: None, steps, uses: noted }
     }
 
@@ -71,6 +72,11 @@ impl<'a> Machine<'a> {
         self.rows.insert(&operator.id, rows);
         self.last = Some(&operator.id);
         Ok(())
+    }
+
+    /// Kept files that were not what they should have been.
+    pub fn damaged(&self) -> Vec<PathBuf> {
+        self.coverage.damaged()
     }
 
     /// The rows of the last operator.

@@ -11,6 +11,7 @@ use arrow::datatypes::DataType;
 use parquet::basic::Compression;
 use parquet::errors::{ParquetError, Result};
 use parquet::schema::types::ColumnDescPtr;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,16 +19,16 @@ use std::sync::Arc;
 const PAGE_BYTES: usize = 1 << 20;
 
 /// A column of vectors, of which some rows may be null.
-pub trait Vectors: Send + Sync {
+pub trait PageVectors: Send + Sync {
     fn nulls(&self) -> Option<&NullBuffer>;
 
     /// Appends the elements of a range of rows, none of which is null, as plain little-endian numbers.
-    fn append(&self, rows: Range<usize>, out: &mut Vec<u8>);
+    fn append(&self, rows: Range<usize>, out: &mut Vec<u8>) -> io::Result<()>;
 }
 
 /// A column of one row group, and how its pages are encoded.
 pub struct VectorColumn {
-    vectors: Arc<dyn Vectors>,
+    vectors: Arc<dyn PageVectors>,
     column: ColumnDescPtr,
     width: usize,
     row_bytes: usize,
@@ -60,7 +61,13 @@ fn row_bytes(data_type: &DataType) -> Option<(usize, usize)> {
 
 impl VectorColumn {
     /// A column of `rows` rows. It is compressed if that pays.
-    pub fn new(vectors: Arc<dyn Vectors>, data_type: &DataType, column: ColumnDescPtr, codec: Compression, rows: usize) -> Result<Self> {
+    pub fn new(
+        vectors: Arc<dyn PageVectors>,
+        data_type: &DataType,
+        column: ColumnDescPtr,
+        codec: Compression,
+        rows: usize,
+    ) -> Result<Self> {
         let (width, row_bytes) = row_bytes(data_type).ok_or_else(|| wrong("the elements of a vector are no floats"))?;
         let mut column = Self { vectors, column, width, row_bytes, codec };
         if !column.compression_pays(rows)? {
@@ -97,7 +104,7 @@ impl VectorColumn {
         body.clear();
         write_levels(&mut body, &stretches, self.width as u64, self.column.max_def_level() as u8);
         body.reserve(present * self.row_bytes);
-        stretches.into_iter().filter(|s| s.present).for_each(|s| self.vectors.append(s.rows, &mut body));
+        stretches.into_iter().filter(|s| s.present).try_for_each(|s| self.vectors.append(s.rows, &mut body))?;
         let raw = body.len();
         if let Compression::ZSTD(level) = self.codec {
             body = zstd::bulk::compress(&body, level.compression_level()).map_err(|e| ParquetError::External(e.into()))?;
@@ -160,17 +167,18 @@ impl ArrayVectors {
     }
 }
 
-impl Vectors for ArrayVectors {
+impl PageVectors for ArrayVectors {
     fn nulls(&self) -> Option<&NullBuffer> {
         self.lists.nulls()
     }
 
-    fn append(&self, rows: Range<usize>, out: &mut Vec<u8>) {
+    fn append(&self, rows: Range<usize>, out: &mut Vec<u8>) -> io::Result<()> {
         let data = self.lists.values().to_data();
         let element = self.row_bytes / self.lists.value_length() as usize;
         // A sliced list keeps its whole child, from which `value_offset` counts.
         let start = (data.offset() + self.lists.value_offset(rows.start) as usize) * element;
         out.extend_from_slice(&data.buffers()[0].as_slice()[start..start + rows.len() * self.row_bytes]);
+        Ok(())
     }
 }
 
