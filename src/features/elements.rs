@@ -3,16 +3,8 @@
 //! Invariants: a value that keeps its type keeps its bits; a NaN that was computed is the one quiet NaN without a sign.
 
 use super::sums;
-use crate::catalog::types::DataType;
+use crate::table::vectors::Element;
 use half::f16;
-
-/// The type of a vector's elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Element {
-    Float16,
-    Float32,
-    Float64,
-}
 
 /// A vector, of the type that its store has.
 #[derive(Debug, Clone, Copy)]
@@ -22,25 +14,13 @@ pub enum Vector<'a> {
     Float64(&'a [f64]),
 }
 
-impl Element {
-    /// The elements of a type of vectors.
-    pub fn of(data_type: &DataType) -> Option<Self> {
-        match data_type {
-            DataType::Vector(element, _) => match **element {
-                DataType::Float16 => Some(Self::Float16),
-                DataType::Float32 => Some(Self::Float32),
-                DataType::Float64 => Some(Self::Float64),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    pub fn bytes(self) -> usize {
-        match self {
-            Self::Float16 => 2,
-            Self::Float32 => 4,
-            Self::Float64 => 8,
+impl<'a> Vector<'a> {
+    /// The vector that lies in some bytes, which must be aligned for its elements.
+    pub fn of(element: Element, bytes: &'a [u8]) -> Self {
+        match element {
+            Element::Float16 => Self::Float16(numbers(bytes)),
+            Element::Float32 => Self::Float32(numbers(bytes)),
+            Element::Float64 => Self::Float64(numbers(bytes)),
         }
     }
 }
@@ -86,11 +66,18 @@ impl Vector<'_> {
     }
 }
 
-/// Plain numbers, which have no padding.
+/// Plain numbers: without padding, and any bits are one.
 trait Plain {}
 impl Plain for f16 {}
 impl Plain for f32 {}
 impl Plain for f64 {}
+
+fn numbers<T: Plain>(bytes: &[u8]) -> &[T] {
+    // SAFETY: any bytes are such a number.
+    let (before, numbers, after) = unsafe { bytes.align_to::<T>() };
+    assert!(before.is_empty() && after.is_empty(), "a vector lies where its elements may");
+    numbers
+}
 
 fn bytes_of<T: Plain>(values: &[T]) -> &[u8] {
     // SAFETY: the numbers have no padding, and a byte needs no alignment.

@@ -3,15 +3,14 @@
 //! Knows nothing of where vectors come from. Keys are looked up at once, vectors are worked on when their page is written. Invariants:
 //! keys without a vector are skipped and counted; a row of which none is found is null.
 
-use super::elements::{Element, Vector};
+use super::elements::Vector;
 use super::pool::Pooler;
 use super::sums::fetch;
 use crate::catalog::declaration::Pool;
-use crate::table::parquet::Vectors;
-use crate::table::vectors::Scratch;
+use crate::table::parquet::PageVectors;
+use crate::table::vectors::{Element, Scratch};
 use arrow::array::{Array, Int64Array, ListArray};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
-use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,29 +22,21 @@ pub const ABSENT: u32 = u32::MAX;
 pub trait Matrix: Send + Sync {
     fn width(&self) -> usize;
 
-    /// At most [`ABSENT`] rows.
-    fn row_of(&self, key: i64) -> Option<usize>;
+    fn row_of(&self, key: i64) -> Option<u32>;
 
     /// Appends the row of each key, or [`ABSENT`].
     fn rows_of(&self, keys: &[i64], rows: &mut Vec<u32>) {
-        rows.extend(keys.iter().map(|key| self.row_of(*key).map_or(ABSENT, |row| row as u32)));
+        rows.extend(keys.iter().map(|key| self.row_of(*key).unwrap_or(ABSENT)));
     }
 
-    /// How many rows should be lent at once.
-    fn most_lent(&self) -> usize {
-        usize::MAX
-    }
-
-    /// Lends the vectors of some rows, until the scratch is used again.
-    fn lend<'a>(&'a self, rows: &[u32], scratch: &'a mut Scratch) -> io::Result<Lookup<'a>>;
+    /// Lends the vectors of some rows; what is not in memory is read into the scratch.
+    fn lend<'a>(&'a self, rows: &[u32], scratch: &'a mut Scratch) -> io::Result<Box<dyn Lend + 'a>>;
 }
 
-/// Finds the vector of a row that is lent.
-pub type Lookup<'a> = Box<dyn Fn(u32) -> Vector<'a> + 'a>;
-
-thread_local! {
-    /// Of a thread that makes pages.
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
+/// Vectors that were lent.
+pub trait Lend {
+    /// One of the rows that were asked for.
+    fn vector(&self, row: u32) -> Vector<'_>;
 }
 
 /// How many keys were asked for, and how many of them have no vector.
@@ -63,12 +54,18 @@ pub struct Embedded {
     nulls: NullBuffer,
 }
 
-/// Rows of the matrix.
+/// Rows of the matrix: where the vectors come from.
 enum From {
     /// One for each row that is not null.
     Rows(Vec<u32>),
-    /// Those that were found of each list, one list after the other.
-    Lists { rows: Vec<u32>, ends: Vec<usize>, pool: Pool },
+    Lists(Lists),
+}
+
+/// The rows that were found of each list, one list after the other.
+struct Lists {
+    rows: Vec<u32>,
+    ends: Vec<usize>,
+    pool: Pool,
 }
 
 /// One vector per row of `keys`.
@@ -102,21 +99,25 @@ pub fn pool(lists: &ListArray, pool: Pool, matrix: Arc<dyn Matrix>, element: Ele
         }
         ends.push(rows.len());
     }
-    let starts = |row: usize| if row == 0 { 0 } else { ends[row - 1] };
-    let nulls = NullBuffer::new(BooleanBuffer::collect_bool(lists.len(), |row| starts(row) < ends[row]));
-    Some(Embedded { matrix, element, from: From::Lists { rows, ends, pool }, nulls })
+    let found = Lists { rows, ends, pool };
+    let nulls = NullBuffer::new(BooleanBuffer::collect_bool(lists.len(), |row| !found.of(row).is_empty()));
+    Some(Embedded { matrix, element, from: From::Lists(found), nulls })
 }
 
-impl Vectors for Embedded {
+impl PageVectors for Embedded {
     fn nulls(&self) -> Option<&NullBuffer> {
         Some(&self.nulls)
     }
 
     fn append(&self, rows: Range<usize>, out: &mut Vec<u8>) -> io::Result<()> {
-        SCRATCH.with_borrow_mut(|scratch| match &self.from {
-            From::Rows(places) => self.append_rows(&places[rows], scratch, out),
-            From::Lists { rows: places, ends, pool } => self.append_pools(places, ends, *pool, rows, scratch, out),
-        })
+        let mut scratch = Scratch::default();
+        match &self.from {
+            From::Rows(places) => self.append_rows(&places[rows], &mut scratch, out),
+            From::Lists(lists) => {
+                let mut pooler = Pooler::new(lists.pool, self.matrix.width(), self.element);
+                lists.portions(rows).try_for_each(|rows| self.append_pools(lists, rows, &mut pooler, &mut scratch, out))
+            }
+        }
     }
 }
 
@@ -124,12 +125,10 @@ impl Embedded {
     fn append_rows(&self, rows: &[u32], scratch: &mut Scratch, out: &mut Vec<u8>) -> io::Result<()> {
         /// How far memory is asked ahead.
         const AHEAD: usize = 4;
-        for rows in rows.chunks(self.matrix.most_lent()) {
-            let vector = self.matrix.lend(rows, scratch)?;
-            for (number, row) in rows.iter().enumerate() {
-                rows.get(number + AHEAD).into_iter().for_each(|next| fetch(&vector(*next)));
-                vector(*row).put(self.element, out);
-            }
+        let lent = self.matrix.lend(rows, scratch)?;
+        for (number, row) in rows.iter().enumerate() {
+            rows.get(number + AHEAD).into_iter().for_each(|next| fetch(&lent.vector(*next)));
+            lent.vector(*row).put(self.element, out);
         }
         Ok(())
     }
@@ -137,44 +136,50 @@ impl Embedded {
     /// While a row is pooled, the vectors of the next come from memory.
     fn append_pools(
         &self,
-        places: &[u32],
-        ends: &[usize],
-        pool: Pool,
+        lists: &Lists,
         rows: Range<usize>,
+        pooler: &mut Pooler,
         scratch: &mut Scratch,
         out: &mut Vec<u8>,
     ) -> io::Result<()> {
-        let mut pooler = Pooler::new(pool, self.matrix.width(), self.element);
-        let list = |row: usize| &places[start(ends, row)..ends[row]];
-        let mut next = rows.start;
-        while next < rows.end {
-            let rows = next..lent_together(ends, next..rows.end, self.matrix.most_lent());
-            let vector = self.matrix.lend(&places[start(ends, rows.start)..ends[rows.end - 1]], scratch)?;
-            let mut current: Vec<Vector> = Vec::new();
-            for row in rows.clone() {
-                current.clear();
-                current.extend(list(row).iter().map(|place| vector(*place)));
-                if row + 1 < rows.end {
-                    list(row + 1).iter().for_each(|place| fetch(&vector(*place)));
-                }
+        let lent = self.matrix.lend(&lists.rows[lists.start(rows.start)..lists.ends[rows.end - 1]], scratch)?;
+        let (mut current, mut next): (Vec<Vector>, Vec<Vector>) = (Vec::new(), Vec::new());
+        for row in rows.start..=rows.end {
+            next.clear();
+            if row < rows.end {
+                next.extend(lists.of(row).iter().map(|place| lent.vector(*place)));
+                next.iter().for_each(fetch);
+            }
+            if row > rows.start {
                 pooler.pool(&current, out);
             }
-            next = rows.end;
+            std::mem::swap(&mut current, &mut next);
         }
         Ok(())
     }
 }
 
-/// Where the list of a row starts.
-fn start(ends: &[usize], row: usize) -> usize {
-    if row == 0 { 0 } else { ends[row - 1] }
-}
+impl Lists {
+    fn start(&self, row: usize) -> usize {
+        row.checked_sub(1).map_or(0, |before| self.ends[before])
+    }
 
-/// The end of the first rows whose lists have at most so many elements together; one row at least.
-fn lent_together(ends: &[usize], rows: Range<usize>, most: usize) -> usize {
-    let limit = start(ends, rows.start).saturating_add(most);
-    let fitting = ends[rows.clone()].partition_point(|end| *end <= limit);
-    rows.start + fitting.max(1)
+    fn of(&self, row: usize) -> &[u32] {
+        &self.rows[self.start(row)..self.ends[row]]
+    }
+
+    /// Cuts rows so that the lists of a portion are not too long together, for their vectors may have to be read into memory.
+    fn portions(&self, rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+        const VECTORS: usize = 4096;
+        let mut start = rows.start;
+        std::iter::from_fn(move || {
+            let limit = self.start(start) + VECTORS;
+            let fits = (start..rows.end).take_while(|row| self.ends[*row] <= limit).count().max(1);
+            let portion = start..rows.end.min(start + fits);
+            start = portion.end;
+            (!portion.is_empty()).then_some(portion)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -189,19 +194,17 @@ mod tests {
         fn width(&self) -> usize {
             2
         }
-        fn row_of(&self, key: i64) -> Option<usize> {
-            (0..3).contains(&key).then_some(key as usize)
+        fn row_of(&self, key: i64) -> Option<u32> {
+            (0..3).contains(&key).then_some(key as u32)
         }
-        fn most_lent(&self) -> usize {
-            2
+        fn lend<'a>(&'a self, _rows: &[u32], _scratch: &'a mut Scratch) -> io::Result<Box<dyn Lend + 'a>> {
+            Ok(Box::new(Three))
         }
-        fn lend<'a>(&'a self, rows: &[u32], _scratch: &'a mut Scratch) -> io::Result<Lookup<'a>> {
+    }
+    impl Lend for Three {
+        fn vector(&self, row: u32) -> Vector<'_> {
             const ROWS: [[f16; 2]; 3] = [[f16::ONE, f16::ZERO], [f16::ZERO, f16::ONE], [f16::ONE, f16::ONE]];
-            let rows = rows.to_vec();
-            Ok(Box::new(move |row| {
-                assert!(rows.contains(&row), "what is used was lent");
-                Vector::Float16(&ROWS[row as usize])
-            }))
+            Vector::Float16(&ROWS[row as usize])
         }
     }
 
@@ -220,20 +223,6 @@ mod tests {
         let found = look_up(&keys, Arc::new(Three), Element::Float16, &mut asked);
         assert_eq!((floats(&found, 0), floats(&found, 1), floats(&found, 2)), (Some(vec![1.0, 1.0]), None, None));
         assert_eq!(asked, Asked { keys: 2, not_found: 1 });
-    }
-
-    #[test]
-    fn rows_are_lent_in_bounded_batches() {
-        let ends = [3, 3, 5, 20, 21, 22];
-        let mut rows = 1..6;
-        let mut batches = Vec::new();
-        while rows.start < rows.end {
-            let end = lent_together(&ends, rows.clone(), 4);
-            batches.push(rows.start..end);
-            rows.start = end;
-        }
-        assert_eq!(batches, [1..3, 3..4, 4..6]);
-        assert_eq!(lent_together(&ends, 0..6, usize::MAX), 6);
     }
 
     #[test]

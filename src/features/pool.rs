@@ -5,9 +5,10 @@
 //! 2¹⁶, so 13 more bits fit into 53), whatever the order. A NaN is the one quiet NaN without a sign: which of several wins would depend
 //! on the machine. The results are the same bits on every processor.
 
-use super::elements::{Element, Vector, put};
+use super::elements::{Vector, put};
 use super::sums;
 use crate::catalog::declaration::Pool;
+use crate::table::vectors::Element;
 
 /// Elements that are summed at once: few enough for the registers, and a multiple of what these hold.
 const BLOCK: usize = 64;

@@ -18,10 +18,11 @@ use crate::catalog::dag::{Embed, Kind as Does, Operator, Sink, SinkColumn, Stage
 use crate::engine::action::{Job, Place};
 use crate::engine::execute::{Made, Progress};
 use crate::engine::failure::{Failure, FailureKind};
-use crate::features::elements::Element;
+use crate::features::arrow_type::arrow_type;
 use crate::features::embed::{Asked, Embedded, Matrix, look_up, pool};
 use crate::table::listing::parquet_files;
-use crate::table::parquet::{Column, RowGroups, Rows, ShardWriter, Vectors as _, WriteOptions, footer, read_batches, schema_of};
+use crate::table::parquet::{Column, PageVectors, RowGroups, Rows, ShardWriter, WriteOptions, footer, read_batches, schema_of};
+use crate::table::vectors::Element;
 use arrow::array::{Array, Int64Array, ListArray, RecordBatch};
 use arrow::datatypes::DataType as Arrow;
 use serde::{Deserialize, Serialize};
@@ -196,8 +197,11 @@ impl<'a> Enrichment<'a> {
     /// What the elements of an embedding are rounded to: what the contract says of it.
     fn element_of(&self, embed: &Embed) -> Result<Element, Failure> {
         let wanted = self.contract.columns.iter().find(|column| column.name == embed.name).map_or(&embed.data_type, |c| &c.data_type);
-        Element::of(wanted)
-            .ok_or_else(|| Failure::permanent(format!("an embedding is a vector of floats, and `{}` is {wanted}", embed.name)))
+        let element = match arrow_type(wanted) {
+            Arrow::FixedSizeList(item, _) => Element::of(item.data_type()),
+            _ => None,
+        };
+        element.ok_or_else(|| Failure::permanent(format!("an embedding is a vector of floats, and `{}` is {wanted}", embed.name)))
     }
 
     /// Metadata from the footers of what was written.

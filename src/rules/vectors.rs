@@ -15,12 +15,12 @@ use crate::engine::execute::Progress;
 use crate::engine::failure::Failure;
 use crate::features::arrow_type::arrow_type;
 use crate::features::elements::Vector;
-use crate::features::embed::{Lookup, Matrix};
+use crate::features::embed::{Lend, Matrix};
 use crate::table::keys::KeyCache;
 use crate::table::lance::Dataset;
 use crate::table::parquet::read_batches;
 use crate::table::rows::RowCache;
-use crate::table::vectors::{Element, KeyTable, Scratch, VectorCache, VectorError, Vectors, Want};
+use crate::table::vectors::{Element, KeyTable, Lent, Scratch, VectorCache, VectorError, Vectors, Want};
 use arrow::array::{Array, ArrayRef, Int64Array, ListArray};
 use arrow::datatypes::DataType as Arrow;
 use std::collections::{BTreeMap, HashMap};
@@ -30,9 +30,6 @@ use std::sync::Arc;
 
 /// Skeleton rows whose keys are looked at at once.
 const BATCH_ROWS: usize = 4096;
-
-/// Bytes of vectors that are read at once where they are not mapped: what is read should still be in the processor's cache when it is used.
-const LENT_BYTES: usize = 4 << 20;
 
 /// The vectors of each store, by [`store_name`].
 pub type Stores = HashMap<String, Arc<Vectors>>;
@@ -143,32 +140,23 @@ impl Matrix for Vectors {
         self.shape().width
     }
 
-    fn row_of(&self, key: i64) -> Option<usize> {
-        Vectors::row_of(self, key).map(|row| row as usize)
+    fn row_of(&self, key: i64) -> Option<u32> {
+        Vectors::row_of(self, key)
     }
 
-    fn most_lent(&self) -> usize {
-        if self.is_mapped() { usize::MAX } else { (LENT_BYTES / self.shape().row_bytes().max(1)).max(1) }
-    }
-
-    fn lend<'a>(&'a self, rows: &[u32], scratch: &'a mut Scratch) -> io::Result<Lookup<'a>> {
-        let (lent, element) = (Vectors::lend(self, rows, scratch)?, self.shape().element);
-        Ok(Box::new(move |row| {
-            let bytes = lent.bytes(row);
-            // SAFETY: any bytes are floats, and rows are aligned for their elements.
-            unsafe {
-                match element {
-                    Element::Float16 => Vector::Float16(floats(bytes)),
-                    Element::Float32 => Vector::Float32(floats(bytes)),
-                    Element::Float64 => Vector::Float64(floats(bytes)),
-                }
-            }
-        }))
+    fn lend<'a>(&'a self, rows: &[u32], scratch: &'a mut Scratch) -> io::Result<Box<dyn Lend + 'a>> {
+        Ok(Box::new(LentVectors { element: self.shape().element, lent: Vectors::lend(self, rows, scratch)? }))
     }
 }
 
-/// SAFETY: any bytes must be a `T`, and these be aligned for it.
-unsafe fn floats<T>(bytes: &[u8]) -> &[T] {
-    debug_assert!(bytes.as_ptr().cast::<T>().is_aligned());
-    unsafe { std::slice::from_raw_parts(bytes.as_ptr().cast::<T>(), bytes.len() / size_of::<T>()) }
+/// Lent vectors, as numbers.
+struct LentVectors<'a> {
+    element: Element,
+    lent: Lent<'a>,
+}
+
+impl Lend for LentVectors<'_> {
+    fn vector(&self, row: u32) -> Vector<'_> {
+        Vector::of(self.element, self.lent.bytes(row))
+    }
 }

@@ -24,4 +24,4 @@ pub use note::{note, read_note, schema_of};
 pub use read::{read_batches, read_columns};
 pub use row_group::{Column, Rows};
 pub use shards::{Compression, ShardWriter, WriteOptions, Written, WrittenFile};
-pub use vectors::Vectors;
+pub use vectors::PageVectors;

@@ -4,7 +4,7 @@
 
 use super::arrays::{self, EncodedArray};
 use super::error::TableError;
-use super::vectors::{ArrayVectors, Page, VectorColumn, Vectors, is_writable};
+use super::vectors::{ArrayVectors, Page, PageVectors, VectorColumn, is_writable};
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{FieldRef, SchemaRef};
 use parquet::arrow::ArrowSchemaConverter;
@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub enum Column {
     Array(ArrayRef),
     /// Made while it is written.
-    Vectors(Arc<dyn Vectors>),
+    Vectors(Arc<dyn PageVectors>),
 }
 
 /// The rows of one row group.
@@ -96,7 +96,7 @@ impl Layout {
         let leaf = (0..self.leaves.num_columns()).find(|leaf| self.leaves.get_column_root_idx(*leaf) == root);
         let leaf = self.leaves.column(leaf.ok_or_else(|| ParquetError::General(format!("column `{}` has no leaf", field.name())))?);
         let codec = self.properties.compression(leaf.path());
-        let vectors: Arc<dyn Vectors> = match column {
+        let vectors: Arc<dyn PageVectors> = match column {
             Column::Vectors(vectors) => vectors,
             Column::Array(array) if is_writable(field.data_type(), codec) => Arc::new(ArrayVectors::new(&array)?),
             Column::Array(array) => {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 const PAGE_BYTES: usize = 1 << 20;
 
 /// A column of vectors, of which some rows may be null.
-pub trait Vectors: Send + Sync {
+pub trait PageVectors: Send + Sync {
     fn nulls(&self) -> Option<&NullBuffer>;
 
     /// Appends the elements of a range of rows, none of which is null, as plain little-endian numbers.
@@ -28,7 +28,7 @@ pub trait Vectors: Send + Sync {
 
 /// A column of one row group, and how its pages are encoded.
 pub struct VectorColumn {
-    vectors: Arc<dyn Vectors>,
+    vectors: Arc<dyn PageVectors>,
     column: ColumnDescPtr,
     width: usize,
     row_bytes: usize,
@@ -61,7 +61,13 @@ fn row_bytes(data_type: &DataType) -> Option<(usize, usize)> {
 
 impl VectorColumn {
     /// A column of `rows` rows. It is compressed if that pays.
-    pub fn new(vectors: Arc<dyn Vectors>, data_type: &DataType, column: ColumnDescPtr, codec: Compression, rows: usize) -> Result<Self> {
+    pub fn new(
+        vectors: Arc<dyn PageVectors>,
+        data_type: &DataType,
+        column: ColumnDescPtr,
+        codec: Compression,
+        rows: usize,
+    ) -> Result<Self> {
         let (width, row_bytes) = row_bytes(data_type).ok_or_else(|| wrong("the elements of a vector are no floats"))?;
         let mut column = Self { vectors, column, width, row_bytes, codec };
         if !column.compression_pays(rows)? {
@@ -98,9 +104,7 @@ impl VectorColumn {
         body.clear();
         write_levels(&mut body, &stretches, self.width as u64, self.column.max_def_level() as u8);
         body.reserve(present * self.row_bytes);
-        for stretch in stretches.into_iter().filter(|stretch| stretch.present) {
-            self.vectors.append(stretch.rows, &mut body).map_err(|e| ParquetError::External(e.into()))?;
-        }
+        stretches.into_iter().filter(|s| s.present).try_for_each(|s| self.vectors.append(s.rows, &mut body))?;
         let raw = body.len();
         if let Compression::ZSTD(level) = self.codec {
             body = zstd::bulk::compress(&body, level.compression_level()).map_err(|e| ParquetError::External(e.into()))?;
@@ -163,7 +167,7 @@ impl ArrayVectors {
     }
 }
 
-impl Vectors for ArrayVectors {
+impl PageVectors for ArrayVectors {
     fn nulls(&self) -> Option<&NullBuffer> {
         self.lists.nulls()
     }
