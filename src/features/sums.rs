@@ -87,7 +87,7 @@ mod x86 {
     /// The elements from `start` on that no block covers.
     fn add_rest(vectors: &[Vector], sums: &mut [f64], start: usize) {
         for (place, sum) in sums.iter_mut().enumerate().skip(start) {
-            *sum = vectors.iter().fold(-0.0, |sum, vector| sum + f64::from(widen(values(vector)[place].to_bits())));
+            *sum = vectors.iter().fold(0.0, |sum, vector| sum + f64::from(widen(values(vector)[place].to_bits())));
         }
     }
 
@@ -113,7 +113,7 @@ mod x86 {
     #[inline]
     unsafe fn block_wide<const N: usize>(vectors: &[Vector], sums: &mut [f64], start: usize) {
         unsafe {
-            let mut registers = [_mm512_set1_pd(-0.0); N];
+            let mut registers = [_mm512_setzero_pd(); N];
             for vector in vectors {
                 let from = values(vector).as_ptr().add(start);
                 for (pair, two) in registers.chunks_exact_mut(2).enumerate() {
@@ -151,7 +151,7 @@ mod x86 {
     #[inline]
     unsafe fn block<const N: usize>(vectors: &[Vector], sums: &mut [f64], start: usize) {
         unsafe {
-            let mut registers = [_mm256_set1_pd(-0.0); N];
+            let mut registers = [_mm256_setzero_pd(); N];
             for vector in vectors {
                 let from = values(vector).as_ptr().add(start);
                 for (pair, two) in registers.chunks_exact_mut(2).enumerate() {

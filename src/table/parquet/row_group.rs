@@ -98,7 +98,7 @@ impl Layout {
         let codec = self.properties.compression(leaf.path());
         let vectors: Arc<dyn PageVectors> = match column {
             Column::Vectors(vectors) => vectors,
-            Column::Array(array) if is_writable(field.data_type(), codec) => Arc::new(ArrayVectors::new(&array)?),
+            Column::Array(array) if is_writable(field.data_type()) => Arc::new(ArrayVectors::new(&array)?),
             Column::Array(array) => {
                 let nulls = array.null_count() as u64;
                 parts.push(Part::Array { field: field.clone(), array });

@@ -230,8 +230,9 @@ mod tests {
     #[test]
     fn the_same_rows_give_the_same_bytes_however_they_come() {
         let options = WriteOptions { compression: Compression::Zstd(1), row_group_rows: 3000, shard_rows: 5000 };
-        let (_a, whole) = write(&[12_001], &options);
-        let (_b, parts) = write(&[1, 2999, 4000, 0, 5001], &options);
+        let threads = |n: usize| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap();
+        let (_a, whole) = threads(1).install(|| write(&[12_001], &options));
+        let (_b, parts) = threads(5).install(|| write(&[1, 2999, 4000, 0, 5001], &options));
         let digests = |files: &[WrittenFile]| files.iter().map(|f| (f.name.clone(), f.digest, f.rows)).collect::<Vec<_>>();
         assert_eq!(digests(&whole), digests(&parts));
         assert_eq!(whole.iter().map(|f| f.rows).collect::<Vec<_>>(), [5000, 5000, 2001]);

@@ -58,15 +58,9 @@ impl Stream {
         if self.disk.is_none() {
             self.disk = Some(DiskThread::start(self.file.try_clone()?));
         }
-        let Some(disk) = &mut self.disk else { return Ok(()) };
-        let free = disk.free.recv();
-        match free {
-            Ok(free) => {
-                let full = std::mem::replace(&mut self.block, free);
-                disk.full.as_ref().and_then(|full_blocks| full_blocks.send(full).ok()).ok_or_else(ended)
-            }
-            Err(_) => Err(self.disk.take().map_or_else(ended, DiskThread::failure)),
-        }
+        let exchanged = self.disk.as_ref().and_then(|disk| disk.exchange(&mut self.block));
+        // A thread that takes nothing more has failed; it says how.
+        exchanged.map_or_else(|| Err(self.disk.take().map_or_else(ended, DiskThread::failure)), Ok)
     }
 
     /// Writes what is left. The file is not synced.
@@ -100,6 +94,12 @@ impl DiskThread {
         }
         let thread = std::thread::spawn(move || write_blocks(&file, blocks, &give_back));
         Self { full: Some(full), free, thread }
+    }
+
+    /// Gives the full block away for a free one.
+    fn exchange(&self, block: &mut Block) -> Option<()> {
+        let free = self.free.recv().ok()?;
+        self.full.as_ref()?.send(std::mem::replace(block, free)).ok()
     }
 
     fn join(mut self) -> io::Result<()> {

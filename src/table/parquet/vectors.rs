@@ -45,9 +45,9 @@ pub struct Page {
     pub uncompressed: usize,
 }
 
-/// Whether a column is written here: fixed-size lists of floats, in a codec that we have.
-pub fn is_writable(data_type: &DataType, codec: Compression) -> bool {
-    row_bytes(data_type).is_some() && matches!(codec, Compression::UNCOMPRESSED | Compression::ZSTD(_))
+/// Whether a column is written here: fixed-size lists of floats.
+pub fn is_writable(data_type: &DataType) -> bool {
+    row_bytes(data_type).is_some()
 }
 
 fn row_bytes(data_type: &DataType) -> Option<(usize, usize)> {
@@ -60,7 +60,7 @@ fn row_bytes(data_type: &DataType) -> Option<(usize, usize)> {
 }
 
 impl VectorColumn {
-    /// A column of `rows` rows. It is compressed if that pays.
+    /// A column of `rows` rows. It is compressed if that pays, which with codecs that only look for repeats it does not.
     pub fn new(
         vectors: Arc<dyn PageVectors>,
         data_type: &DataType,
