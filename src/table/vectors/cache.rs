@@ -18,7 +18,7 @@ use arrow::array::{Array, ArrayRef};
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -175,7 +175,11 @@ impl VectorCache {
         }
         let filling = format!(".{store}-");
         remove_abandoned(directory, &filling);
-        let Ok(filling) = tempfile::Builder::new().prefix(&filling).tempfile_in(directory) else { return Ok(None) };
+        // Readable to whom the umask says, as other files of the workspace are.
+        let permissions = fs::Permissions::from_mode(0o666);
+        let Ok(filling) = tempfile::Builder::new().prefix(&filling).permissions(permissions).tempfile_in(directory) else {
+            return Ok(None);
+        };
         let digest = match filling.reopen().map_err(VectorError::Io).and_then(|file| fetch.read(lost, file)) {
             Ok(digest) => digest,
             Err(VectorError::Io(_)) => return Ok(None),
