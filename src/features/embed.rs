@@ -5,6 +5,7 @@
 
 use super::elements::Vector;
 use super::pool::Pooler;
+use super::repeats::Repeats;
 use super::sums::fetch;
 use crate::catalog::declaration::Pool;
 use crate::table::parquet::PageVectors;
@@ -66,6 +67,7 @@ struct Lists {
     rows: Vec<u32>,
     ends: Vec<usize>,
     pool: Pool,
+    repeats: Repeats,
 }
 
 /// One vector per row of `keys`.
@@ -99,7 +101,9 @@ pub fn pool(lists: &ListArray, pool: Pool, matrix: Arc<dyn Matrix>, element: Ele
         }
         ends.push(rows.len());
     }
-    let found = Lists { rows, ends, pool };
+    let of = |row: usize| &rows[if row == 0 { 0 } else { ends[row - 1] }..ends[row]];
+    let repeats = Repeats::of((0..ends.len()).map(of), matrix.width() * element.bytes());
+    let found = Lists { rows, ends, pool, repeats };
     let nulls = NullBuffer::new(BooleanBuffer::collect_bool(lists.len(), |row| !found.of(row).is_empty()));
     Some(Embedded { matrix, element, from: From::Lists(found), nulls })
 }
@@ -142,18 +146,24 @@ impl Embedded {
         scratch: &mut Scratch,
         out: &mut Vec<u8>,
     ) -> io::Result<()> {
-        let lent = self.matrix.lend(&lists.rows[lists.start(rows.start)..lists.ends[rows.end - 1]], scratch)?;
-        let (mut current, mut next): (Vec<Vector>, Vec<Vector>) = (Vec::new(), Vec::new());
-        for row in rows.start..=rows.end {
-            next.clear();
-            if row < rows.end {
-                next.extend(lists.of(row).iter().map(|place| lent.vector(*place)));
-                next.iter().for_each(fetch);
+        let unknown = |row: &usize| lists.repeats.result(*row).is_none();
+        let wanted: Vec<usize> = rows.clone().filter(unknown).collect();
+        let places: Vec<u32> = wanted.iter().flat_map(|row| lists.of(*row)).copied().collect();
+        let lent = self.matrix.lend(&places, scratch)?;
+        let fetch_row = |row: &usize| lists.of(*row).iter().for_each(|place| fetch(&lent.vector(*place)));
+        let (mut wanted, mut vectors) = (wanted.into_iter().peekable(), Vec::new());
+        for row in rows {
+            wanted.next_if_eq(&row);
+            if let Some(result) = lists.repeats.result(row) {
+                out.extend_from_slice(result);
+                continue;
             }
-            if row > rows.start {
-                pooler.pool(&current, out);
-            }
-            std::mem::swap(&mut current, &mut next);
+            wanted.peek().into_iter().filter(|next| unknown(next)).for_each(fetch_row);
+            vectors.clear();
+            vectors.extend(lists.of(row).iter().map(|place| lent.vector(*place)));
+            let start = out.len();
+            pooler.pool(&vectors, out);
+            lists.repeats.keep(row, &out[start..]);
         }
         Ok(())
     }

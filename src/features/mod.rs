@@ -15,7 +15,7 @@
 //! | `aggregates` | one file per aggregate, and their registry |
 //! | `rolling`, `as_of`, `latest` | the entrances |
 //! | `embed`, `pool` | embeddings: looked up, and pooled over lists |
-//! | `elements`, `sums` | what vectors consist of; the inner loops of pooling |
+//! | `elements`, `sums`, `repeats` | what vectors consist of; the inner loops of pooling; lists that several rows have alike |
 //! | `evaluate` | expressions over rows, lowered to Polars through `bridge` |
 //! | `selection` | one digest of the rows that a consumer takes of a period |
 //! | `time` | instants of different units in one |
@@ -40,6 +40,7 @@ mod oracle_tests;
 pub mod pool;
 #[cfg(test)]
 mod reference;
+mod repeats;
 pub mod rolling;
 pub mod selection;
 mod sums;

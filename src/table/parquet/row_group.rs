@@ -55,6 +55,7 @@ enum Part {
 }
 
 /// What is known of a row group when all of it has been encoded.
+#[derive(Default)]
 pub struct GroupEnd {
     pub rows: u64,
     /// By root column.
@@ -129,11 +130,5 @@ impl Layout {
 
     fn spare(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for GroupEnd {
-    fn default() -> Self {
-        Self { rows: 0, nulls: Vec::new() }
     }
 }
