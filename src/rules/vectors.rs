@@ -55,11 +55,12 @@ impl Opening<'_> {
         let (mut stores, mut mapped) = (Stores::new(), self.mapped);
         for embed in &self.embeds {
             let name = store_name(embed);
-            if !stores.contains_key(&name) {
-                let vectors = self.open_store(embed, &keys, &cache, mapped, uses)?;
-                mapped = mapped.saturating_sub(vectors.mapped_bytes());
-                stores.insert(name, Arc::new(vectors));
+            if stores.contains_key(&name) {
+                continue;
             }
+            let vectors = self.open_store(embed, &keys, &cache, mapped, uses)?;
+            mapped = mapped.saturating_sub(vectors.mapped_bytes());
+            stores.insert(name, Arc::new(vectors));
         }
         let damaged = keys.take_damaged().into_iter().chain(cache.take_damaged());
         Ok((stores, damaged.map(|path| self.kept.started_anew(&path)).collect()))

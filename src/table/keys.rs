@@ -183,7 +183,7 @@ mod tests {
         for damaged in cut.chain(flipped).chain([other, vec![0; 400]]) {
             fs::write(first, damaged).unwrap();
             assert_eq!(cache.addresses(&store.open(), "artwork_id").unwrap(), expected);
-            assert_eq!(cache.take_damaged(), [first.clone()]);
+            assert_eq!(cache.take_damaged(), std::slice::from_ref(first));
             assert_eq!(fs::read(first).unwrap(), bytes, "it is made again");
         }
         fs::remove_file(first).and_then(|()| fs::create_dir(first)).unwrap();
