@@ -120,6 +120,11 @@ impl DataType {
         matches!(self, Self::Float16 | Self::Float32 | Self::Float64)
     }
 
+    /// Whether both are vectors of as many elements, whatever floats these are.
+    pub fn is_as_wide(&self, other: &DataType) -> bool {
+        matches!((self, other), (Self::Vector(_, width), Self::Vector(_, others)) if width == others)
+    }
+
     pub fn is_number(&self) -> bool {
         self.is_integer() || self.is_float()
     }

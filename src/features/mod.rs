@@ -17,6 +17,7 @@
 //! | `rolling`, `as_of`, `latest` | the entrances |
 //! | `pairs`, `recipe` | rolling windows by Polars: the reference that users can run |
 //! | `embed`, `pool` | embeddings: looked up, and pooled over lists |
+//! | `elements`, `sums`, `repeats` | what vectors consist of; the inner loops of pooling; lists that several rows have alike |
 //! | `evaluate` | expressions over rows, lowered to Polars through `bridge` |
 //! | `dictionary` | conditions on columns that say each value once |
 //! | `selection` | one digest of the rows that a consumer takes of a period |
@@ -28,6 +29,7 @@ pub mod as_of;
 pub mod bridge;
 mod codes;
 pub mod dictionary;
+pub mod elements;
 pub mod embed;
 pub mod evaluate;
 mod frame;
@@ -45,8 +47,10 @@ pub mod pool;
 pub mod recipe;
 #[cfg(test)]
 mod reference;
+mod repeats;
 pub mod rolling;
 pub mod selection;
+mod sums;
 mod sweep;
 mod tiles;
 pub mod time;

@@ -13,7 +13,11 @@ pub(super) const RESOURCES: Grammar = Grammar {
     properties: &[
         Property::optional("cpus", Kind::Integer(1, 65_536), "The number of processors."),
         Property::optional("memory", Kind::Size, "How much main memory. A `skeleton` that needs more puts rows aside, beside its output."),
-        Property::optional("object-store", Kind::Size, "How much of the memory may cache vectors."),
+        Property::optional(
+            "object-store",
+            Kind::Size,
+            "How many bytes of vectors are kept for later builds, in files under `.daeda`; the least recently used go first. 12GiB if absent.",
+        ),
     ],
     ..Grammar::EMPTY
 };

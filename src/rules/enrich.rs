@@ -4,32 +4,30 @@
 //! footers of the files that were written.
 
 use super::checks::{self, CheckSpec};
-use super::failures::{of_lance, of_rows, of_table};
-use super::keyed::{self, Keyed, store_rows};
-use super::operators::{contract_schema, sink};
+use super::failures::of_table;
+use super::kept::Kept;
+use super::keyed;
+use super::operators::{contract_schema, fulfil, refuse_nulls};
 use super::place::place;
 use super::skeleton::{needs_partitions, outline, output_files, output_path};
 use super::source::SourceSpec;
 use super::uses::Uses;
+use super::vectors::{Opening, Stores, store_name};
 use super::{Outline, Partition, RuleKind, Subject, Tell, spec_of};
-use crate::catalog::dag::{Embed, Kind as Does, Operator, Sink, Stage};
-use crate::catalog::types::DataType;
+use crate::catalog::dag::{Embed, Kind as Does, Operator, Sink, SinkColumn, Stage};
 use crate::engine::action::{Job, Place};
 use crate::engine::execute::{Made, Progress};
 use crate::engine::failure::{Failure, FailureKind};
 use crate::features::arrow_type::arrow_type;
-use crate::features::embed::{Asked, Matrix, look_up, pool};
-use crate::table::lance::Dataset;
+use crate::features::embed::{Asked, Embedded, Matrix, look_up, pool};
 use crate::table::listing::parquet_files;
-use crate::table::parquet::{ShardWriter, WriteOptions, footer, read_batches, schema_of};
-use crate::table::rows::RowCache;
-use crate::table::vectors::{VectorError, VectorFile};
-use arrow::array::{Array, ArrayRef, Int64Array, ListArray, RecordBatch};
-use arrow::datatypes::{DataType as Arrow, Field, Schema};
-use half::f16;
+use crate::table::parquet::{Column, PageVectors, RowGroups, Rows, ShardWriter, WriteOptions, footer, read_batches, schema_of};
+use crate::table::vectors::Element;
+use arrow::array::{Array, Int64Array, ListArray, RecordBatch};
+use arrow::datatypes::DataType as Arrow;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,6 +44,7 @@ struct EnrichSpec {
     checks: Vec<CheckSpec>,
     /// The workspace's directory, from which paths are named.
     workspace: PathBuf,
+    kept: Kept,
 }
 
 impl RuleKind for Enrich {
@@ -91,29 +90,10 @@ struct Enrichment<'a> {
     inputs: Vec<PathBuf>,
     rows: u64,
     contract: Sink,
-    stores: HashMap<String, Vectors>,
+    stores: Stores,
     asked: Asked,
     uses: Uses,
-}
-
-/// The vectors of one store that this partition needs, and the row of each key.
-struct Vectors {
-    file: VectorFile,
-    rows: HashMap<i64, u32>,
-}
-
-impl Matrix for Vectors {
-    fn width(&self) -> usize {
-        self.file.width()
-    }
-
-    fn row_of(&self, key: i64) -> Option<usize> {
-        self.rows.get(&key).map(|row| *row as usize)
-    }
-
-    fn vector(&self, row: usize) -> &[f16] {
-        self.file.vector(row)
-    }
+    warnings: Vec<String>,
 }
 
 impl<'a> Enrichment<'a> {
@@ -131,102 +111,97 @@ impl<'a> Enrichment<'a> {
             _ => None,
         });
         let contract = contract.ok_or_else(|| Failure::permanent("the service has no contract"))?;
-        let (asked, uses) = (Asked::default(), Uses::of(&spec.operators));
-        let mut run = Self { job, spec, tell, inputs, rows, contract, stores: HashMap::new(), asked, uses };
-        for embed in embeds(&spec.operators) {
-            run.open_store(embed)?;
-        }
-        Ok(run)
-    }
-
-    /// Reads the vectors of a store that any of its embeddings needs.
-    fn open_store(&mut self, embed: &Embed) -> Result<(), Failure> {
-        let name = store_name(embed);
-        if self.stores.contains_key(&name) {
-            return Ok(());
-        }
-        let source = self.spec.sources.get(&embed.store.view);
-        let source = source.ok_or_else(|| Failure::permanent(format!("no source for view `{}`", embed.store.view)))?;
-        let dataset = Dataset::open(&source.path, &source.lance_pin()).map_err(of_lance)?;
-        let addresses = dataset.addresses(&embed.store.key).map_err(of_lance)?;
-        let wanted = self.wanted(&name)?;
-        let width = match &embed.data_type {
-            DataType::Vector(_, width) => *width as usize,
-            other => return Err(Failure::permanent(format!("an embedding is a vector, and `{}` is {other}", embed.name))),
+        let (asked, mut uses) = (Asked::default(), Uses::of(&spec.operators));
+        let opening = Opening {
+            embeds: embeds(&spec.operators).collect(),
+            sources: &spec.sources,
+            inputs: &inputs,
+            kept: &spec.kept,
+            scratch: job.staging.parent().unwrap_or(&job.staging),
+            mapped: job.action.common.resources.memory / 2,
+            tell,
         };
-        let tell = |done, total| (self.tell)(Progress::Step { message: format!("reading vectors of {}", source.shown), done, total });
-        let directory = self.job.staging.parent().unwrap_or(&self.job.staging);
-        let file = VectorFile::read(&dataset, &addresses, &embed.store.vector, width, &wanted, directory, &tell).map_err(of_vectors)?;
-        let known = store_rows(dataset, &embed.store.key, Some(&embed.store.vector), &RowCache::none()).map_err(of_rows)?;
-        self.uses.note_vectors(&Keyed::embedding(embed), &known, &wanted, file.taken())?;
-        let rows = file.keys().iter().enumerate().map(|(row, key)| (*key, row as u32)).collect();
-        self.stores.insert(name, Vectors { file, rows });
-        Ok(())
-    }
-
-    /// The keys that rows ask of a store, sorted, each once.
-    fn wanted(&self, store: &str) -> Result<Vec<i64>, Failure> {
-        let mut wanted: HashSet<i64> = HashSet::new();
-        let columns: Vec<(String, Arrow)> =
-            embeds(&self.spec.operators).filter(|e| store_name(e) == store).map(|e| (e.input.clone(), input_type(e))).collect();
-        for input in &self.inputs {
-            for batch in read_batches(input, &columns, BATCH_ROWS).map_err(of_table)? {
-                for column in batch.map_err(of_table)?.columns() {
-                    wanted.extend(keys_of(column).into_iter().flat_map(|keys| keys.iter().flatten().collect::<Vec<_>>()));
-                }
-            }
-        }
-        let mut wanted: Vec<i64> = wanted.into_iter().collect();
-        wanted.sort_unstable();
-        Ok(wanted)
+        let (stores, warnings) = opening.open(&mut uses)?;
+        Ok(Self { job, spec, tell, inputs, rows, contract, stores, asked, uses, warnings })
     }
 
     fn run(mut self) -> Result<Made, Failure> {
         let schema = Arc::new(contract_schema(&self.contract));
         let names: Vec<String> = embeds(&self.spec.operators).map(|e| e.name.clone()).collect();
         std::mem::take(&mut self.uses).write(&self.job.staging, &schema)?;
-        let mut writer = ShardWriter::new(&self.job.staging, schema, self.spec.write.clone(), names.clone());
-        let mut done = 0;
-        for input in self.inputs.clone() {
-            let columns = self.columns_of(&input)?;
-            for batch in read_batches(&input, &columns, BATCH_ROWS).map_err(of_table)? {
-                (self.tell)(Progress::Step { message: "pooling and writing".into(), done, total: self.rows });
-                let rows = self.embed(batch.map_err(of_table)?)?;
-                done += rows.num_rows() as u64;
-                writer.write(sink(&rows, &self.contract)?).map_err(of_table)?;
-            }
-        }
+        let mut writer = ShardWriter::new(&self.job.staging, schema, self.spec.write.clone(), &names).map_err(of_table)?;
+        let mut asked = Asked::default();
+        writer.write_groups(self.groups()?.map(|batch| self.embed(&batch?, &mut asked)))?;
         let written = writer.finish().map_err(of_table)?;
-        let mut made = Made { files: output_files(&written.files), ..Made::default() };
+        self.asked = asked;
+        let mut made = Made { files: output_files(&written.files), warnings: std::mem::take(&mut self.warnings), ..Made::default() };
         checks::judge(&self.spec.checks, &written, &mut made)?;
         self.describe(&mut made, names)?;
         Ok(made)
     }
 
-    /// All columns of a skeleton file, of the types it has.
-    fn columns_of(&self, input: &Path) -> Result<Vec<(String, Arrow)>, Failure> {
-        let schema = schema_of(input).map_err(of_table)?;
-        Ok(schema.fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect())
+    /// The skeleton's row groups as they will be written, with a word for each on how far we are.
+    fn groups(&self) -> Result<impl Iterator<Item = Result<RecordBatch, Failure>> + Send, Failure> {
+        let mut files = Vec::new();
+        for input in &self.inputs {
+            files.push(read_batches(input, &self.columns_of(input)?, BATCH_ROWS).map_err(of_table)?);
+        }
+        let (mut done, total, tell) = (0, self.rows, self.tell);
+        let groups = RowGroups::new(files.into_iter().flatten(), &self.spec.write);
+        Ok(groups.map(move |group| {
+            let group = group.map_err(of_table)?;
+            tell(Progress::Step { message: "pooling and writing".into(), done, total });
+            done += group.num_rows() as u64;
+            Ok(group)
+        }))
     }
 
-    fn embed(&mut self, batch: RecordBatch) -> Result<RecordBatch, Failure> {
-        let mut fields: Vec<Arc<Field>> = batch.schema().fields().iter().cloned().collect();
-        let mut columns = batch.columns().to_vec();
+    /// The columns of a skeleton file that the contract or an embedding reads, of the types they have.
+    fn columns_of(&self, input: &Path) -> Result<Vec<(String, Arrow)>, Failure> {
+        let schema = schema_of(input).map_err(of_table)?;
+        let is_read = |name: &String| {
+            self.contract.columns.iter().any(|column| column.name == *name) || embeds(&self.spec.operators).any(|e| e.input == *name)
+        };
+        Ok(schema.fields().iter().filter(|f| is_read(f.name())).map(|f| (f.name().clone(), f.data_type().clone())).collect())
+    }
+
+    /// The contract's columns of a row group: the skeleton's as they are, embeddings as they will be made.
+    fn embed(&self, batch: &RecordBatch, asked: &mut Asked) -> Result<Rows, Failure> {
+        let mut embedded: HashMap<&str, Arc<Embedded>> = HashMap::new();
         for embed in embeds(&self.spec.operators) {
-            let matrix = &self.stores[&store_name(embed)];
-            let input = batch
-                .column_by_name(&embed.input)
-                .ok_or_else(|| Failure::permanent(format!("the skeleton has no column `{}`", embed.input)))?;
-            let any = input.as_any();
-            let vectors = match (embed.pool, any.downcast_ref::<Int64Array>(), any.downcast_ref::<ListArray>()) {
-                (None, Some(keys), _) => look_up(keys, matrix, &mut self.asked),
-                (Some(by), _, Some(lists)) => pool(lists, by, matrix, &mut self.asked),
-                _ => return Err(Failure::permanent(format!("`{}` is not what `{}` is looked up by", embed.input, embed.name))),
-            };
-            fields.push(Arc::new(Field::new(&embed.name, vectors.data_type().clone(), true)));
-            columns.push(vectors);
+            embedded.insert(&embed.name, Arc::new(self.embedding(embed, batch, asked)?));
         }
-        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(|e| Failure::permanent(e.to_string()))
+        let column = |wanted: &SinkColumn| match embedded.get(wanted.name.as_str()) {
+            Some(vectors) => refuse_nulls(wanted, vectors.nulls()).map(|()| Column::Vectors(vectors.clone())),
+            None => fulfil(batch, wanted).map(Column::Array),
+        };
+        let columns: Result<Vec<Column>, Failure> = self.contract.columns.iter().map(column).collect();
+        Ok(Rows { count: batch.num_rows(), columns: columns? })
+    }
+
+    fn embedding(&self, embed: &Embed, batch: &RecordBatch, asked: &mut Asked) -> Result<Embedded, Failure> {
+        let matrix: Arc<dyn Matrix> = self.stores[&store_name(embed)].clone();
+        let element = self.element_of(embed)?;
+        let input = batch
+            .column_by_name(&embed.input)
+            .ok_or_else(|| Failure::permanent(format!("the skeleton has no column `{}`", embed.input)))?;
+        let any = input.as_any();
+        let embedded = match (embed.pool, any.downcast_ref::<Int64Array>(), any.downcast_ref::<ListArray>()) {
+            (None, Some(keys), _) => Some(look_up(keys, matrix, element, asked)),
+            (Some(by), _, Some(lists)) => pool(lists, by, matrix, element, asked),
+            _ => None,
+        };
+        embedded.ok_or_else(|| Failure::permanent(format!("`{}` is not what `{}` is looked up by", embed.input, embed.name)))
+    }
+
+    /// What the elements of an embedding are rounded to: what the contract says of it.
+    fn element_of(&self, embed: &Embed) -> Result<Element, Failure> {
+        let wanted = self.contract.columns.iter().find(|column| column.name == embed.name).map_or(&embed.data_type, |c| &c.data_type);
+        let element = match arrow_type(wanted) {
+            Arrow::FixedSizeList(item, _) => Element::of(item.data_type()),
+            _ => None,
+        };
+        element.ok_or_else(|| Failure::permanent(format!("an embedding is a vector of floats, and `{}` is {wanted}", embed.name)))
     }
 
     /// Metadata from the footers of what was written.
@@ -250,36 +225,6 @@ impl<'a> Enrichment<'a> {
     }
 }
 
-/// Embeddings of one dataset, key and column share their vectors.
-fn store_name(embed: &Embed) -> String {
-    format!("{}.{} by {}", embed.store.view, embed.store.vector, embed.store.key)
-}
-
-fn input_type(embed: &Embed) -> Arrow {
-    let key = DataType::Int64;
-    arrow_type(&if embed.pool.is_some() { key.list() } else { key })
-}
-
-/// The keys in a column of keys or of lists of keys.
-fn keys_of(column: &ArrayRef) -> Option<Int64Array> {
-    let any = column.as_any();
-    let flat = any.downcast_ref::<Int64Array>().cloned();
-    flat.or_else(|| {
-        let lists = any.downcast_ref::<ListArray>()?;
-        let (start, end) = (lists.value_offsets().first()?, lists.value_offsets().last()?);
-        lists.values().slice(*start as usize, (end - start) as usize).as_any().downcast_ref::<Int64Array>().cloned()
-    })
-}
-
-fn of_vectors(error: VectorError) -> Failure {
-    match error {
-        VectorError::Lance(error) => of_lance(error),
-        VectorError::Rows(error) => of_rows(error),
-        VectorError::Io(error) => Failure::io("vectors cannot be kept beside the output", &error),
-        VectorError::Width { .. } | VectorError::NullElement => Failure::new(FailureKind::Permanent, error.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::SpecFields;
@@ -294,6 +239,7 @@ mod tests {
             write: WriteOptions { compression: Compression::None, row_group_rows: 1, shard_rows: 1 },
             checks: vec![],
             workspace: PathBuf::new(),
+            kept: Kept::default(),
         };
         let fields = SpecFields {
             hashed: &["operators", "write"],
@@ -301,6 +247,7 @@ mod tests {
                 ("sources", "where data lies; what lies there is observed"),
                 ("checks", "judge the output and do not change it"),
                 ("workspace", "for people: paths are named from it"),
+                ("kept", "what may be lost at any time"),
             ],
         };
         fields.check(&serde_json::to_value(&spec).unwrap());

@@ -14,6 +14,12 @@ pub fn of_table(error: TableError) -> Failure {
     }
 }
 
+impl From<TableError> for Failure {
+    fn from(error: TableError) -> Self {
+        of_table(error)
+    }
+}
+
 pub fn of_lance(error: LanceError) -> Failure {
     let kind = error.io_kind().map_or(FailureKind::Permanent, FailureKind::of_io);
     Failure::new(kind, error.to_string())

@@ -11,6 +11,7 @@ mod command;
 mod compile;
 mod enrich;
 mod failures;
+mod kept;
 mod keyed;
 mod loader;
 mod operators;
@@ -24,6 +25,7 @@ mod source;
 #[cfg(test)]
 mod trials;
 mod uses;
+mod vectors;
 mod versions;
 mod world;
 
@@ -93,6 +95,10 @@ pub struct Site {
     pub root: Root,
     pub output_root: Arc<Path>,
     pub enriched_output_root: Arc<Path>,
+    /// Where caches and history are kept.
+    pub state: Arc<Path>,
+    /// Bytes of vectors that may be kept there.
+    pub vectors_kept: u64,
 }
 
 /// What an op's actions are made from.

@@ -3,6 +3,7 @@
 use super::budget::Budget;
 use super::checks::{self, CheckSpec};
 use super::failures::of_table;
+use super::kept::Kept;
 use super::keyed;
 use super::loader::{Inputs, Loader, Stream};
 use super::operators::{Ledger, Machine, Spilled, contract_schema};
@@ -44,6 +45,7 @@ pub struct SkeletonSpec {
     pub checks: Vec<CheckSpec>,
     /// The workspace's directory, from which paths are named.
     pub workspace: PathBuf,
+    pub kept: Kept,
 }
 
 impl RuleKind for Skeleton {
@@ -91,7 +93,7 @@ impl Work<'_> {
         }
         let batch = machine.result()?;
         let schema = batch.schema();
-        let mut writer = self.writer(&schema);
+        let mut writer = self.writer(&schema)?;
         writer.write(batch).map_err(of_table)?;
         self.made(writer, schema, machine.ledger, &loader.inputs)
     }
@@ -103,7 +105,7 @@ impl Work<'_> {
         let tell = |operator: &Operator| self.tell_of(operator);
         let mut machine = Spilled::new(&stream, budget, spill.clone(), &tell);
         let schema = self.schema()?;
-        let mut writer = self.writer(&schema);
+        let mut writer = self.writer(&schema)?;
         machine.run(&mut |batch| writer.write(batch).map_err(of_table))?;
         let mut made = self.made(writer, schema, machine.ledger, &stream.inputs)?;
         made.metadata.insert("spilled_bytes".into(), json!(spill.bytes()));
@@ -127,16 +129,17 @@ impl Work<'_> {
         }
     }
 
-    fn writer(&self, schema: &SchemaRef) -> ShardWriter {
-        ShardWriter::new(&self.job.staging, schema.clone(), self.spec.write.clone(), vec![])
+    fn writer(&self, schema: &SchemaRef) -> Result<ShardWriter, Failure> {
+        ShardWriter::new(&self.job.staging, schema.clone(), self.spec.write.clone(), &[]).map_err(of_table)
     }
 
     /// Ends what is written, and tells of it.
     fn made(&self, writer: ShardWriter, schema: SchemaRef, ledger: Ledger, inputs: &Inputs) -> Result<Made, Failure> {
+        let warnings = ledger.damaged().iter().map(|path| self.spec.kept.started_anew(path)).collect();
         let (steps, uses) = ledger.close();
         uses.write(&self.job.staging, &schema)?;
         let written = writer.finish().map_err(of_table)?;
-        let mut made = Made { files: output_files(&written.files), ..Made::default() };
+        let mut made = Made { files: output_files(&written.files), warnings, ..Made::default() };
         checks::judge(&self.spec.checks, &written, &mut made)?;
         made.metadata.insert("rows".into(), json!(written.rows));
         made.metadata.insert("columns".into(), json!(schema.fields().len()));
@@ -164,7 +167,8 @@ pub fn outline(subject: &Subject, operators: &[Operator]) -> Outline {
     definition.extend(calendar(subject));
     definition.extend(late_rows(subject, operators));
     let (sources, checks, workspace) = (sources(subject, operators), checks::of(subject), subject.site.root.path());
-    let spec = json!({"operators": operators, "sources": sources, "write": write, "checks": checks, "workspace": workspace});
+    let kept = Kept::of(subject.site);
+    let spec = json!({"operators": operators, "sources": sources, "write": write, "checks": checks, "workspace": workspace, "kept": kept});
     Outline { definition, requests: vec![], reads: vec![], inputs: vec![], spec }
 }
 
@@ -289,6 +293,7 @@ mod tests {
             write: WriteOptions { compression: Compression::None, row_group_rows: 1, shard_rows: 1 },
             checks: vec![],
             workspace: PathBuf::new(),
+            kept: Kept::default(),
         };
         let fields = SpecFields {
             hashed: &["operators", "write"],
@@ -296,6 +301,7 @@ mod tests {
                 ("sources", "where data lies; what lies there is observed"),
                 ("checks", "judge the output and do not change it"),
                 ("workspace", "for people: paths are named from it"),
+                ("kept", "what may be lost at any time"),
             ],
         };
         fields.check(&serde_json::to_value(&spec).unwrap());

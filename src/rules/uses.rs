@@ -12,7 +12,7 @@ use crate::engine::failure::Failure;
 use crate::table::listing::parquet_files;
 use crate::table::parquet::column_digests;
 use crate::table::rows::{Form, Key, Keys, PRESENT, Parts, RowCache, Sidecar, StoreRows, Used, digests, key_text, write_sidecar};
-use crate::table::vectors::Taken;
+use crate::table::vectors::Row;
 use arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use arrow::compute::{cast, take};
 use arrow::datatypes::SchemaRef;
@@ -36,6 +36,9 @@ struct Log {
     form: Form,
     parts: Vec<u128>,
     rows: HashMap<Key, Option<(u32, u128)>>,
+    /// Of stores, whose rows come all at once; there may be millions.
+    used: Vec<Used>,
+    absent: Vec<Key>,
     texts: Vec<(Key, String)>,
 }
 
@@ -47,7 +50,14 @@ impl Uses {
     fn log(&mut self, read: &Keyed, parts: &[u128]) -> Result<&mut Log, Failure> {
         let number = self.reads.iter().position(|known| known == read);
         let number = number.ok_or_else(|| Failure::permanent(format!("nobody asked about {}", read.label())))?;
-        let new = || Log { form: Form::Numbers, parts: parts.to_vec(), rows: HashMap::new(), texts: Vec::new() };
+        let new = || Log {
+            form: Form::Numbers,
+            parts: parts.to_vec(),
+            rows: HashMap::new(),
+            used: Vec::new(),
+            absent: Vec::new(),
+            texts: Vec::new(),
+        };
         Ok(self.logs.entry(number).or_insert_with(new))
     }
 
@@ -56,12 +66,15 @@ impl Uses {
         self.reads.iter().position(|known| known == read).is_some_and(|number| self.logs.contains_key(&number))
     }
 
-    /// Vectors that were taken from a store, of those that were wanted.
-    pub fn note_vectors(&mut self, read: &Keyed, store: &StoreRows, wanted: &[i64], taken: &[Taken]) -> Result<(), Failure> {
+    /// Rows that were found in a store, of the keys that were wanted, which are sorted.
+    pub fn note_vectors(&mut self, read: &Keyed, store: &StoreRows, wanted: &[i64], found: &[Row]) -> Result<(), Failure> {
         let log = self.log(read, store.parts())?;
-        log.rows.extend(wanted.iter().map(|key| (Key::number(*key), None)));
-        let row = |row: &Taken| Some((Key::number(row.key), Some((store.part_of(row.address)?, row.digest))));
-        log.rows.extend(taken.iter().filter_map(row));
+        let used = |row: &Row| Some(Used { key: Key::number(row.key), part: store.part_of(row.address)?, digest: row.digest() });
+        log.used.extend(found.iter().filter_map(used));
+        let mut keys: Vec<i64> = found.iter().map(|row| row.key).collect();
+        keys.sort_unstable();
+        let mut there = keys.iter().peekable();
+        log.absent.extend(wanted.iter().filter(|key| there.next_if_eq(key).is_none()).map(|key| Key::number(*key)));
         Ok(())
     }
 
@@ -122,7 +135,7 @@ impl Uses {
 
 impl Log {
     fn into_sidecar(self, label: String) -> Sidecar {
-        let (mut used, mut absent) = (Vec::new(), Vec::new());
+        let (mut used, mut absent) = (self.used, self.absent);
         for (key, found) in self.rows {
             match found {
                 Some((part, digest)) => used.push(Used { key, part, digest }),

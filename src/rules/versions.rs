@@ -17,7 +17,7 @@ fn version(kind: &Kind) -> u32 {
         Kind::RollingAggregate(_) => 1,
         Kind::ArrowUdf(_) => 1,
         Kind::Project(_) => 1,
-        Kind::Embed(_) => 1,
+        Kind::Embed(_) => 2,
         Kind::Sink(_) => 1,
     }
 }

@@ -4,8 +4,11 @@
 //! never by the size of a source.
 
 pub mod kept;
+mod kept_files;
+pub mod keys;
 pub mod lance;
 pub mod listing;
+pub mod ordered;
 pub mod parquet;
 pub mod rows;
 pub mod spill;

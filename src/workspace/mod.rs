@@ -39,6 +39,8 @@ impl Workspace {
             root: self.root.clone(),
             output_root: self.root.join(&self.settings.output_root.value).into(),
             enriched_output_root: self.root.join(&self.settings.enriched_output_root.value).into(),
+            state: self.state_directory().into(),
+            vectors_kept: self.settings.object_store.value.bytes,
         }
     }
 }

@@ -5,6 +5,7 @@
 Exits 1 with the first difference.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -96,10 +97,48 @@ def check_schema(table, place):
 
 
 def check_record(directory, table):
-    """The record is a Parquet file of the same columns and no rows."""
+    """The record is a Parquet file of the same columns and no rows, and what it says of the partition is what the footers say."""
     record = pq.read_table(directory / RECORD)
     if record.num_rows != 0 or record.schema.remove_metadata() != table.schema.remove_metadata():
         sys.exit(f"{directory / RECORD} is not an empty table of the partition's schema")
+    said = json.loads(pq.read_metadata(directory / RECORD).metadata[b"daeda.record"])
+    files = said["output"]["files"]
+    footers = [pq.read_metadata(directory / file["name"]) for file in files]
+    found = {"rows": sum(footer.num_rows for footer in footers)}
+    found["columns"] = len(table.column_names) if "schema" not in said["metadata"] else len(said["metadata"]["schema"])
+    if any(said["metadata"].get(name) != value for name, value in found.items()):
+        sys.exit(f"{directory}: the record says {said['metadata']}, the footers {found}")
+    if said["metadata"].get("schema", table.column_names) != table.column_names:
+        sys.exit(f"{directory}: the record says the columns are {said['metadata']['schema']}")
+    if [file["size"] for file in files] != [(directory / file["name"]).stat().st_size for file in files]:
+        sys.exit(f"{directory}: the record says other sizes than the files have")
+
+
+def check_time(directory, parts):
+    """Shards are contiguous in time."""
+    spans = [(times[0].as_py(), times[-1].as_py()) for times in (part["event_timestamp"] for part in parts) if len(times)]
+    if any(later[0] < earlier[1] for earlier, later in zip(spans, spans[1:])):
+        sys.exit(f"{directory}: shards overlap in time: {spans}")
+
+
+def training_batches(directory, rows):
+    """What a loader hands to a training step: arrays of float16, a batch at a time."""
+    for batch in ds.dataset(directory).to_batches(batch_size=rows):
+        arrays = {}
+        for name in (name for name in EMBEDDINGS if name in batch.schema.names):
+            column = batch.column(name)
+            array = np.zeros((len(column), WIDTH), dtype=np.float16)
+            array[column.is_valid().to_numpy(zero_copy_only=False)] = column.flatten().to_numpy().reshape(-1, WIDTH)
+            arrays[name] = array
+        yield arrays
+
+
+def check_loader(directory, table):
+    for name in (name for name in EMBEDDINGS if name in table.column_names):
+        batches = np.concatenate([arrays[name] for arrays in training_batches(directory, 37)])
+        values, missing = embeddings(name, table[name])
+        if not np.array_equal(batches[~missing].ravel(), values.astype(np.float16)) or batches[missing].any():
+            sys.exit(f"{directory}: batches of {name} hold other values")
 
 
 def check_partition(directory):
@@ -108,6 +147,8 @@ def check_partition(directory):
     expected = pa.concat_tables(parts)
     check_schema(expected, directory)
     check_record(directory, expected)
+    check_time(directory, parts)
+    check_loader(directory, expected)
     for path, part in zip(files, parts):
         expect_same(path, part, file_readers(path))
     expect_same(directory, expected, directory_readers(directory))

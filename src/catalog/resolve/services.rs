@@ -225,10 +225,11 @@ impl Resolver<'_> {
         })
     }
 
-    /// An expression is cast to its column's type where both are numbers; everything else must be what it says.
+    /// An expression is cast to its column's type where both are numbers, and vectors are rounded to the floats that are asked for;
+    /// everything else must be what it says.
     fn fits_contract(&mut self, declared: &NamedColumnDecl, actual: &DataType, computed: bool) -> Option<()> {
         let wanted = &declared.data_type.value;
-        if wanted == actual || (computed && wanted.is_number() && actual.is_number()) {
+        if wanted == actual || (computed && wanted.is_number() && actual.is_number()) || (!computed && wanted.is_as_wide(actual)) {
             return Some(());
         }
         let message = format!("`{}` is {actual}, and the contract says {wanted}", declared.name);

@@ -7,16 +7,18 @@ use crate::rules::failures::{of_lance, of_rows};
 use crate::rules::keyed::{Keyed, store_rows};
 use crate::rules::source::SourceSpec;
 use crate::rules::uses::Uses;
+use crate::table::keys::KeyCache;
 use crate::table::lance::{Addresses, Dataset};
 use crate::table::rows::{RowCache, StoreRows};
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 
-/// The keys of each store, scanned once per action.
-#[derive(Default)]
+/// The keys of each store, found once per action.
 pub struct Coverages {
+    keys: KeyCache,
     /// By view and key column.
     stores: HashMap<(String, String), Known>,
 }
@@ -28,6 +30,15 @@ struct Known {
 }
 
 impl Coverages {
+    pub fn new(keys: KeyCache) -> Self {
+        Self { keys, stores: HashMap::new() }
+    }
+
+    /// Kept files that were not what they should have been.
+    pub fn damaged(&self) -> Vec<PathBuf> {
+        self.keys.take_damaged()
+    }
+
     pub fn keep(
         &mut self,
         rows: &RecordBatch,
@@ -38,7 +49,7 @@ impl Coverages {
     ) -> Result<RecordBatch, Failure> {
         let name_of_keys = (store.view.clone(), store.key.clone());
         if !self.stores.contains_key(&name_of_keys) {
-            self.stores.insert(name_of_keys.clone(), open(store, sources)?);
+            self.stores.insert(name_of_keys.clone(), open(store, sources, &self.keys)?);
         }
         let known = &self.stores[&name_of_keys];
         let keys = int64_keys(column(rows, name)?)?;
@@ -48,10 +59,10 @@ impl Coverages {
     }
 }
 
-fn open(store: &StoreRef, sources: &BTreeMap<String, SourceSpec>) -> Result<Known, Failure> {
+fn open(store: &StoreRef, sources: &BTreeMap<String, SourceSpec>, keys: &KeyCache) -> Result<Known, Failure> {
     let source = sources.get(&store.view).ok_or_else(|| Failure::permanent(format!("no source for view `{}`", store.view)))?;
     let dataset = Dataset::open(&source.path, &source.lance_pin()).map_err(of_lance)?;
-    let addresses = dataset.addresses(&store.key).map_err(of_lance)?;
+    let addresses = keys.addresses(&dataset, &store.key).map_err(of_lance)?;
     let rows = store_rows(dataset, &store.key, None, &RowCache::none()).map_err(of_rows)?;
     Ok(Known { addresses, rows })
 }

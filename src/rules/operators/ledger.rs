@@ -12,6 +12,7 @@ use crate::rules::skeleton::SkeletonSpec;
 use crate::rules::uses::{Joined, Uses};
 use arrow::array::{ArrayRef, RecordBatch};
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Rows that a filter kept and dropped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,7 +31,12 @@ pub struct Ledger<'a> {
 
 impl<'a> Ledger<'a> {
     pub fn new(spec: &'a SkeletonSpec) -> Self {
-        Self { spec, coverage: coverage::Coverages::default(), steps: Vec::new(), uses: Uses::of(&spec.operators) }
+        Self { spec, coverage: coverage::Coverages::new(spec.kept.keys()), steps: Vec::new(), uses: Uses::of(&spec.operators) }
+    }
+
+    /// Kept files that were not what they should have been.
+    pub fn damaged(&self) -> Vec<PathBuf> {
+        self.coverage.damaged()
     }
 
     /// The steps in the order of the operators, and what was used of keyed sources.

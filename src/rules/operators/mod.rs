@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 pub use joins::{Side, keys};
 pub use ledger::Ledger;
-pub use sink::{schema as contract_schema, sink};
+pub use sink::{fulfil, refuse_nulls, schema as contract_schema, sink};
 pub use spilled::Spilled;
 
 /// What an operator has made, or is yet to make.

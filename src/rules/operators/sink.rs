@@ -8,7 +8,7 @@ use crate::features::arrow_type::arrow_type;
 use arrow::array::{
     Array, ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, RecordBatch, Scalar, StringArray, UInt64Array, new_empty_array,
 };
-use arrow::buffer::OffsetBuffer;
+use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{cast, concat, is_not_null};
 use arrow::datatypes::{DataType as Arrow, Field, Schema};
@@ -26,7 +26,8 @@ pub fn schema(contract: &Sink) -> Schema {
     Schema::new(contract.columns.iter().map(field).collect::<Vec<_>>())
 }
 
-fn fulfil(rows: &RecordBatch, wanted: &SinkColumn) -> Result<ArrayRef, Failure> {
+/// A column as the contract wants it.
+pub fn fulfil(rows: &RecordBatch, wanted: &SinkColumn) -> Result<ArrayRef, Failure> {
     let array = column(rows, &wanted.name)?;
     let data_type = arrow_type(&wanted.data_type);
     let array = if *array.data_type() == data_type { array.clone() } else { cast(array, &data_type).map_err(arrow_failure)? };
@@ -34,19 +35,17 @@ fn fulfil(rows: &RecordBatch, wanted: &SinkColumn) -> Result<ArrayRef, Failure> 
         Some(default) if array.null_count() > 0 => fill(&array, default, &wanted.data_type)?,
         _ => array,
     };
-    match array.null_count() {
-        0 => Ok(array),
-        _ if wanted.nullable => Ok(array),
-        nulls => {
-            let row = (0..array.len()).find(|row| array.is_null(*row)).unwrap_or_default();
-            let hint = "say default=… or nullable=#true in the service's columns";
-            Err(Failure::permanent(format!(
-                "column `{}` has {nulls} nulls in {} rows, the first in row {row}; {hint}",
-                wanted.name,
-                array.len()
-            )))
-        }
-    }
+    refuse_nulls(wanted, array.nulls())?;
+    Ok(array)
+}
+
+/// An error where a column has nulls that the contract does not allow.
+pub fn refuse_nulls(wanted: &SinkColumn, nulls: Option<&NullBuffer>) -> Result<(), Failure> {
+    let Some(nulls) = nulls.filter(|nulls| !wanted.nullable && nulls.null_count() > 0) else { return Ok(()) };
+    let row = (0..nulls.len()).find(|row| nulls.is_null(*row)).unwrap_or_default();
+    let hint = "say default=… or nullable=#true in the service's columns";
+    let (count, rows) = (nulls.null_count(), nulls.len());
+    Err(Failure::permanent(format!("column `{}` has {count} nulls in {rows} rows, the first in row {row}; {hint}", wanted.name)))
 }
 
 fn fill(array: &ArrayRef, default: &Value, data_type: &DataType) -> Result<ArrayRef, Failure> {

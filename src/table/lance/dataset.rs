@@ -3,6 +3,7 @@
 //! Knows nothing of what the vectors mean. Invariants: reading never changes the dataset; what is returned is complete, or an error
 //! says what is missing, because Lance drops rows that it does not find without a word.
 
+use super::addresses::Twice;
 use super::runtime::block_on;
 use super::{Addresses, LanceError};
 use ::lance::dataset::{ProjectionRequest, TakeBuilder, builder::DatasetBuilder};
@@ -10,13 +11,9 @@ use ::lance::datatypes::Field;
 use arrow::array::{Array, AsArray, FixedSizeListArray, Int64Array, RecordBatch, UInt32Array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Schema, SchemaRef, UInt64Type};
-use futures::TryStreamExt;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Rows of the key column per batch: half a megabyte, whatever the dataset's other columns are.
-const KEYS_PER_BATCH: usize = 65_536;
 
 /// Footers of data files; a take opens the same ones again and again.
 const METADATA_CACHE_BYTES: usize = 256 << 20;
@@ -25,7 +22,7 @@ const METADATA_CACHE_BYTES: usize = 256 << 20;
 const INDEX_CACHE_BYTES: usize = 1 << 20;
 
 /// Lance's name for the column of addresses.
-const ROW_ADDRESS: &str = "_rowaddr";
+pub(super) const ROW_ADDRESS: &str = "_rowaddr";
 
 /// Which version to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +60,10 @@ impl Dataset {
         self.inner.version_id()
     }
 
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub fn schema(&self) -> SchemaRef {
         Arc::new(Schema::from(self.inner.schema()))
     }
@@ -87,24 +88,34 @@ impl Dataset {
 
     /// Reads the key column alone. Null keys are skipped; a key that occurs twice is an error.
     pub fn addresses(&self, key: &str) -> Result<Addresses, LanceError> {
+        let all: Vec<u64> = self.inner.iter_fragments().map(|fragment| fragment.id).collect();
+        self.unique(key, self.key_rows(&all, key)?)
+    }
+
+    /// Keys and addresses of all rows, as a map; that a key occurs twice is an error that says where.
+    pub fn unique(&self, key: &str, rows: Vec<(i64, u64)>) -> Result<Addresses, LanceError> {
+        let place = |address: u64| (fragment_of(address), position_in(address));
+        let duplicate = |twice: Twice| {
+            let [first, second] = twice.rows.map(place);
+            LanceError::Duplicate { path: self.path.clone(), column: key.into(), key: twice.key, first, second }
+        };
+        Addresses::from_pairs(rows).map_err(duplicate)
+    }
+
+    /// The keys of some fragments and the addresses of their rows, in the order of the fragments; null keys are left out.
+    pub fn key_rows(&self, fragments: &[u64], key: &str) -> Result<Vec<(i64, u64)>, LanceError> {
         let found = self.column_type(key)?;
         if !found.is_integer() {
             return Err(self.wrong_type(key, "an integer", &found));
         }
         let mut pairs = Vec::new();
-        for batch in block_on(self.scan_keys(key))?.map_err(|error| self.unreadable(&error))? {
-            self.append_pairs(key, &batch, &mut pairs)?;
-        }
-        let duplicate = |value| LanceError::Duplicate { path: self.path.clone(), column: key.into(), key: value };
-        Addresses::from_pairs(pairs).map_err(duplicate)
+        self.scan_addressed::<LanceError>(fragments, &[key], |batch| self.append_pairs(key, &batch, &mut pairs))?;
+        Ok(pairs)
     }
 
     /// The vectors at these addresses, in the order given; repeats are repeated.
     pub fn take(&self, addresses: &[u64], column: &str) -> Result<FixedSizeListArray, LanceError> {
-        let found = self.column_type(column)?;
-        if !matches!(found, DataType::FixedSizeList(..)) {
-            return Err(self.wrong_type(column, "a fixed-size list", &found));
-        }
+        self.vector_type(column)?;
         if addresses.is_sorted_by(|a, b| a < b) {
             return self.take_increasing(addresses, column);
         }
@@ -116,20 +127,27 @@ impl Dataset {
 
     /// Taken by address, not by row id: the two differ where a dataset has stable row ids.
     fn take_increasing(&self, addresses: &[u64], column: &str) -> Result<FixedSizeListArray, LanceError> {
-        let missing = |found| LanceError::MissingRows { path: self.path.clone(), asked: addresses.len(), found };
-        let known = self.count_within(addresses);
-        if known < addresses.len() {
-            return Err(missing(known));
-        }
-        let batch = block_on(take_batch(&self.inner, addresses, column))?.map_err(|error| self.unreadable(&error))?;
-        if batch.num_rows() != addresses.len() {
-            return Err(missing(batch.num_rows()));
-        }
-        let wrong = || self.wrong_type(column, "a fixed-size list", batch.column(0).data_type());
-        batch.column(0).as_fixed_size_list_opt().cloned().ok_or_else(wrong)
+        self.assert_within(addresses)?;
+        let batch = block_on(take_batch(&self.inner, addresses, column, Deletions::Heeded))?.map_err(|error| self.unreadable(&error))?;
+        self.as_vectors(&batch, column, addresses.len())
     }
 
-    /// How many addresses lie within a fragment; Lance panics or fails on the others.
+    /// What a vector of a column is made of, and how many of it.
+    pub fn vector_type(&self, column: &str) -> Result<(DataType, usize), LanceError> {
+        match self.column_type(column)? {
+            DataType::FixedSizeList(item, width) => Ok((item.data_type().clone(), width as usize)),
+            found => Err(self.wrong_type(column, "a fixed-size list", &found)),
+        }
+    }
+
+    /// Lance panics or fails on addresses that lie in no fragment.
+    pub(super) fn assert_within(&self, addresses: &[u64]) -> Result<(), LanceError> {
+        let known = self.count_within(addresses);
+        let missing = || LanceError::MissingRows { path: self.path.clone(), asked: addresses.len(), found: known };
+        if known == addresses.len() { Ok(()) } else { Err(missing()) }
+    }
+
+    /// How many addresses lie within a fragment.
     fn count_within(&self, addresses: &[u64]) -> usize {
         let within = |chunk: &[u64]| {
             let rows = self.rows_of(fragment_of(chunk[0]));
@@ -139,7 +157,7 @@ impl Dataset {
     }
 
     /// Rows ever written to a fragment; where an old dataset does not say, any position is believed.
-    fn rows_of(&self, fragment: u64) -> u64 {
+    pub(super) fn rows_of(&self, fragment: u64) -> u64 {
         let found = self.inner.get_fragment(fragment as usize);
         found.map_or(0, |fragment| fragment.metadata().physical_rows.map_or(u64::MAX, |rows| rows as u64))
     }
@@ -149,13 +167,6 @@ impl Dataset {
         let positions = UInt32Array::from_iter_values(positions);
         let taken = arrow::compute::take(vectors, &positions, None).map_err(|error| self.unreadable(&error))?;
         Ok(taken.as_fixed_size_list().clone())
-    }
-
-    /// Key and address columns; a few bytes a row, so they are collected.
-    async fn scan_keys(&self, key: &str) -> ::lance::Result<Vec<RecordBatch>> {
-        let mut scan = self.inner.scan();
-        scan.project(&[key])?.with_row_address().batch_size(KEYS_PER_BATCH).scan_in_order(false);
-        scan.try_into_stream().await?.try_collect().await
     }
 
     fn append_pairs(&self, key: &str, batch: &RecordBatch, pairs: &mut Vec<(i64, u64)>) -> Result<(), LanceError> {
@@ -185,7 +196,7 @@ impl Dataset {
         })
     }
 
-    fn wrong_type(&self, column: &str, expected: &'static str, found: &DataType) -> LanceError {
+    pub(super) fn wrong_type(&self, column: &str, expected: &'static str, found: &DataType) -> LanceError {
         LanceError::WrongType { path: self.path.clone(), column: column.into(), expected, found: found.to_string() }
     }
 
@@ -232,9 +243,24 @@ fn numbered(path: &Path, latest: &::lance::Dataset, version: u64) -> Result<::la
     block_on(latest.checkout_version(version))?.map_err(|error| LanceError::unreadable(path, &error))
 }
 
-async fn take_batch(dataset: &Arc<::lance::Dataset>, addresses: &[u64], column: &str) -> ::lance::Result<RecordBatch> {
+/// What becomes of rows that are deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deletions {
+    /// They are left out.
+    Heeded,
+    /// They come back as they were.
+    Ignored,
+}
+
+pub(super) async fn take_batch(
+    dataset: &Arc<::lance::Dataset>,
+    addresses: &[u64],
+    column: &str,
+    deletions: Deletions,
+) -> ::lance::Result<RecordBatch> {
     let projection = ProjectionRequest::from(dataset.schema().project(&[column])?).into_projection_plan(dataset.clone())?;
-    TakeBuilder::try_new_from_addresses(dataset.clone(), addresses.to_vec(), Arc::new(projection))?.execute().await
+    let take = TakeBuilder::try_new_from_addresses(dataset.clone(), addresses.to_vec(), Arc::new(projection))?;
+    take.with_ignore_deletions(deletions == Deletions::Ignored).execute().await
 }
 
 /// A column's own field id and those below it.
@@ -244,15 +270,21 @@ pub(super) fn collect_ids(field: &Field, ids: &mut HashSet<i32>) {
 }
 
 pub(super) fn identity(fragment: &::lance::table::format::Fragment, fields: &HashSet<i32>) -> (String, String) {
-    let files = fragment.files.iter().chain(fragment.overlays.iter().map(|overlay| &overlay.data_file));
-    // A file's path says what it holds; which of its fields are read is said beside it, since a column can be renamed onto another.
-    let mut parts: Vec<String> = files.filter_map(|file| read_of(file, fields)).collect();
-    parts.sort_unstable();
+    let mut parts = contents(fragment, fields);
     parts.extend(fragment.deletion_file.as_ref().map(|file| {
         let suffix = file.file_type.suffix();
         format!("_deletions/{}-{}-{}.{suffix}", fragment.id, file.read_version, file.id)
     }));
     (fragment.id.to_string(), parts.join(" "))
+}
+
+/// The files that hold any of the fields, whether rows of them are deleted or not.
+pub(super) fn contents(fragment: &::lance::table::format::Fragment, fields: &HashSet<i32>) -> Vec<String> {
+    let files = fragment.files.iter().chain(fragment.overlays.iter().map(|overlay| &overlay.data_file));
+    // A file's path says what it holds; which of its fields are read is said beside it, since a column can be renamed onto another.
+    let mut parts: Vec<String> = files.filter_map(|file| read_of(file, fields)).collect();
+    parts.sort_unstable();
+    parts
 }
 
 fn read_of(file: &::lance::table::format::DataFile, fields: &HashSet<i32>) -> Option<String> {
@@ -262,7 +294,7 @@ fn read_of(file: &::lance::table::format::DataFile, fields: &HashSet<i32>) -> Op
     (!read.is_empty()).then(|| format!("data/{} fields {}", file.path, read.join(",")))
 }
 
-fn fragment_of(address: u64) -> u64 {
+pub(super) fn fragment_of(address: u64) -> u64 {
     address >> 32
 }
 

@@ -44,10 +44,13 @@ pub enum LanceError {
         path: PathBuf,
         column: String,
     },
+    /// Two rows of one key, by fragment and position.
     Duplicate {
         path: PathBuf,
         column: String,
         key: i64,
+        first: (u64, u64),
+        second: (u64, u64),
     },
     /// Some addresses name no row of this version.
     MissingRows {
@@ -117,8 +120,10 @@ impl fmt::Display for LanceError {
             Self::KeyTooLarge { path, column } => {
                 write!(f, "column `{column}` of {} has keys above {}; keys must fit int64", path.display(), i64::MAX)
             }
-            Self::Duplicate { path, column, key } => {
-                write!(f, "`{column}` {key} has more than one row in {}; delete all but one", path.display())
+            Self::Duplicate { path, column, key, first, second } => {
+                let row = |(fragment, position): &(u64, u64)| format!("row {position} of fragment {fragment}");
+                let rows = format!("{} and {}", row(first), row(second));
+                write!(f, "`{column}` {key} has more than one row in {}: {rows}; delete all but one", path.display())
             }
             Self::MissingRows { path, asked, found } => write!(
                 f,

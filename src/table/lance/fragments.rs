@@ -4,7 +4,7 @@
 //! its deleted rows are left out.
 
 use super::LanceError;
-use super::dataset::{Dataset, collect_ids, identity};
+use super::dataset::{Dataset, collect_ids, contents, identity};
 use super::runtime::block_on;
 use ::lance::dataset::scanner::DatasetRecordBatchStream;
 use arrow::array::{Int64Array, RecordBatch};
@@ -41,6 +41,15 @@ impl Dataset {
         Ok(self.inner.iter_fragments().map(of).collect())
     }
 
+    /// The fragments, by what identifies the values that were ever written to a column of them, the deleted ones included: a value stays at
+    /// its position as long as this is the same.
+    pub fn contents(&self, column: &str) -> Result<Vec<Fragment>, LanceError> {
+        let fields = self.ids_of(column)?;
+        let of =
+            |fragment: &::lance::table::format::Fragment| Fragment { id: fragment.id, identity: contents(fragment, &fields).join(" ") };
+        Ok(self.inner.iter_fragments().map(of).collect())
+    }
+
     fn ids_of(&self, column: &str) -> Result<HashSet<i32>, LanceError> {
         let mut ids = HashSet::new();
         collect_ids(self.field(column)?, &mut ids);
@@ -52,22 +61,46 @@ impl Dataset {
         &self,
         id: u64,
         columns: &[&str],
+        each: impl FnMut(RecordBatch) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.scan_with(&[id], columns, false, each)
+    }
+
+    /// The same of several fragments, in their order, with a column of addresses.
+    pub(super) fn scan_addressed<E: From<LanceError>>(
+        &self,
+        ids: &[u64],
+        columns: &[&str],
+        each: impl FnMut(RecordBatch) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.scan_with(ids, columns, true, each)
+    }
+
+    fn scan_with<E: From<LanceError>>(
+        &self,
+        ids: &[u64],
+        columns: &[&str],
+        addressed: bool,
         mut each: impl FnMut(RecordBatch) -> Result<(), E>,
     ) -> Result<(), E> {
         let unreadable = |error: ::lance::Error| E::from(self.unreadable(&error));
-        let mut stream = block_on(self.stream(id, columns))??;
+        let mut stream = block_on(self.stream(ids, columns, addressed))??;
         while let Some(batch) = block_on(stream.try_next())?.map_err(unreadable)? {
             each(batch)?;
         }
         Ok(())
     }
 
-    async fn stream(&self, id: u64, columns: &[&str]) -> Result<DatasetRecordBatchStream, LanceError> {
+    async fn stream(&self, ids: &[u64], columns: &[&str], addressed: bool) -> Result<DatasetRecordBatchStream, LanceError> {
         let unreadable = |error: ::lance::Error| self.unreadable(&error);
-        let fragments: Vec<_> = self.inner.iter_fragments().filter(|fragment| fragment.id == id).cloned().collect();
+        let wanted: HashSet<u64> = ids.iter().copied().collect();
+        let fragments: Vec<_> = self.inner.iter_fragments().filter(|fragment| wanted.contains(&fragment.id)).cloned().collect();
         let mut scan = self.inner.scan();
         scan.with_fragments(fragments).project(columns).map_err(unreadable)?;
         scan.batch_size(BATCH_ROWS).batch_size_bytes(BATCH_BYTES).io_buffer_size(READ_AHEAD).batch_readahead(2).fragment_readahead(1);
+        if addressed {
+            scan.with_row_address();
+        }
         scan.try_into_stream().await.map_err(unreadable)
     }
 

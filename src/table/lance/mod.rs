@@ -13,10 +13,13 @@ mod dataset;
 mod error;
 mod fragments;
 mod runtime;
+mod vectors;
 mod write;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub mod trials;
 
 pub use addresses::Addresses;
 pub use dataset::{Dataset, Pin};

@@ -21,6 +21,15 @@ pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, LanceError> {
     }
 }
 
+/// Starts a future on the pool; what it comes to is awaited elsewhere.
+pub(super) fn spawn<F: Future<Output: Send> + Send + 'static>(
+    future: F,
+) -> Result<impl Future<Output = Result<F::Output, LanceError>>, LanceError> {
+    let runtime = RUNTIME.as_ref().map_err(|reason| LanceError::NoRuntime { reason: reason.clone() })?;
+    let task = runtime.spawn(future);
+    Ok(async move { task.await.map_err(|error| LanceError::NoRuntime { reason: format!("a read was given up: {error}") }) })
+}
+
 fn start() -> Result<Runtime, String> {
     let threads = threads(std::env::var(THREADS).ok().as_deref())?;
     let builder = Builder::new_multi_thread().worker_threads(threads).thread_name("lance").enable_all().build();

@@ -5,6 +5,7 @@ use super::runtime::block_on;
 use super::*;
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, RecordBatch};
 use arrow::datatypes::{DataType, Field, Float16Type, Schema};
+use half::f16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -258,4 +259,30 @@ fn a_key_beyond_int64_is_refused() {
     write(&path, schema, std::iter::once(batch), WriteMode::Create).unwrap();
     let error = Dataset::open(&path, &Pin::Latest).unwrap().addresses("id").unwrap_err();
     assert!(matches!(error, LanceError::KeyTooLarge { .. }), "{error}");
+}
+
+#[test]
+fn many_vectors_come_in_order_whether_stretches_or_single_rows_are_taken() {
+    let shelf = shelf(keys(0..70_000));
+    shelf.append(keys(70_000..140_000));
+    shelf.delete("artwork_id % 5 = 0 AND artwork_id < 90000");
+    let dataset = shelf.open();
+    let addresses = dataset.addresses("artwork_id").unwrap();
+    for every in [1, 3, 50] {
+        let wanted: Vec<i64> = (0..140_000).step_by(every).collect();
+        let (rows, found): (Vec<u64>, Vec<i64>) = addresses.find(&wanted).into_iter().unzip();
+        let mut next = 0;
+        let check = |range: std::ops::Range<usize>, vectors: FixedSizeListArray| {
+            assert_eq!(range.start, next, "every {every}");
+            // As the store rounded it.
+            let expected = |key: &i64| f16::from_f64((key * 10) as f64).to_f64() as i64;
+            assert!(firsts(&vectors).into_iter().eq(found[range.clone()].iter().map(expected)), "every {every}, {range:?}");
+            next = range.end;
+            Ok::<(), LanceError>(())
+        };
+        dataset.vectors(&rows, "embedding", check).unwrap();
+        assert_eq!(next, rows.len());
+    }
+    let beyond = [addresses.get(1).unwrap(), 70_000];
+    assert!(dataset.vectors(&beyond, "embedding", |_, _| Ok::<(), LanceError>(())).is_err());
 }

@@ -21,6 +21,10 @@ pub enum TableError {
         path: PathBuf,
         reason: String,
     },
+    /// Batches that do not have the same columns.
+    Unjoinable {
+        reason: String,
+    },
     NoSuchColumn {
         path: PathBuf,
         column: String,
@@ -61,6 +65,7 @@ impl fmt::Display for TableError {
             Self::Io { path, error } => write!(f, "{}: {error}", path.display()),
             Self::Broken { path, reason } => write!(f, "{} cannot be read as Parquet: {reason}; write the file again", path.display()),
             Self::Unwritable { path, reason } => write!(f, "{} cannot be written: {reason}", path.display()),
+            Self::Unjoinable { reason } => write!(f, "rows of different columns cannot be written together: {reason}"),
             Self::NoSuchColumn { path, column, known } => {
                 write!(f, "{} has no column `{column}`; it has {}", path.display(), known.join(", "))
             }

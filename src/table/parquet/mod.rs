@@ -1,15 +1,20 @@
 //! Parquet files: footers, column digests, reading columns, writing shards, records in footers.
 
+mod arrays;
 mod cache;
 mod digest;
 mod error;
 mod extent;
 mod footer;
+mod groups;
+mod levels;
 mod note;
 mod pieces;
 mod read;
 mod row_group;
+mod shard_file;
 mod shards;
+mod stream;
 mod vectors;
 
 pub use cache::ColumnCache;
@@ -17,7 +22,10 @@ pub use digest::column_digests;
 pub use error::TableError;
 pub use extent::{Extent, extents};
 pub use footer::{Footer, footer};
+pub use groups::RowGroups;
 pub use note::{note, read_note, schema_of};
 pub use pieces::{Pieces, Wanted, read_pieces};
 pub use read::{read_batches, read_columns};
+pub use row_group::{Column, Rows};
 pub use shards::{Compression, ShardWriter, WriteOptions, Written, WrittenFile};
+pub use vectors::PageVectors;

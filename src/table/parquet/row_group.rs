@@ -1,110 +1,134 @@
-//! A row group while it is encoded: its columns in parallel, in memory until the group is full.
+//! A row group as steps that can be worked on apart: a column of arrays, or a page of vectors, in the order of the file.
 //!
-//! Knows nothing of files beyond the one it is appended to. Invariant: a group's bytes follow from its rows and the chunks they come in.
+//! Knows nothing of files. Invariant: a group's bytes follow from its rows.
 
-use super::vectors::{VectorChunk, VectorWriter, is_writable};
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{Field, Schema};
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::errors::Result;
-use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
-use rayon::prelude::*;
-use std::io::Write;
+use super::arrays::{self, EncodedArray};
+use super::error::TableError;
+use super::vectors::{ArrayVectors, Page, PageVectors, VectorColumn, is_writable};
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::datatypes::{FieldRef, SchemaRef};
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::properties::WriterPropertiesPtr;
+use parquet::schema::types::SchemaDescPtr;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// The row group that is being encoded: the writers of each root column.
-pub struct RowGroup {
-    columns: Vec<ColumnEncoder>,
-    rows: u64,
+/// A column of the rows of one row group.
+pub enum Column {
+    Array(ArrayRef),
+    /// Made while it is written.
+    Vectors(Arc<dyn PageVectors>),
 }
 
-/// Vectors are encoded by ourselves, everything else by arrow-rs, a writer per leaf.
-enum ColumnEncoder {
-    Vectors(Box<VectorWriter>),
-    Leaves(Vec<ArrowColumnWriter>),
+/// The rows of one row group.
+pub struct Rows {
+    pub count: usize,
+    pub columns: Vec<Column>,
 }
 
-enum ColumnChunk {
-    Vectors(Box<VectorChunk>),
-    Leaves(Vec<ArrowColumnChunk>),
+impl From<RecordBatch> for Rows {
+    fn from(batch: RecordBatch) -> Self {
+        Self { count: batch.num_rows(), columns: batch.columns().iter().cloned().map(Column::Array).collect() }
+    }
 }
 
-impl RowGroup {
-    /// Starts the next row group of a file.
-    pub fn begin<W: Write + Send>(
-        file: &SerializedFileWriter<W>,
-        factory: &ArrowRowGroupWriterFactory,
-        number: usize,
-        schema: &Schema,
-    ) -> Result<Self> {
-        let mut writers = factory.create_column_writers(number)?.into_iter();
-        let descriptor = file.schema_descr();
-        let mut columns = Vec::new();
-        for (root, field) in schema.fields().iter().enumerate() {
-            let leaves: Vec<usize> = (0..descriptor.num_columns()).filter(|leaf| descriptor.get_column_root_idx(*leaf) == root).collect();
-            let own: Vec<ArrowColumnWriter> = writers.by_ref().take(leaves.len()).collect();
-            let column = descriptor.column(leaves[0]);
-            let codec = file.properties().compression(column.path());
-            columns.push(match is_writable(field.data_type(), codec) {
-                true => ColumnEncoder::Vectors(Box::new(VectorWriter::new(column, codec))),
-                false => ColumnEncoder::Leaves(own),
-            });
+/// What all row groups have alike.
+pub struct Layout {
+    pub schema: SchemaRef,
+    pub leaves: SchemaDescPtr,
+    pub properties: WriterPropertiesPtr,
+    spare: Mutex<Vec<Vec<u8>>>,
+}
+
+/// A step of encoding a row group.
+pub struct Step {
+    part: Part,
+    /// Set on the last step of a group.
+    end: Option<GroupEnd>,
+}
+
+enum Part {
+    Array { field: FieldRef, array: ArrayRef },
+    Page { column: Arc<VectorColumn>, rows: Range<usize>, is_last: bool },
+}
+
+/// What is known of a row group when all of it has been encoded.
+#[derive(Default)]
+pub struct GroupEnd {
+    pub rows: u64,
+    /// By root column.
+    pub nulls: Vec<u64>,
+}
+
+/// What a step has made.
+pub struct Piece {
+    pub part: EncodedPart,
+    pub end: Option<GroupEnd>,
+}
+
+pub enum EncodedPart {
+    Array(EncodedArray),
+    Page { column: Arc<VectorColumn>, page: Page, is_last: bool },
+}
+
+impl Layout {
+    pub fn new(schema: SchemaRef, properties: WriterPropertiesPtr, directory: &Path) -> std::result::Result<Self, TableError> {
+        let leaves = ArrowSchemaConverter::new().convert(&schema).map_err(|e| TableError::writing(directory, e))?;
+        Ok(Self { schema, leaves: Arc::new(leaves), properties, spare: Mutex::default() })
+    }
+
+    /// The steps of a row group, in order; none if it has no rows.
+    pub fn steps(&self, rows: Rows) -> Result<Vec<Step>> {
+        let mut end = GroupEnd { rows: rows.count as u64, nulls: Vec::new() };
+        let mut parts = Vec::new();
+        for (root, column) in rows.columns.into_iter().enumerate().filter(|_| rows.count > 0) {
+            end.nulls.push(self.column(root, column, rows.count, &mut parts)?);
         }
-        Ok(Self { columns, rows: 0 })
+        let mut steps: Vec<Step> = parts.into_iter().map(|part| Step { part, end: None }).collect();
+        steps.iter_mut().last().into_iter().for_each(|last| last.end = Some(std::mem::take(&mut end)));
+        Ok(steps)
     }
 
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    /// Ends the row group and writes it to its file.
-    pub fn append_to<W: Write + Send>(self, file: &mut SerializedFileWriter<W>) -> Result<()> {
-        let chunks: Result<Vec<ColumnChunk>> = self.columns.into_par_iter().map(ColumnEncoder::close).collect();
-        let mut group = file.next_row_group()?;
-        chunks?.into_iter().try_for_each(|chunk| chunk.append_to(&mut group))?;
-        group.close()?;
-        Ok(())
-    }
-
-    /// Encodes further rows, columns in parallel.
-    pub fn append(&mut self, batch: &RecordBatch) -> Result<()> {
-        let schema = batch.schema();
-        let columns = self.columns.par_iter_mut().zip(schema.fields().par_iter()).zip(batch.columns());
-        columns.try_for_each(|((encoder, field), array)| encoder.write(field, array))?;
-        self.rows += batch.num_rows() as u64;
-        Ok(())
-    }
-}
-
-impl ColumnEncoder {
-    fn write(&mut self, field: &Field, array: &ArrayRef) -> Result<()> {
-        match self {
-            Self::Vectors(writer) => writer.write(array),
-            Self::Leaves(writers) => {
-                let leaves = compute_leaves(field, array)?;
-                writers.iter_mut().zip(leaves).try_for_each(|(writer, leaf)| writer.write(&leaf))
+    /// Adds the parts of a root column and returns its nulls.
+    fn column(&self, root: usize, column: Column, rows: usize, parts: &mut Vec<Part>) -> Result<u64> {
+        let field = &self.schema.fields()[root];
+        let leaf = (0..self.leaves.num_columns()).find(|leaf| self.leaves.get_column_root_idx(*leaf) == root);
+        let leaf = self.leaves.column(leaf.ok_or_else(|| ParquetError::General(format!("column `{}` has no leaf", field.name())))?);
+        let codec = self.properties.compression(leaf.path());
+        let vectors: Arc<dyn PageVectors> = match column {
+            Column::Vectors(vectors) => vectors,
+            Column::Array(array) if is_writable(field.data_type()) => Arc::new(ArrayVectors::new(&array)?),
+            Column::Array(array) => {
+                let nulls = array.null_count() as u64;
+                parts.push(Part::Array { field: field.clone(), array });
+                return Ok(nulls);
             }
-        }
+        };
+        let column = Arc::new(VectorColumn::new(vectors, field.data_type(), leaf, codec, rows)?);
+        let page = |page: Range<usize>| Part::Page { column: column.clone(), is_last: page.end == rows, rows: page };
+        parts.extend(column.pages(rows).map(page));
+        Ok(column.nulls() as u64)
     }
 
-    fn close(self) -> Result<ColumnChunk> {
-        match self {
-            Self::Vectors(writer) => Ok(ColumnChunk::Vectors(Box::new(writer.close()?))),
-            Self::Leaves(writers) => {
-                let chunks: Result<_> = writers.into_iter().map(ArrowColumnWriter::close).collect();
-                Ok(ColumnChunk::Leaves(chunks?))
+    pub fn encode(&self, step: Step) -> Result<Piece> {
+        let part = match step.part {
+            Part::Array { field, array } => EncodedPart::Array(arrays::encode(&field, &array, &self.properties)?),
+            Part::Page { column, rows, is_last } => {
+                let page = column.page(rows, self.spare().pop().unwrap_or_default())?;
+                EncodedPart::Page { column, page, is_last }
             }
-        }
+        };
+        Ok(Piece { part, end: step.end })
     }
-}
 
-impl ColumnChunk {
-    fn append_to<W: Write + Send>(self, group: &mut SerializedRowGroupWriter<'_, W>) -> Result<()> {
-        match self {
-            Self::Vectors(chunk) => {
-                let (bytes, close) = chunk.parts();
-                group.append_column(&bytes, close)
-            }
-            Self::Leaves(chunks) => chunks.into_iter().try_for_each(|chunk| chunk.append_to_row_group(group)),
-        }
+    /// Takes a page's buffer back when it has been written, so that the next page need not ask the system for memory.
+    pub fn recycle(&self, page: Page) {
+        self.spare().push(page.body);
+    }
+
+    fn spare(&self) -> std::sync::MutexGuard<'_, Vec<Vec<u8>>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,125 +1,117 @@
-//! Column chunks of vectors, encoded directly: the page of a list column of constant length is a run-length pattern of levels followed
+//! Columns of vectors, encoded page by page: the page of a list column of constant length is a run-length pattern of levels followed
 //! by the raw values.
 //!
-//! Generic writers compute two levels and a value object per element, 1152 times a row; here a row costs five bytes of levels and one
-//! copy. Knows nothing of row groups or files: a finished chunk is spliced in. Layout: data pages of version 1, levels by the RLE hybrid
-//! (Parquet format, Encodings.md). Invariant: pages break at rows, and in the same places for the same rows and chunks.
+//! Knows nothing of row groups or files. The values may be made while their page is: no whole column of them need be in memory.
+//! Layout: data pages of version 1. Invariant: pages break at rows, and in the same places for the same rows.
 
-use arrow::array::{Array, ArrayRef, FixedSizeListArray};
+use super::levels::{stretches, write_levels};
+use arrow::array::{Array, FixedSizeListArray};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
-use bytes::Bytes;
-use parquet::basic::{Compression, Encoding};
-use parquet::column::page::{CompressedPage, Page, PageWriter};
-use parquet::column::writer::ColumnCloseResult;
+use parquet::basic::Compression;
 use parquet::errors::{ParquetError, Result};
-use parquet::file::metadata::{ColumnChunkMetaData, OffsetIndexBuilder};
-use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
-use rayon::prelude::*;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Bytes of values that a page aims at.
 const PAGE_BYTES: usize = 1 << 20;
 
-/// Encodes one column chunk in memory.
-pub struct VectorWriter {
+/// A column of vectors, of which some rows may be null.
+pub trait PageVectors: Send + Sync {
+    fn nulls(&self) -> Option<&NullBuffer>;
+
+    /// Appends the elements of a range of rows, none of which is null, as plain little-endian numbers.
+    fn append(&self, rows: Range<usize>, out: &mut Vec<u8>) -> io::Result<()>;
+}
+
+/// A column of one row group, and how its pages are encoded.
+pub struct VectorColumn {
+    vectors: Arc<dyn PageVectors>,
     column: ColumnDescPtr,
+    width: usize,
+    row_bytes: usize,
     codec: Compression,
-    out: TrackedWrite<Vec<u8>>,
-    index: OffsetIndexBuilder,
-    rows: u64,
-    values: i64,
-    uncompressed: i64,
 }
 
-/// A finished chunk and what is to be known of it.
-pub struct VectorChunk {
-    bytes: Bytes,
-    close: ColumnCloseResult,
+/// An encoded page.
+pub struct Page {
+    pub header: Vec<u8>,
+    pub body: Vec<u8>,
+    pub rows: usize,
+    pub values: usize,
+    /// Bytes of header and body, before the body was compressed.
+    pub uncompressed: usize,
 }
 
-impl VectorChunk {
-    /// The encoded pages, and the metadata to splice them in by.
-    pub fn parts(self) -> (Bytes, ColumnCloseResult) {
-        (self.bytes, self.close)
-    }
+/// Whether a column is written here: fixed-size lists of floats.
+pub fn is_writable(data_type: &DataType) -> bool {
+    row_bytes(data_type).is_some()
 }
 
-/// Whether a column can be written here: fixed-size lists of floats, in a codec that we have.
-pub fn is_writable(data_type: &DataType, codec: Compression) -> bool {
-    let floats = |t: &DataType| matches!(t, DataType::Float16 | DataType::Float32 | DataType::Float64);
-    let lists = matches!(data_type, DataType::FixedSizeList(item, width) if floats(item.data_type()) && *width > 0);
-    lists && matches!(codec, Compression::UNCOMPRESSED | Compression::ZSTD(_))
-}
-
-impl VectorWriter {
-    pub fn new(column: ColumnDescPtr, codec: Compression) -> Self {
-        let (out, index) = (TrackedWrite::new(Vec::new()), OffsetIndexBuilder::new());
-        Self { column, codec, out, index, rows: 0, values: 0, uncompressed: 0 }
-    }
-
-    /// Encodes rows, several pages at a time.
-    pub fn write(&mut self, array: &ArrayRef) -> Result<()> {
-        let lists = array.as_any().downcast_ref::<FixedSizeListArray>().ok_or_else(|| wrong("no fixed-size list"))?;
-        if lists.values().null_count() > 0 {
-            return Err(wrong("an element of a vector is null"));
+fn row_bytes(data_type: &DataType) -> Option<(usize, usize)> {
+    match data_type {
+        DataType::FixedSizeList(item, width) if item.data_type().is_floating() && *width > 0 => {
+            Some((*width as usize, item.data_type().primitive_width()? * *width as usize))
         }
-        let row_bytes = width_of(lists)? * lists.value_length() as usize;
-        let page_rows = (PAGE_BYTES / row_bytes).max(1);
-        let starts: Vec<usize> = (0..lists.len()).step_by(page_rows).collect();
-        let encode = |start: &usize| self.page(&lists.slice(*start, page_rows.min(lists.len() - start)));
-        let pages: Result<Vec<(CompressedPage, usize)>> = starts.par_iter().map(encode).collect();
-        pages?.into_iter().try_for_each(|(page, rows)| self.append(page, rows))
+        _ => None,
+    }
+}
+
+impl VectorColumn {
+    /// A column of `rows` rows. It is compressed if that pays, which with codecs that only look for repeats it does not.
+    pub fn new(
+        vectors: Arc<dyn PageVectors>,
+        data_type: &DataType,
+        column: ColumnDescPtr,
+        codec: Compression,
+        rows: usize,
+    ) -> Result<Self> {
+        let (width, row_bytes) = row_bytes(data_type).ok_or_else(|| wrong("the elements of a vector are no floats"))?;
+        let mut column = Self { vectors, column, width, row_bytes, codec };
+        if !column.compression_pays(rows)? {
+            column.codec = Compression::UNCOMPRESSED;
+        }
+        Ok(column)
     }
 
-    fn append(&mut self, page: CompressedPage, rows: usize) -> Result<()> {
-        let spec = SerializedPageWriter::new(&mut self.out).write_page(page)?;
-        let size = i32::try_from(spec.bytes_written).map_err(|_| wrong("a page is beyond 2 GiB"))?;
-        self.index.append_offset_and_size(spec.offset as i64, size);
-        self.index.append_row_count(rows as i64);
-        self.index.append_unencoded_byte_array_data_bytes(None);
-        self.values += i64::from(spec.num_values);
-        self.uncompressed += spec.uncompressed_size as i64;
-        self.rows += rows as u64;
-        Ok(())
+    pub fn codec(&self) -> Compression {
+        self.codec
     }
 
-    /// One page: repetition levels, definition levels, values.
-    fn page(&self, lists: &FixedSizeListArray) -> Result<(CompressedPage, usize)> {
-        let width = lists.value_length() as u64;
-        let present = lists.len() - lists.null_count();
-        let values = width * present as u64 + lists.null_count() as u64;
-        let mut buffer = Vec::new();
-        prefixed(&mut buffer, |out| repetition_levels(out, lists, width));
-        prefixed(&mut buffer, |out| definition_levels(out, lists, width, self.column.max_def_level() as u8));
-        copy_values(&mut buffer, lists)?;
-        let uncompressed = buffer.len();
-        let buf = Bytes::from(match self.codec {
-            Compression::ZSTD(level) => {
-                zstd::bulk::compress(&buffer, level.compression_level()).map_err(|e| ParquetError::External(e.into()))?
-            }
-            _ => buffer,
-        });
-        let num_values = u32::try_from(values).map_err(|_| wrong("a page holds too many values"))?;
-        let (encoding, levels) = (Encoding::PLAIN, Encoding::RLE);
-        let page = Page::DataPage { buf, num_values, encoding, def_level_encoding: levels, rep_level_encoding: levels, statistics: None };
-        Ok((CompressedPage::new(page, uncompressed), lists.len()))
+    pub fn nulls(&self) -> usize {
+        self.vectors.nulls().map_or(0, NullBuffer::null_count)
     }
 
-    pub fn close(self) -> Result<VectorChunk> {
-        let bytes_written = self.out.bytes_written() as u64;
-        let metadata = ColumnChunkMetaData::builder(self.column)
-            .set_compression(self.codec)
-            .set_encodings(vec![Encoding::PLAIN, Encoding::RLE])
-            .set_total_compressed_size(bytes_written as i64)
-            .set_total_uncompressed_size(self.uncompressed)
-            .set_num_values(self.values)
-            .set_data_page_offset(0)
-            .build()?;
-        let bytes = Bytes::from(self.out.into_inner()?);
-        let offset_index = Some(self.index.build());
-        let close =
-            ColumnCloseResult { bytes_written, rows_written: self.rows, metadata, bloom_filter: None, column_index: None, offset_index };
-        Ok(VectorChunk { bytes, close })
+    /// The rows of each page.
+    pub fn pages(&self, rows: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let step = (PAGE_BYTES / self.row_bytes).max(1);
+        (0..rows).step_by(step).map(move |start| start..rows.min(start + step))
+    }
+
+    /// Whether the first page shrinks by an eighth at least. Floats hardly do, and then every reader would pay for nothing.
+    fn compression_pays(&self, rows: usize) -> Result<bool> {
+        let Some(first) = self.pages(rows).next().filter(|_| self.codec != Compression::UNCOMPRESSED) else { return Ok(false) };
+        let page = self.page(first, Vec::new())?;
+        Ok(page.body.len() as u64 * 8 <= page.uncompressed as u64 * 7)
+    }
+
+    /// Encodes a page into a buffer that is no longer needed.
+    pub fn page(&self, rows: Range<usize>, mut body: Vec<u8>) -> Result<Page> {
+        let stretches = stretches(self.vectors.nulls(), rows.clone());
+        let present: usize = stretches.iter().filter(|s| s.present).map(|s| s.rows.len()).sum();
+        body.clear();
+        write_levels(&mut body, &stretches, self.width as u64, self.column.max_def_level() as u8);
+        body.reserve(present * self.row_bytes);
+        stretches.into_iter().filter(|s| s.present).try_for_each(|s| self.vectors.append(s.rows, &mut body))?;
+        let raw = body.len();
+        if let Compression::ZSTD(level) = self.codec {
+            body = zstd::bulk::compress(&body, level.compression_level()).map_err(|e| ParquetError::External(e.into()))?;
+        }
+        let values = present * self.width + (rows.len() - present);
+        let header = page_header(raw, body.len(), values)?;
+        Ok(Page { uncompressed: header.len() + raw, header, body, rows: rows.len(), values })
     }
 }
 
@@ -127,73 +119,94 @@ fn wrong(what: &str) -> ParquetError {
     ParquetError::General(what.into())
 }
 
-fn width_of(lists: &FixedSizeListArray) -> Result<usize> {
-    lists.value_type().primitive_width().ok_or_else(|| wrong("the elements of a vector are no numbers"))
+/// Thrift's compact protocol: PageHeader { 1: DATA_PAGE, 2: raw size, 3: compressed size, 5: { 1: values, 2: PLAIN, 3: RLE, 4: RLE } }.
+fn page_header(raw: usize, compressed: usize, values: usize) -> Result<Vec<u8>> {
+    const I32_FIELD: u8 = 0x15;
+    const STRUCT_TWO_ON: u8 = 0x2c;
+    const END: u8 = 0;
+    const RLE: usize = 3;
+    let mut out = Vec::with_capacity(32);
+    let number = |out: &mut Vec<u8>, value: usize| -> Result<()> {
+        let value = i32::try_from(value).map_err(|_| wrong("a page is beyond 2 GiB"))?;
+        out.push(I32_FIELD);
+        let mut zigzag = (value as u32) << 1;
+        while zigzag >= 0x80 {
+            out.push(zigzag as u8 | 0x80);
+            zigzag >>= 7;
+        }
+        out.push(zigzag as u8);
+        Ok(())
+    };
+    for value in [0, raw, compressed] {
+        number(&mut out, value)?;
+    }
+    out.push(STRUCT_TWO_ON);
+    for value in [values, 0, RLE, RLE] {
+        number(&mut out, value)?;
+    }
+    out.extend([END, END]);
+    Ok(out)
 }
 
-/// Levels are preceded by their length in bytes.
-fn prefixed(buffer: &mut Vec<u8>, levels: impl FnOnce(&mut Vec<u8>)) {
-    let start = buffer.len();
-    buffer.extend([0; 4]);
-    levels(buffer);
-    let length = (buffer.len() - start - 4) as u32;
-    buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
+/// Arrow's bytes are Parquet's plain encoding.
+pub struct ArrayVectors {
+    lists: FixedSizeListArray,
+    row_bytes: usize,
 }
 
-/// A new row is 0, a further element of it is 1.
-fn repetition_levels(out: &mut Vec<u8>, lists: &FixedSizeListArray, width: u64) {
-    for row in 0..lists.len() {
-        run(out, 1, 0);
-        if lists.is_valid(row) {
-            run(out, width - 1, 1);
+impl ArrayVectors {
+    pub fn new(array: &dyn Array) -> Result<Self> {
+        let lists = array.as_any().downcast_ref::<FixedSizeListArray>().ok_or_else(|| wrong("no fixed-size list"))?;
+        let (width, row_bytes) = row_bytes(lists.data_type()).ok_or_else(|| wrong("the elements of a vector are no floats"))?;
+        // The elements of a null row may be anything.
+        let is_whole = |row: usize| lists.is_null(row) || lists.value(row).null_count() == 0;
+        if width > 0 && lists.values().null_count() > 0 && !(0..lists.len()).all(is_whole) {
+            return Err(wrong("an element of a vector is null"));
+        }
+        Ok(Self { lists: lists.clone(), row_bytes })
+    }
+}
+
+impl PageVectors for ArrayVectors {
+    fn nulls(&self) -> Option<&NullBuffer> {
+        self.lists.nulls()
+    }
+
+    fn append(&self, rows: Range<usize>, out: &mut Vec<u8>) -> io::Result<()> {
+        let data = self.lists.values().to_data();
+        let element = self.row_bytes / self.lists.value_length() as usize;
+        // A sliced list keeps its whole child, from which `value_offset` counts.
+        let start = (data.offset() + self.lists.value_offset(rows.start) as usize) * element;
+        out.extend_from_slice(&data.buffers()[0].as_slice()[start..start + rows.len() * self.row_bytes]);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use parquet::basic::Encoding;
+    use parquet::column::page::{CompressedPage, Page as ParquetPage, PageWriter};
+    use parquet::file::writer::{SerializedPageWriter, TrackedWrite};
+
+    #[test]
+    fn the_header_is_the_one_of_the_parquet_crate() {
+        for (raw, compressed, values) in [(0, 0, 0), (100, 100, 7), (1 << 20, 999_999, 524_160), (i32::MAX as usize, 127, 128)] {
+            let mut out = TrackedWrite::new(Vec::new());
+            let buf = Bytes::from(vec![0; compressed]);
+            let (encoding, levels) = (Encoding::PLAIN, Encoding::RLE);
+            let page = ParquetPage::DataPage {
+                buf,
+                num_values: values as u32,
+                encoding,
+                def_level_encoding: levels,
+                rep_level_encoding: levels,
+                statistics: None,
+            };
+            SerializedPageWriter::new(&mut out).write_page(CompressedPage::new(page, raw)).unwrap();
+            let written = out.into_inner().unwrap();
+            assert_eq!(page_header(raw, compressed, values).unwrap(), written[..written.len() - compressed]);
         }
     }
-}
-
-/// An element that is there has the greatest level; a row that is null has level 0, once.
-fn definition_levels(out: &mut Vec<u8>, lists: &FixedSizeListArray, width: u64, greatest: u8) {
-    for (start, end, valid) in stretches(lists) {
-        let rows = (end - start) as u64;
-        if valid { run(out, rows * width, greatest) } else { run(out, rows, 0) }
-    }
-}
-
-/// A run of the RLE hybrid: its length shifted by one as a varint, then the value in one byte.
-fn run(out: &mut Vec<u8>, length: u64, value: u8) {
-    if length == 0 {
-        return;
-    }
-    let mut header = length << 1;
-    while header >= 0x80 {
-        out.push(header as u8 | 0x80);
-        header >>= 7;
-    }
-    out.extend([header as u8, value]);
-}
-
-/// Rows from and to (exclusive) that are alike present or null.
-fn stretches(lists: &FixedSizeListArray) -> Vec<(usize, usize, bool)> {
-    let mut out: Vec<(usize, usize, bool)> = Vec::new();
-    for row in 0..lists.len() {
-        let valid = lists.is_valid(row);
-        match out.last_mut() {
-            Some(last) if last.2 == valid => last.1 = row + 1,
-            _ => out.push((row, row + 1, valid)),
-        }
-    }
-    out
-}
-
-/// The raw values of the rows that are there: Arrow's bytes are Parquet's plain encoding.
-fn copy_values(buffer: &mut Vec<u8>, lists: &FixedSizeListArray) -> Result<()> {
-    let row_bytes = width_of(lists)? * lists.value_length() as usize;
-    let data = lists.values().to_data();
-    let start = data.offset() * width_of(lists)?;
-    let bytes = &data.buffers()[0].as_slice()[start..];
-    // A sliced list keeps its whole child, from which `value_offset` counts.
-    let first = lists.value_offset(0) as usize * width_of(lists)?;
-    for (from, to, _) in stretches(lists).into_iter().filter(|(_, _, valid)| *valid) {
-        buffer.extend_from_slice(&bytes[first + from * row_bytes..first + to * row_bytes]);
-    }
-    Ok(())
 }

@@ -7,19 +7,13 @@ use super::PRESENT;
 use super::keys::{Form, Key};
 use super::map::RowMap;
 use crate::digest::Digest;
-use std::fs::{self, File};
+use crate::table::kept_files::{NOTED, UNUSED, note_use, remove_unused};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 /// The version of the files' layout.
 const MAGIC: &[u8; 16] = b"daeda rows map 1";
-
-/// How long an unused file stays.
-const UNUSED: Duration = Duration::from_secs(30 * 86_400);
-
-/// How often it is noted that a file is used.
-const NOTED: Duration = Duration::from_secs(86_400);
 
 /// A directory of maps, or none.
 #[derive(Debug, Clone)]
@@ -42,12 +36,12 @@ impl RowCache {
         let Some(directory) = &self.directory else { return make() };
         let path = directory.join(format!("{}.rows", &part.hex()[..32]));
         if let Some(map) = fs::read(&path).ok().and_then(|bytes| decode(&bytes, part)) {
-            note_use(&path);
+            note_use(&path, NOTED);
             return Ok(map);
         }
         let map = make()?;
         if write(directory, &path, &encode(&map, part)).is_ok() {
-            prune(directory);
+            remove_unused(directory, UNUSED);
         }
         Ok(map)
     }
@@ -58,24 +52,6 @@ fn write(directory: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = tempfile::Builder::new().prefix(".rows").tempfile_in(directory)?;
     io::Write::write_all(&mut file, bytes)?;
     file.persist(path).map(drop).map_err(|error| error.error)
-}
-
-/// Removes what has not been used for long, and what a killed process left.
-fn prune(directory: &Path) {
-    let age = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok().and_then(|t| SystemTime::now().duration_since(t).ok());
-    let files = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-    for old in files.filter(|path| age(path).is_some_and(|age| age > UNUSED)) {
-        let _ = fs::remove_file(old);
-    }
-}
-
-fn note_use(path: &Path) {
-    let Ok(file) = File::options().append(true).open(path) else { return };
-    let modified = file.metadata().and_then(|m| m.modified());
-    let long_ago = |time: SystemTime| SystemTime::now().duration_since(time).is_ok_and(|age| age > NOTED);
-    if modified.is_ok_and(long_ago) {
-        let _ = file.set_modified(SystemTime::now());
-    }
 }
 
 /// Magic, the part, a checksum of the rest; then the form, the number of rows, keys, digests unless all are mere presence.
@@ -132,6 +108,8 @@ fn wide(bytes: &[u8]) -> u128 {
 mod tests {
     use super::*;
     use std::convert::Infallible;
+    use std::fs::File;
+    use std::time::SystemTime;
 
     fn maps() -> [RowMap; 3] {
         let numbers = (0..100).map(|n| (Key::number(n * 3 - 50), n as u128 * 7 + 1)).collect();

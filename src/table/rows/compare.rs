@@ -20,6 +20,11 @@ pub trait Parts {
 
     /// The rows of one part; implementations keep what was loaded.
     fn load(&self, index: usize) -> Result<Arc<RowMap>, Self::Error>;
+
+    /// The keys of one part, with digests that need not be those of its rows: for who only asks which keys are there.
+    fn load_keys(&self, index: usize) -> Result<Arc<RowMap>, Self::Error> {
+        self.load(index)
+    }
 }
 
 /// One digest of all parts: while it stands, nothing has changed.
@@ -71,8 +76,10 @@ pub fn compare<P: Parts>(then: &Sidecar, now: &P) -> Result<Changes, P::Error> {
     let in_old = |part: u32| stands.get(part as usize).copied().unwrap_or(false);
     let mut used: Vec<Now> = then.used.iter().map(|row| if in_old(row.part) { Now::Is(row.digest) } else { Now::Nowhere }).collect();
     let mut absent = vec![false; then.absent.len()];
+    // While all that was used stands where it was, a new part matters by its keys alone: so growth costs the new keys.
+    let is_whole = !used.iter().any(|now| matches!(now, Now::Nowhere));
     for (index, _) in now.parts().iter().enumerate().filter(|(_, part)| !old.contains(part)) {
-        let map = now.load(index)?;
+        let map = if is_whole { now.load_keys(index)? } else { now.load(index)? };
         map.find(then.used.iter().map(|row| row.key), |at, digest| used[at] = used[at].and(digest));
         map.find(then.absent.iter().copied(), |at, _| absent[at] = true);
     }

@@ -305,6 +305,19 @@ fn what_changes_no_value_changes_no_verdict() {
     assert_eq!(changes.describe(&sidecar), "key 2 updated, key 5 removed, key 9 arrived");
 }
 
+/// A vector that is not read has no digest in the cache.
+#[test]
+fn growth_is_told_by_its_keys_alone() {
+    let mut shelf = shelf(&[1, 2, 3]);
+    let sidecar = used_by(&shelf.open(&["embedding"], "then"), &wanted(&[2, 900]));
+    shelf.append(&(100..1000).collect::<Vec<_>>());
+    let now = shelf.open(&["embedding"], "now");
+    assert_eq!(compare(&sidecar, &now).unwrap().describe(&sidecar), "key 900 arrived");
+    let sizes = std::fs::read_dir(shelf.directory.path().join("now")).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
+    let sizes: Vec<u64> = sizes.collect();
+    assert!(matches!(sizes[..], [size] if size < 900 * 9), "keys of one fragment: {sizes:?}");
+}
+
 #[test]
 fn presence_reads_keys_alone_and_no_update_shows() {
     let mut shelf = shelf(&[1, 2, 3]);

@@ -151,6 +151,49 @@ fn whatever_becomes_of_the_files_in_daedas_directory_status_and_build_are_right(
     println!(".daeda: {points} damaged contents, status and build as before");
 }
 
+/// What is kept of stores is read when an embedding is made, and never believed for what it is not: the same bytes come out, with a warning.
+#[test]
+fn whatever_becomes_of_kept_keys_and_vectors_the_same_partition_is_built() {
+    let workspace = Workspace::built_with_embeddings();
+    let partition = workspace.path(&format!("data/training_output_enriched/embedder/dt={}", DAYS[2]));
+    let bytes_of = || data_files(&partition).iter().map(|file| (file.clone(), fs::read(file).unwrap())).collect::<Vec<_>>();
+    let expected = bytes_of();
+    let files: Vec<PathBuf> =
+        ["cache/keys", "cache/vectors"].iter().flat_map(|name| files_below(&workspace.path(".daeda").join(name))).collect();
+    let has = |extension: &str| files.iter().any(|file| file.extension().is_some_and(|found| found == extension));
+    assert!(has("keys") && has("vectors"), "{files:?}");
+    let kept = workspace.copy();
+    let mut chance = Chance::new(11);
+    let mut points = 0;
+    for file in files {
+        let bytes = fs::read(&file).unwrap();
+        if bytes.is_empty() {
+            continue;
+        }
+        let flips = lengths(bytes.len(), 400).into_iter().step_by(if cases(0) == 0 { 40 } else { 1 }).map(|at| {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            flipped
+        });
+        let cut = lengths(bytes.len(), 400).into_iter().step_by(if cases(0) == 0 { 80 } else { 1 }).map(|length| bytes[..length].to_vec());
+        let damaged: Vec<Option<Vec<u8>>> = flips.chain(cut).chain(garbage(&bytes, &mut chance)).map(Some).chain([None]).collect();
+        for content in damaged {
+            replace_directory(&workspace, &kept);
+            match &content {
+                Some(content) => fs::write(&file, content).unwrap(),
+                None => fs::remove_file(&file).and_then(|()| fs::create_dir(&file)).unwrap(),
+            }
+            fs::remove_dir_all(&partition).unwrap();
+            let built = workspace.build(&["embedder"]);
+            let what = format!("{} of {:?} bytes", file.display(), content.map(|c| c.len()));
+            assert_eq!((built.code, built.actions("published").len()), (0, 1), "{what}: {}", built.stderr);
+            assert_eq!(bytes_of(), expected, "{what}");
+            points += 1;
+        }
+    }
+    println!("kept keys and vectors: {points} damaged contents, the same partition each time");
+}
+
 /// `.daeda` as it is elsewhere.
 fn replace_directory(workspace: &Workspace, kept: &Workspace) {
     fs::remove_dir_all(workspace.path(".daeda")).unwrap();
