@@ -149,6 +149,22 @@ impl<'a> Loader<'a> {
         Ok(order)
     }
 
+    /// Rows as they lie in files of a source, columns under the view's names, if they were read.
+    pub fn rows_of(&self, source: &SourceSpec, files: &[PathBuf], columns: &[ScanColumn]) -> Option<RecordBatch> {
+        let (view, _) = self.spec.sources.iter().find(|(_, known)| known.name == source.name)?;
+        let take = |column: &ScanColumn| {
+            let array = self.columns.take(view, &column.physical, files, &arrow_type(&column.data_type)).ok().flatten()?;
+            Some((Field::new(&column.name, array.data_type().clone(), true), array))
+        };
+        let (fields, columns): (Vec<Field>, Vec<ArrayRef>) = columns.iter().map(take).collect::<Option<Vec<_>>>()?.into_iter().unzip();
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).ok()
+    }
+
+    /// How many periods within reach are not there, by view.
+    pub fn absent_periods(&self) -> BTreeMap<String, usize> {
+        self.absent.iter().map(|(view, keys)| (view.clone(), keys.len())).collect()
+    }
+
     /// What is worth saying of what was read.
     pub fn warnings(&self) -> Vec<String> {
         let gaps = self

@@ -7,6 +7,7 @@ use super::loader::Loader;
 use super::operators::Machine;
 use super::place::place;
 use super::reads::{Periods, Reads};
+use super::selected::told;
 use super::selects::selects;
 use super::source::SourceSpec;
 use super::world::{Ask, Read, merged};
@@ -22,7 +23,8 @@ use crate::engine::failure::Failure;
 use crate::engine::observation::{Kind, Observation};
 use crate::engine::record::OutputFile;
 use crate::path::Root;
-use crate::table::parquet::{Compression, ShardWriter, WriteOptions, WrittenFile};
+use crate::table::parquet::{Compression, ShardWriter, WriteOptions, Written, WrittenFile};
+use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -59,33 +61,44 @@ impl RuleKind for Skeleton {
     fn run(&self, job: &Job, tell: Tell) -> Result<Made, Failure> {
         let mut spec: SkeletonSpec = spec_of(&job.action)?;
         keyed::resolve(&mut spec.sources, &job.resolved);
-        let loader = Loader::open(&spec, period_of(&job.action)?, tell)?;
+        let period = period_of(&job.action)?;
+        let loader = Loader::open(&spec, period, tell)?;
         let mut machine = Machine::new(&spec, &loader);
         for (number, operator) in spec.operators.iter().enumerate() {
             tell(Progress::Step { message: operator.id.clone(), done: number as u64, total: spec.operators.len() as u64 });
             machine.step(operator)?;
         }
         let batch = machine.result()?;
-        let (uses, steps) = (machine.uses, machine.steps);
-        uses.write(&job.staging, &batch.schema())?;
-        let mut writer = ShardWriter::new(&job.staging, batch.schema(), spec.write.clone(), vec![]);
+        let (steps, uses) = machine.close();
         let columns = batch.num_columns();
-        writer.write(batch).map_err(of_table)?;
-        let written = writer.finish().map_err(of_table)?;
-        let mut made = Made { files: output_files(&written.files), ..Made::default() };
+        uses.write(&job.staging, &batch.schema())?;
+        let (absent, late, warnings) = (loader.absent_periods(), loader.late.clone(), loader.warnings());
+        let tell_and_drop = || {
+            let seen = told(&job.action, period, &loader).text();
+            drop(loader);
+            seen
+        };
+        let (written, seen) = rayon::join(|| write(batch, &job.staging, &spec.write), tell_and_drop);
+        let written = written?;
+        let mut made = Made { files: output_files(&written.files), seen, ..Made::default() };
         checks::judge(&spec.checks, &written, &mut made)?;
         made.metadata.insert("rows".into(), json!(written.rows));
         made.metadata.insert("columns".into(), json!(columns));
         made.metadata.insert("output_path".into(), json!(output_path(&spec.workspace, &job.action)));
         made.metadata.insert("steps".into(), json!(steps));
-        let absent: BTreeMap<&String, usize> = loader.absent.iter().map(|(view, keys)| (view, keys.len())).collect();
         made.metadata.insert("absent_periods".into(), json!(absent));
-        if !loader.late.is_empty() {
-            made.metadata.insert("late_rows".into(), json!(loader.late));
+        if !late.is_empty() {
+            made.metadata.insert("late_rows".into(), json!(late));
         }
-        made.warnings.extend(loader.warnings());
+        made.warnings.extend(warnings);
         Ok(made)
     }
+}
+
+fn write(batch: RecordBatch, staging: &Path, options: &WriteOptions) -> Result<Written, Failure> {
+    let mut writer = ShardWriter::new(staging, batch.schema(), options.clone(), vec![]);
+    writer.write(batch).map_err(of_table)?;
+    writer.finish().map_err(of_table)
 }
 
 pub fn output_files(files: &[WrittenFile]) -> Vec<OutputFile> {

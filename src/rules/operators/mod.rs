@@ -63,8 +63,8 @@ pub struct Machine<'a> {
     takers: HashMap<&'a str, usize>,
     coverage: coverage::Coverages,
     last: Option<&'a str>,
-    pub steps: Vec<Step>,
-    pub uses: Uses,
+    steps: Vec<Step>,
+    uses: Uses,
 }
 
 impl<'a> Machine<'a> {
@@ -112,6 +112,11 @@ impl<'a> Machine<'a> {
     pub fn result(&mut self) -> Result<RecordBatch, Failure> {
         let last = self.last.and_then(|id| self.held.remove(id));
         last.ok_or_else(|| Failure::permanent("the service has no operators"))?.rows()?.plain()
+    }
+
+    /// What filters have dropped, and what was used of keyed sources.
+    pub fn close(self) -> (Vec<Step>, Uses) {
+        (self.steps, self.uses)
     }
 
     fn input(&mut self, id: &'a str) -> Result<Held<'a>, Failure> {

@@ -33,7 +33,8 @@ use crate::table::rows::RowCache;
 use keyed::{KeyedAsk, KeyedSources};
 use periods::{Periods, Range, View};
 use ranges::Ranged;
-use selections::Selections;
+use selections::{KnownSelections, Selections};
+pub use selections::{Taken, Told};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io;
@@ -177,7 +178,7 @@ impl TableWorld {
     }
 
     /// A selection of an action with its content, if there is one of that name.
-    fn selection(&self, prepared: &Prepared, action: &Action, wanted: &Name) -> Result<Option<Observation>, Unobservable> {
+    fn selection(&self, prepared: &Prepared, action: &Action, wanted: &Name, told: &Told) -> Result<Option<Observation>, Unobservable> {
         let Some(Interval { start, end }) = action.period else { return Ok(None) };
         for (name, ask) in &prepared.asks {
             let Prepare::Periods { periods, reads, .. } = ask else { continue };
@@ -185,7 +186,8 @@ impl TableWorld {
             if reads.iter().any(is_wanted) {
                 let mut ranged = ranged(periods, reads, Period { start, end });
                 ranged.retain(|ranged| is_wanted(ranged.read));
-                return ranges::select(wanted.clone(), &periods.view(&self.columns), &ranged, &self.selections).map(Some);
+                let known = KnownSelections { kept: &self.selections, told };
+                return ranges::select(wanted.clone(), &periods.view(&self.columns), &ranged, &known).map(Some);
             }
         }
         Ok(None)
@@ -194,7 +196,7 @@ impl TableWorld {
     /// Nothing, if what is taken of the periods is the same, or in which of them it is not.
     fn refine_selection(&self, prepared: &Prepared, action: &Action, recorded: &Observation) -> Result<Option<Vec<Reason>>, Unobservable> {
         // A record of the first scheme knows of the columns alone.
-        let content = recorded.fine.map(|_| self.selection(prepared, action, &recorded.name)).transpose()?.flatten();
+        let content = recorded.fine.map(|_| self.selection(prepared, action, &recorded.name, &Told::default())).transpose()?.flatten();
         let Some(now) = content else { return Ok(None) };
         Ok(Some(if now.fine == recorded.fine { vec![] } else { trace::differences(recorded, &now) }))
     }
@@ -282,15 +284,15 @@ impl World for TableWorld {
         ask.map(|(_, ask)| self.keyed.refine(ask, &action.place.path(), recorded, &self.columns)).transpose()
     }
 
-    fn discover(&self, action: &Action, staged: &Path, trace: &mut [Observation]) -> Result<(), Unobservable> {
-        let prepared = self.prepared(&action.common)?;
+    fn discover(&self, action: &Action, staged: &Path, seen: &Value, trace: &mut [Observation]) -> Result<(), Unobservable> {
+        let (prepared, told) = (self.prepared(&action.common)?, Told::parse(seen));
         for (name, ask) in prepared.keyed() {
             for observed in trace.iter_mut().filter(|o| o.kind == Kind::Rows && o.name == *name) {
                 self.keyed.discover(ask, staged, observed)?;
             }
         }
         for observed in trace.iter_mut().filter(|o| o.kind == Kind::Selection) {
-            match self.selection(&prepared, action, &observed.name)? {
+            match self.selection(&prepared, action, &observed.name, &told)? {
                 Some(now) if now.digest == observed.digest => *observed = now,
                 Some(_) => return Err(Unobservable::Blocked(format!("{} changed while the op ran", observed.name))),
                 None => {}
