@@ -95,7 +95,7 @@ fn used(keys: &[i32], nulls: Option<&arrow::buffer::NullBuffer>, values: usize) 
 mod tests {
     use super::*;
     use crate::catalog::expr::parse;
-    use arrow::array::{DictionaryArray, Int64Array, StringArray};
+    use arrow::array::{DictionaryArray, Int64Array};
 
     fn rows(is_dictionary: bool) -> RecordBatch {
         let events: DictionaryArray<Int32Type> =
