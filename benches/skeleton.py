@@ -13,10 +13,11 @@ writes, hashes what it wrote, syncs and publishes. Those of the others are of th
 All are run in turns, the page cache is warm, and medians are shown. Peak memory is that of all processes of a build together, sampled in a
 run of its own.
 
-The floor is a build of a service that computes nothing: it reads and hashes the same columns of the same files, and writes as many
-columns with the very values that the windows gave, taken from a view of a finished output.
+The floor is what is left if nothing is computed: reading the columns of the same files, and writing and syncing the finished output, as
+Polars does both on all cores (its start not counted), and hashing these columns, as `daeda status` does it without a cache. `--trace` shows where
+the time of one build goes, operator by operator.
 """
-import argparse, math, os, re, shutil, statistics, subprocess, sys, threading, time
+import argparse, json, math, os, re, shutil, statistics, subprocess, sys, threading, time
 import pyarrow as pa, pyarrow.parquet as pq
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -171,17 +172,63 @@ def peer(script, case, data, out):
     return float(seconds), float(megabytes) * 2**20
 
 
+FLOOR = """
+import glob, os, sys, time
+import polars as pl
+files, columns, finished, out = sys.argv[1].split(","), sys.argv[2].split(","), sys.argv[3], sys.argv[4]
+done = pl.read_parquet(finished, hive_partitioning=False)
+start = time.perf_counter()
+frame = pl.read_parquet(files, columns=columns, hive_partitioning=False)
+last = pl.read_parquet(files[-1], columns=["author_id"], hive_partitioning=False)
+read = time.perf_counter()
+done.write_parquet(out, compression="zstd", compression_level=1, row_group_size=65536)
+descriptor = os.open(out, os.O_RDONLY)
+os.fsync(descriptor)
+print(read - start, time.perf_counter() - read)
+"""
+
+
+def floor(arguments, directory, data, case):
+    """Seconds of reading, of hashing and of writing."""
+    days = sorted(name for name in os.listdir(os.path.join(data, "feed")) if name <= f"dt={DAY}")
+    days = days[-1 - max(int(window[:-1]) for window in CASES[case][0]):]
+    files = ",".join(os.path.join(data, "feed", day, "part-0.parquet") for day in days)
+    finished, out = os.path.join(os.path.dirname(output(directory, case)[0]), "part-*.parquet"), os.path.join(arguments.work, "floor.parquet")
+    command = [sys.executable, "-c", FLOOR, files, "user_id,artwork_id,event,event_timestamp,aes_score", finished, out]
+    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    read, written = map(float, said.split())
+    shutil.rmtree(os.path.join(directory, ".daeda"))
+    start = time.perf_counter()
+    subprocess.run([DAEDA, "-q", "status", f"{case}@{DAY}"], cwd=directory, check=True, stdout=subprocess.DEVNULL)
+    return read, time.perf_counter() - start, written
+
+
+def trace(directory, case):
+    """What is told while one build runs, by when."""
+    forget(directory)
+    start = time.perf_counter()
+    child = subprocess.Popen([DAEDA, "build", f"{case}@{DAY}", "--format", "json"], cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    for line in child.stdout:
+        told = json.loads(line)
+        print(f"  {time.perf_counter() - start:7.3f} s  {told['event']:10} {told.get('action', {}).get('op', '')} {told.get('message', '')}")
+    child.wait()
+    print(f"  {time.perf_counter() - start:7.3f} s  ended")
+
+
 def measure(arguments, directory, data, case):
     peers = {name: os.path.join(arguments.yardsticks, f"peer_{name.lower()}.py") for name in ("DuckDB", "Polars")}
     build(directory, case)
-    ours, theirs = [], {name: [] for name in peers}
+    ours, theirs, floors = [], {name: [] for name in peers}, []
     for _ in range(arguments.times):
+        floors.append(floor(arguments, directory, data, case))
         for name, script in peers.items() if arguments.peers else ():
             theirs[name].append(peer(script, case, data, os.path.join(arguments.work, f"{name}.parquet")))
         ours.append(build(directory, case))
     seconds, memory = statistics.median(ours), peak(directory, case)
     print(f"{case}: {len(ours)} runs, medians", flush=True)
     print(f"  daeda    {seconds:7.3f} s ({min(ours):.3f} to {max(ours):.3f})   {memory / 1e6:6.0f} MB")
+    parts = [statistics.median(part) for part in zip(*floors)]
+    print(f"  floor    {sum(parts):7.3f} s: read {parts[0]:.3f}, hash {parts[1]:.3f}, write and sync {parts[2]:.3f} s; daeda takes {seconds / sum(parts):.2f} × that")
     for name, results in theirs.items() if arguments.peers else ():
         took, most = statistics.median(r[0] for r in results), max(r[1] for r in results)
         print(f"  {name:8} {took:7.3f} s   {most / 1e6:6.0f} MB   {took / seconds:5.1f} × daeda's time, {most / memory:4.1f} × its memory")
@@ -231,6 +278,7 @@ def main():
     parser.add_argument("--yardsticks", type=os.path.abspath, default=os.path.join(ROOT, "..", "shared", "bench"))
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--check", action="store_true", help="compare with DuckDB instead of measuring")
+    parser.add_argument("--trace", action="store_true", help="show where the time of one build goes instead")
     parser.add_argument("--no-peers", dest="peers", action="store_false")
     arguments = parser.parse_args()
     data = os.path.join(arguments.work, "d1")
@@ -241,6 +289,9 @@ def main():
     if arguments.check:
         sys.exit(1 if sum(check(arguments, directory, data, case) for case in arguments.cases or ("week", "list")) else 0)
     for case in arguments.cases or CASES:
+        if arguments.trace:
+            trace(directory, case)
+            continue
         measure(arguments, directory, data, case)
 
 

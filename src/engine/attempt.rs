@@ -187,7 +187,7 @@ impl<'a> Shared<'a> {
         let there = action.upstreams.iter().try_for_each(|id| self.upstream_unchanged(id));
         let result = there.and_then(|()| self.make(action, &staged)).and_then(|made| {
             self.unchanged(action, &trace)?;
-            self.tools.world.discover(action, &staged, &mut trace).map_err(unobservable)?;
+            self.tools.world.discover(action, &staged, &made.seen, &mut trace).map_err(unobservable)?;
             let seconds = start.elapsed().as_secs_f64();
             let record = self.record(action, trace, made, (attempt, seconds));
             self.publish(action, &staged, record, lock)

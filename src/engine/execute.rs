@@ -18,6 +18,9 @@ pub struct Made {
     /// Bytes.
     #[serde(default)]
     pub peak_memory: u64,
+    /// What it saw of its inputs, for the world to complete its observations by. Opaque to the engine.
+    #[serde(default)]
+    pub seen: Value,
 }
 
 /// What a running action says meanwhile.

@@ -46,8 +46,8 @@ pub trait World: Sync {
         Ok(None)
     }
 
-    /// Completes the observations of a run with what it has discovered, such as the keys used: sets `fine`.
-    fn discover(&self, _action: &Action, _staged: &Path, _trace: &mut [Observation]) -> Result<(), Unobservable> {
+    /// Completes the observations of a run with what it has discovered, such as the keys used, or has `seen`: sets `fine`.
+    fn discover(&self, _action: &Action, _staged: &Path, _seen: &Value, _trace: &mut [Observation]) -> Result<(), Unobservable> {
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use super::keyed::drop_nulls;
 use super::layout::{Bound, Layout, Meeting, Seen, drop_unseen, same_length};
 use super::rolling::{KernelError, Reach, Rolling, Sight, WindowSpan};
 use super::sweep::{Fold, Lists, Slice, Way, sweep};
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, ListArray, OffsetSizeTrait, PrimitiveArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Int64Array, ListArray, OffsetSizeTrait, PrimitiveArray, UInt32Array};
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{cast, concat, take};
 use arrow::datatypes::{DataType, Field};
@@ -111,6 +111,19 @@ impl<'a> Frame<'a> {
     /// An error about a sum that does not fit.
     pub fn overflow(&self, limit: &'static str) -> KernelError {
         KernelError::Overflow { aggregate: self.aggregate, limit }
+    }
+
+    /// How many events each window has, row by row of the spine, where its ends say all.
+    pub fn lengths(&self) -> Option<Vec<ArrayRef>> {
+        let ends = self.edges.iter().map(|edges| edges.lo.as_ref().zip(edges.hi.as_ref())).collect::<Option<Vec<_>>>();
+        let lengths = |(lo, hi): (&Arc<Vec<u32>>, &Arc<Vec<u32>>)| -> ArrayRef {
+            let mut column = vec![0; self.layout.rows];
+            for ((row, lo), hi) in self.layout.spine.rows.iter().zip(lo.iter()).zip(hi.iter()) {
+                column[*row as usize] = i64::from(hi - lo);
+            }
+            Arc::new(Int64Array::from(column))
+        };
+        ends.filter(|_| matches!(self.way, Way::Swept)).map(|ends| ends.into_par_iter().map(lengths).collect())
     }
 
     /// What a fold says for each window, row by row of the spine; `empty` for the rows without a key.

@@ -3,15 +3,19 @@
 //! Knows nothing of files: rows come as they were read, by file and row. Invariants: two digests are equal if and only if the consumer would
 //! see the same rows in the same canonical order (time, created, file, row); what it does not see has no part in it.
 
-use super::evaluate::{EvaluateError, filter_mask};
-use super::time::{is_within, optional_instants};
+use super::dictionary::{passing, plain};
+use super::evaluate::EvaluateError;
+use super::time::{instants, is_within, optional_instants};
 use crate::catalog::calendar::Period;
 use crate::catalog::expr::Expr;
 use crate::catalog::types::TimeUnit;
 use crate::table::rows::{RowError, digest_of_all};
-use arrow::array::{ArrayRef, BooleanArray, RecordBatch, UInt32Array};
-use arrow::compute::{SortColumn, and, filter_record_batch, lexsort_to_indices, take};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
+use arrow::buffer::BooleanBuffer;
+use arrow::compute::{SortColumn, filter, lexsort_to_indices, take};
+use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
+use rayon::prelude::*;
 use std::fmt;
 
 /// What a consumer takes of rows.
@@ -57,43 +61,54 @@ impl From<ArrowError> for SelectionError {
     }
 }
 
-/// The digest of the rows that are taken.
+/// The digest of the rows that are taken. Strings may be dictionaries.
 pub fn selection(rows: &RecordBatch, how: &Selection) -> Result<u128, SelectionError> {
-    let taken = taken(rows, how)?;
-    let keys: Vec<&ArrayRef> = how.order.iter().map(|name| column(&taken, name)).collect::<Result<_, _>>()?;
-    let order = in_order(&keys, taken.num_rows())?;
-    let ordered = |name: &String| Ok(take(column(&taken, name)?, &order, None)?);
-    let columns: Vec<ArrayRef> = how.columns.iter().map(ordered).collect::<Result<_, SelectionError>>()?;
+    let mask = mask(rows, how)?;
+    let taken = |name: &String| -> Result<ArrayRef, SelectionError> {
+        let all = column(rows, name)?;
+        Ok(mask.as_ref().map_or_else(|| Ok(all.clone()), |mask| filter(all, mask))?)
+    };
+    let keys: Vec<ArrayRef> = how.order.iter().map(|name| Ok(plain(&taken(name)?)?)).collect::<Result<_, SelectionError>>()?;
+    let order = in_order(&keys, mask.as_ref().map_or(rows.num_rows(), |mask| mask.true_count()))?;
+    let ordered = |name: &String| {
+        let taken = taken(name)?;
+        Ok(order.as_ref().map_or_else(|| Ok(taken.clone()), |order| take(&taken, order, None))?)
+    };
+    let columns: Vec<ArrayRef> = how.columns.par_iter().map(ordered).collect::<Result<_, SelectionError>>()?;
     digest_of_all(&columns).map_err(SelectionError::Rows)
 }
 
-fn taken(rows: &RecordBatch, how: &Selection) -> Result<RecordBatch, SelectionError> {
-    let filter = how.filter.map(|filter| filter_mask(rows, filter)).transpose().map_err(SelectionError::Filter)?;
-    let within = how.within.map(|within| mask_within(rows, within)).transpose()?;
-    let mask = match (filter, within) {
-        (Some(filter), Some(within)) => and(&filter, &within)?,
-        (Some(mask), None) | (None, Some(mask)) => mask,
-        (None, None) => return Ok(rows.clone()),
+/// The rows that are taken; nothing if all are.
+fn mask(rows: &RecordBatch, how: &Selection) -> Result<Option<BooleanArray>, SelectionError> {
+    let passing = how.filter.map(|filter| passing(rows, filter)).transpose().map_err(SelectionError::Filter)?;
+    let within = how.within.map(|within| mask_within(rows, within)).transpose()?.flatten();
+    let both = match (passing, within) {
+        (Some(passing), Some(within)) => Some(&passing & &within),
+        (one, other) => one.or(other),
     };
-    Ok(filter_record_batch(rows, &mask)?)
+    Ok(both.map(|mask| BooleanArray::new(mask, None)))
 }
 
-/// A row without a time is taken, so that it shows: whoever reads it says what is wrong.
-fn mask_within(rows: &RecordBatch, (name, unit, period): (&str, TimeUnit, Period)) -> Result<BooleanArray, SelectionError> {
-    let times = optional_instants(column(rows, name)?, unit, unit).map_err(SelectionError::Times)?;
-    let inside = is_within(period, unit);
-    Ok(times.iter().map(|time| Some(time.as_ref().is_none_or(&inside))).collect())
-}
-
-/// The row number makes the order total, whatever the sort does with equals.
-fn in_order(keys: &[&ArrayRef], rows: usize) -> Result<UInt32Array, SelectionError> {
-    let ordinal = UInt32Array::from_iter_values(0..rows as u32);
-    if keys.is_empty() {
-        return Ok(ordinal);
+/// A row without a time is taken, so that it shows: whoever reads it says what is wrong. Nothing is said of rows that are all within.
+fn mask_within(rows: &RecordBatch, (name, unit, period): (&str, TimeUnit, Period)) -> Result<Option<BooleanBuffer>, SelectionError> {
+    let (column, inside) = (column(rows, name)?, is_within(period, unit));
+    if column.null_count() == 0 {
+        let times = instants(column, unit, unit).map_err(SelectionError::Times)?;
+        return Ok((!times.iter().all(&inside)).then(|| times.iter().map(inside).collect()));
     }
-    let ordinal: ArrayRef = std::sync::Arc::new(ordinal);
-    let sort: Vec<SortColumn> = keys.iter().copied().cloned().chain([ordinal]).map(|values| SortColumn { values, options: None }).collect();
-    Ok(lexsort_to_indices(&sort, None)?)
+    let times = optional_instants(column, unit, unit).map_err(SelectionError::Times)?;
+    Ok(Some(times.iter().map(|time| time.as_ref().is_none_or(&inside)).collect()))
+}
+
+/// The row number makes the order total, whatever the sort does with equals. Nothing is said of rows that are in order.
+fn in_order(keys: &[ArrayRef], rows: usize) -> Result<Option<UInt32Array>, SelectionError> {
+    let is_sorted = |times: &ArrayRef| times.as_primitive_opt::<Int64Type>().is_some_and(|t| t.null_count() == 0 && t.values().is_sorted());
+    if keys.is_empty() || matches!(keys, [only] if is_sorted(only)) {
+        return Ok(None);
+    }
+    let ordinal: ArrayRef = std::sync::Arc::new(UInt32Array::from_iter_values(0..rows as u32));
+    let sort: Vec<SortColumn> = keys.iter().cloned().chain([ordinal]).map(|values| SortColumn { values, options: None }).collect();
+    Ok(Some(lexsort_to_indices(&sort, None)?))
 }
 
 fn column<'r>(rows: &'r RecordBatch, name: &str) -> Result<&'r ArrayRef, SelectionError> {

@@ -19,6 +19,7 @@ mod place;
 mod readiness;
 mod reads;
 mod records;
+mod selected;
 mod selects;
 mod skeleton;
 mod source;

@@ -6,11 +6,13 @@ use super::failures::of_table;
 use super::kept::Kept;
 use super::keyed;
 use super::loader::{Inputs, Loader, Stream};
-use super::operators::{Ledger, Machine, Spilled, contract_schema};
+use super::operators::{Ledger, Machine, Spilled, Step, contract_schema};
 use super::place::place;
 use super::reads::{Periods, Reads};
+use super::selected::told;
 use super::selects::selects;
 use super::source::SourceSpec;
+use super::uses::Uses;
 use super::world::{Ask, Read, merged};
 use super::{Outline, Partition, RuleKind, Subject, Tell, period_of, spec_of, versions};
 use crate::catalog::calendar::Cadence;
@@ -24,7 +26,7 @@ use crate::engine::failure::Failure;
 use crate::engine::observation::{Kind, Observation};
 use crate::engine::record::OutputFile;
 use crate::path::Root;
-use crate::table::parquet::{Compression, ShardWriter, WriteOptions, WrittenFile};
+use crate::table::parquet::{Compression, ShardWriter, WriteOptions, Written, WrittenFile};
 use crate::table::spill::Spill;
 use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
@@ -92,10 +94,16 @@ impl Work<'_> {
             machine.step(operator)?;
         }
         let batch = machine.result()?;
-        let schema = batch.schema();
+        let (schema, seen) = (batch.schema(), Seen::of(machine.close(), &loader.inputs, &self.spec.kept));
         let mut writer = self.writer(&schema)?;
-        writer.write(batch).map_err(of_table)?;
-        self.made(writer, schema, machine.ledger, &loader.inputs)
+        // What the world would have to read again is told of the rows in memory, and these are let go, while others are written.
+        let tell_and_drop = || {
+            let selected = told(&self.job.action, loader.inputs.period, &loader).text();
+            drop(loader);
+            selected
+        };
+        let (written, selected) = rayon::join(move || writer.write(batch).and_then(|()| writer.finish()), tell_and_drop);
+        Ok(Made { seen: selected, ..self.made(written.map_err(of_table)?, schema, seen)? })
     }
 
     /// With what has room in memory, and the rest spilled beside the output.
@@ -107,7 +115,8 @@ impl Work<'_> {
         let schema = self.schema()?;
         let mut writer = self.writer(&schema)?;
         machine.run(&mut |batch| writer.write(batch).map_err(of_table))?;
-        let mut made = self.made(writer, schema, machine.ledger, &stream.inputs)?;
+        let seen = Seen::of(machine.ledger, &stream.inputs, &self.spec.kept);
+        let mut made = self.made(writer.finish().map_err(of_table)?, schema, seen)?;
         made.metadata.insert("spilled_bytes".into(), json!(spill.bytes()));
         Ok(made)
     }
@@ -133,25 +142,41 @@ impl Work<'_> {
         ShardWriter::new(&self.job.staging, schema.clone(), self.spec.write.clone(), &[]).map_err(of_table)
     }
 
-    /// Ends what is written, and tells of it.
-    fn made(&self, writer: ShardWriter, schema: SchemaRef, ledger: Ledger, inputs: &Inputs) -> Result<Made, Failure> {
-        let warnings = ledger.damaged().iter().map(|path| self.spec.kept.started_anew(path)).collect();
-        let (steps, uses) = ledger.close();
-        uses.write(&self.job.staging, &schema)?;
-        let written = writer.finish().map_err(of_table)?;
-        let mut made = Made { files: output_files(&written.files), warnings, ..Made::default() };
+    /// Tells of what was written.
+    fn made(&self, written: Written, schema: SchemaRef, seen: Seen) -> Result<Made, Failure> {
+        seen.uses.write(&self.job.staging, &schema)?;
+        let mut made = Made { files: output_files(&written.files), warnings: seen.warnings, ..Made::default() };
         checks::judge(&self.spec.checks, &written, &mut made)?;
         made.metadata.insert("rows".into(), json!(written.rows));
         made.metadata.insert("columns".into(), json!(schema.fields().len()));
         made.metadata.insert("output_path".into(), json!(output_path(&self.spec.workspace, &self.job.action)));
-        made.metadata.insert("steps".into(), json!(steps));
-        let absent: BTreeMap<&String, usize> = inputs.absent.iter().map(|(view, keys)| (view, keys.len())).collect();
-        made.metadata.insert("absent_periods".into(), json!(absent));
-        if !inputs.late.is_empty() {
-            made.metadata.insert("late_rows".into(), json!(inputs.late));
+        made.metadata.insert("steps".into(), json!(seen.steps));
+        made.metadata.insert("absent_periods".into(), json!(seen.absent));
+        if !seen.late.is_empty() {
+            made.metadata.insert("late_rows".into(), json!(seen.late));
         }
-        made.warnings.extend(inputs.warnings());
         Ok(made)
+    }
+}
+
+/// What is worth saying of a run, beside its rows.
+struct Seen {
+    steps: Vec<Step>,
+    uses: Uses,
+    /// How many periods within reach are not there, by view.
+    absent: BTreeMap<String, usize>,
+    /// How many rows were dropped because they lie outside their partition's period, by view.
+    late: BTreeMap<String, usize>,
+    warnings: Vec<String>,
+}
+
+impl Seen {
+    fn of(ledger: Ledger, inputs: &Inputs, kept: &Kept) -> Self {
+        let damaged: Vec<String> = ledger.damaged().iter().map(|path| kept.started_anew(path)).collect();
+        let (steps, uses) = ledger.close();
+        let absent = inputs.absent.iter().map(|(view, keys)| (view.clone(), keys.len())).collect();
+        let warnings = damaged.into_iter().chain(inputs.warnings()).collect();
+        Self { steps, uses, absent, late: inputs.late.clone(), warnings }
     }
 }
 

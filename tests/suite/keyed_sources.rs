@@ -196,7 +196,7 @@ fn a_build_reads_the_version_that_it_resolved() {
     let job = Job { action: action.clone(), staging: staging.clone(), inputs: vec![], resolved: world.resolved(&action) };
     rules::run(&job, &|_| {}).unwrap();
     assert_eq!(world.observe(&action, Look::Again, Detail::Values).unwrap(), trace, "an append during a build is for the next one");
-    world.discover(&action, &staging, &mut trace).unwrap();
+    world.discover(&action, &staging, &serde_json::Value::Null, &mut trace).unwrap();
     let place = action.place.path();
     fs::create_dir_all(place.parent().unwrap()).unwrap();
     fs::rename(&staging, &place).unwrap();

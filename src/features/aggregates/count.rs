@@ -40,7 +40,7 @@ impl Signature for Count {
 
 impl Aggregate for Count {
     fn roll(&self, frame: &Frame<'_>, _options: &Options) -> Result<Vec<ArrayRef>, KernelError> {
-        Ok(frame.arrays::<Int64Type, _>(&Events, Some(0)))
+        Ok(frame.lengths().unwrap_or_else(|| frame.arrays::<Int64Type, _>(&Events, Some(0))))
     }
 }
 

@@ -2,13 +2,14 @@
 
 use super::super::frame::Frame;
 use super::super::reference::{close, column};
-use super::super::rolling::{Layout, Reach, Sight, WindowSpan, rolling, rolling_known};
+use super::super::rolling::{Layout, Reach, Sight, WindowSpan, rolled, rolling, rolling_known};
 use super::super::sweep::Way;
 use super::Cuts;
 use super::cases::{Case, Columns, DAY, case};
 use crate::catalog::aggregate::Options;
 use crate::features::aggregates::Aggregate;
 use arrow::array::{Array, ArrayRef, UInt32Array};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::take;
 use proptest::prelude::*;
 
@@ -119,6 +120,25 @@ proptest! {
             let what = columns.rolling(&case, aggregate, &options);
             let plain = rolling_known(&columns.spine(), &columns.events(), &what, &known).unwrap();
             assert_bits(&rolling(&columns.spine(), &columns.events(), &what).unwrap(), &plain, aggregate);
+        }
+    }
+
+    #[test]
+    fn events_that_are_not_seen_are_as_good_as_absent(case in case(), kept in prop::collection::vec(any::<bool>(), 60), known: bool) {
+        let keep: BooleanBuffer = kept[..case.events.len()].iter().copied().collect();
+        let left = case.events.iter().zip(&kept).filter(|(_, kept)| **kept).map(|(event, _)| event.clone());
+        let few = Case { events: left.collect(), ..case.clone() };
+        let (columns, fewer) = (case.columns(), few.columns());
+        let layout = Layout::new(&columns.spine(), &columns.events()).unwrap();
+        let sight = Sight { keep: Some(&keep), seen: Some(&layout.seen(Some(&keep))), known: known.then_some(&columns.known[..]) };
+        for (aggregate, options, _) in case.aggregates() {
+            let found = rolled(&layout, &columns.rolling(&case, aggregate, &options), &sight).unwrap();
+            let what = fewer.rolling(&few, aggregate, &options);
+            let alone = match known {
+                true => rolling_known(&fewer.spine(), &fewer.events(), &what, &fewer.known),
+                false => rolling(&fewer.spine(), &fewer.events(), &what),
+            };
+            assert_bits(&found, &alone.unwrap(), aggregate);
         }
     }
 

@@ -16,6 +16,7 @@ pub use times::{in_order, order};
 use super::Tell;
 use super::columns::{Columns, Part};
 use super::failures::of_table;
+use super::source::SourceSpec;
 use crate::catalog::dag::{Reach, Scan, ScanColumn};
 use crate::engine::execute::Progress;
 use crate::engine::failure::Failure;
@@ -102,6 +103,17 @@ impl<'a> Loader<'a> {
         let order = (inside.is_some() || sorted.is_some()).then(|| Arc::new(Order { inside, sorted, arranged: Mutex::default() }));
         lock().insert(key, order.clone());
         Ok(order)
+    }
+
+    /// Rows as they lie in files of a source, columns under the view's names, if they were read.
+    pub fn rows_of(&self, source: &SourceSpec, files: &[PathBuf], columns: &[ScanColumn]) -> Option<RecordBatch> {
+        let (view, _) = self.inputs.spec.sources.iter().find(|(_, known)| known.name == source.name)?;
+        let take = |column: &ScanColumn| {
+            let array = self.columns.take(view, &column.physical, files, &arrow_type(&column.data_type)).ok().flatten()?;
+            Some((Field::new(&column.name, array.data_type().clone(), true), array))
+        };
+        let (fields, columns): (Vec<Field>, Vec<ArrayRef>) = columns.iter().map(take).collect::<Option<Vec<_>>>()?.into_iter().unzip();
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).ok()
     }
 
     fn column(&self, scan: &Scan, column: &ScanColumn, files: &[PathBuf]) -> Result<ArrayRef, Failure> {

@@ -30,7 +30,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use joins::{Side, keys};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, Step};
 pub use sink::{fulfil, refuse_nulls, schema as contract_schema, sink};
 pub use spilled::Spilled;
 
@@ -61,7 +61,7 @@ pub struct Machine<'a> {
     /// How many operators still take an operator's rows.
     takers: HashMap<&'a str, usize>,
     last: Option<&'a str>,
-    pub ledger: Ledger<'a>,
+    ledger: Ledger<'a>,
 }
 
 impl<'a> Machine<'a> {
@@ -112,6 +112,11 @@ impl<'a> Machine<'a> {
             (_, Some(held)) => self.ledger.alone(operator, &held.plain()?).map(Rows::from),
             (does, None) => Err(Failure::permanent(format!("a {} cannot run here on nothing", does.name()))),
         }
+    }
+
+    /// What was noted, everything else being let go.
+    pub fn close(self) -> Ledger<'a> {
+        self.ledger
     }
 
     /// The rows of the last operator.

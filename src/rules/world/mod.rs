@@ -34,7 +34,8 @@ use crate::table::rows::RowCache;
 use keyed::{KeyedAsk, KeyedSources};
 use periods::{Periods, Range, View};
 use ranges::Ranged;
-use selections::Selections;
+use selections::{KnownSelections, Selections};
+pub use selections::{Taken, Told};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io;
@@ -186,6 +187,7 @@ impl TableWorld {
         prepared: &Prepared,
         action: &Action,
         wanted: &Name,
+        told: &Told,
         since: Option<&Observation>,
     ) -> Result<Option<Observation>, Unobservable> {
         let Some(Interval { start, end }) = action.period else { return Ok(None) };
@@ -197,7 +199,8 @@ impl TableWorld {
                 let wide = since.and_then(|recorded| vanished::widened(periods, reads, target, recorded));
                 let mut ranged = wide.unwrap_or_else(|| ranged(periods, reads, target));
                 ranged.retain(|ranged| is_wanted(ranged.read));
-                return ranges::select(wanted.clone(), &periods.view(&self.columns), &ranged, &self.selections).map(Some);
+                let known = KnownSelections { kept: &self.selections, told };
+                return ranges::select(wanted.clone(), &periods.view(&self.columns), &ranged, &known).map(Some);
             }
         }
         Ok(None)
@@ -206,12 +209,13 @@ impl TableWorld {
     /// Nothing, if what is taken of the periods is the same, or in which of them it is not.
     fn refine_selection(&self, prepared: &Prepared, action: &Action, recorded: &Observation) -> Result<Option<Vec<Reason>>, Unobservable> {
         // A record of the first scheme knows of the columns alone.
-        let content = recorded.fine.map(|_| self.selection(prepared, action, &recorded.name, None)).transpose()?.flatten();
+        let content =
+            recorded.fine.map(|_| self.selection(prepared, action, &recorded.name, &Told::default(), None)).transpose()?.flatten();
         let Some(now) = content else { return Ok(None) };
         if now.fine == recorded.fine {
             return Ok(Some(vec![]));
         }
-        let since = self.selection(prepared, action, &recorded.name, Some(recorded))?;
+        let since = self.selection(prepared, action, &recorded.name, &Told::default(), Some(recorded))?;
         Ok(Some(trace::differences(recorded, &since.unwrap_or(now))))
     }
 
@@ -312,15 +316,15 @@ impl World for TableWorld {
         ask.map(|(_, ask)| self.keyed.refine(ask, &action.place.path(), recorded, &self.columns)).transpose()
     }
 
-    fn discover(&self, action: &Action, staged: &Path, trace: &mut [Observation]) -> Result<(), Unobservable> {
-        let prepared = self.prepared(&action.common)?;
+    fn discover(&self, action: &Action, staged: &Path, seen: &Value, trace: &mut [Observation]) -> Result<(), Unobservable> {
+        let (prepared, told) = (self.prepared(&action.common)?, Told::parse(seen));
         for (name, ask) in prepared.keyed() {
             for observed in trace.iter_mut().filter(|o| o.kind == Kind::Rows && o.name == *name) {
                 self.keyed.discover(ask, staged, observed)?;
             }
         }
         for observed in trace.iter_mut().filter(|o| o.kind == Kind::Selection) {
-            match self.selection(&prepared, action, &observed.name, None)? {
+            match self.selection(&prepared, action, &observed.name, &told, None)? {
                 Some(now) if now.digest == observed.digest => *observed = now,
                 Some(_) => return Err(Unobservable::Blocked(format!("{} changed while the op ran", observed.name))),
                 None => {}

@@ -5,7 +5,7 @@
 use super::super::cadence::Strangers;
 use super::super::source::{PeriodFiles, SourceSpec};
 use super::ask::Selects;
-use super::selections::{Selections, Taken};
+use super::selections::{KnownSelections, Taken};
 use super::tree::{Memo, Tree};
 use super::unobservable;
 use crate::catalog::calendar::{Cadence, Period};
@@ -200,7 +200,7 @@ impl View<'_> {
         reach: Period,
         wanted: &[String],
         selects: &Selects,
-        selections: &Selections,
+        selections: &KnownSelections,
     ) -> Result<Vec<Option<Digest>>, Unobservable> {
         let whole = self.seen.selections(&selects.text());
         let make = |number: i64, reach: Period| {

@@ -6,7 +6,7 @@
 use super::super::source::SourceSpec;
 use super::ask::Read;
 use super::periods::{Known, Range, View};
-use super::selections::Selections;
+use super::selections::KnownSelections;
 use crate::catalog::calendar::Period;
 use crate::catalog::expr::Expr;
 use crate::digest::{Digest, Hasher};
@@ -79,7 +79,7 @@ fn columns(kind: Kind, name: Name, view: &dyn Known, reads: &[&Ranged], detail: 
 }
 
 /// A selection with its content: what reads with one `where` take of each period.
-pub fn select(name: Name, view: &View, reads: &[Ranged], selections: &Selections) -> Result<Observation, Unobservable> {
+pub fn select(name: Name, view: &View, reads: &[Ranged], selections: &KnownSelections) -> Result<Observation, Unobservable> {
     let alike: Vec<&Ranged> = reads.iter().collect();
     let mut observation = columns(Kind::Selection, name, view, &alike, Detail::Digests)?;
     let (mut fine, mut series) = (Hasher::new("selections"), Vec::new());

@@ -19,6 +19,8 @@ use crate::table::parquet::{ColumnCache, TableError, read_columns};
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Schema};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -27,6 +29,37 @@ const VERSION: u32 = 1;
 
 /// Digests of selections by what they are taken of.
 pub struct Selections(KeptDigests);
+
+/// What a run tells of the rows that it had in memory, by what they were taken of.
+#[derive(Default)]
+pub struct Told(HashMap<u128, u128>);
+
+impl Told {
+    /// What was told before, as [`Told::text`] says it; whatever is no such text was not told.
+    pub fn parse(seen: &Value) -> Self {
+        let number = |text: &str| u128::from_str_radix(text, 16).ok();
+        let selections = seen.get("selections").and_then(Value::as_object).into_iter().flatten();
+        Self(selections.filter_map(|(of, rows)| Some((number(of)?, number(rows.as_str()?)?))).collect())
+    }
+
+    pub fn text(&self) -> Value {
+        let selections: Map<String, Value> =
+            self.0.iter().map(|(of, rows)| (format!("{of:032x}"), json!(format!("{rows:032x}")))).collect();
+        json!({ "selections": selections })
+    }
+}
+
+impl FromIterator<(u128, u128)> for Told {
+    fn from_iter<I: IntoIterator<Item = (u128, u128)>>(told: I) -> Self {
+        Self(told.into_iter().collect())
+    }
+}
+
+/// Where digests are found before anything is read.
+pub struct KnownSelections<'a> {
+    pub kept: &'a Selections,
+    pub told: &'a Told,
+}
 
 /// The rows that a read takes of the files of one period.
 pub struct Taken<'a> {
@@ -54,26 +87,29 @@ impl Selections {
         Self(KeptDigests::new(path, VERSION))
     }
 
+    pub fn save(&self) {
+        self.0.save();
+    }
+}
+
+impl KnownSelections<'_> {
     /// The digest of what is taken of files that are there.
     pub fn digest(&self, taken: &Taken, columns: &ColumnCache) -> Result<Digest, Unobservable> {
         let leaves = taken.leaves(columns)?;
         let key = taken.key(&leaves);
-        if let Some(known) = self.0.get(key) {
+        if let Some(known) = self.kept.0.get(key) {
             return Ok(of_rows(known));
         }
-        let made = match taken.read()? {
+        let told = self.told.0.get(&taken.identity()).copied();
+        let made = match told.map_or_else(|| taken.read(), |rows| Ok(Some(rows)))? {
             Some(rows) => rows,
             None => Hasher::new("all columns").digests("of", leaves.iter()).finish().wide(),
         };
         if taken.leaves(columns)? != leaves {
             return Err(Unobservable::Blocked(format!("{} changed while it was read", taken.source.period_name(taken.files))));
         }
-        self.0.keep(key, made);
+        self.kept.0.keep(key, made);
         Ok(of_rows(made))
-    }
-
-    pub fn save(&self) {
-        self.0.save();
     }
 }
 
@@ -101,7 +137,24 @@ impl<'a> Taken<'a> {
 
     fn key(&self, leaves: &[Digest]) -> u128 {
         let mut hasher = Hasher::new("selection");
-        hasher.text("columns", &self.columns.join(", ")).digests("leaves", leaves.iter()).text("selects", &self.selects.text());
+        hasher.text("columns", &self.columns.join(", ")).digests("leaves", leaves.iter());
+        self.say(&mut hasher);
+        hasher.finish().wide()
+    }
+
+    /// What tells it from all else that one run takes.
+    pub fn identity(&self) -> u128 {
+        let mut hasher = Hasher::new("selection of a run");
+        hasher.text("source", &self.source.name).text("columns", &self.columns.join(", "));
+        for path in self.paths() {
+            hasher.part("file", path.as_os_str().as_encoded_bytes());
+        }
+        self.say(&mut hasher);
+        hasher.finish().wide()
+    }
+
+    fn say(&self, hasher: &mut Hasher) {
+        hasher.text("selects", &self.selects.text());
         hasher.number("drops late rows", u64::from(self.source.late == Late::Drop));
         if let Some(Times { admitted, within, .. }) = self.times() {
             let bounds = [("from", admitted.start), ("to", admitted.end), ("within", within.start), ("until", within.end)];
@@ -109,7 +162,6 @@ impl<'a> Taken<'a> {
                 hasher.number(name, at as u64);
             }
         }
-        hasher.finish().wide()
     }
 
     /// The rows that are taken as one digest; none where they cannot be told from those that are not.
@@ -121,7 +173,8 @@ impl<'a> Taken<'a> {
         }
     }
 
-    fn digest_of(&self, rows: &RecordBatch) -> Option<u128> {
+    /// The rows that are taken of all rows of the files, columns under the view's names.
+    pub fn digest_of(&self, rows: &RecordBatch) -> Option<u128> {
         let Selects { columns, time, created, filter } = self.selects;
         let times = self.times();
         if times.as_ref().is_some_and(|times| !self.admits(rows, times)) {
