@@ -33,13 +33,16 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use times::{TimeCheck, outside_period, sorting, unsortable};
 
+/// By view and reach; nothing where rows are as they should be.
+type Orders = HashMap<(String, Reach), Option<Arc<Order>>>;
+
 /// The columns in memory.
 pub struct Loader<'a> {
     pub inputs: Inputs<'a>,
     columns: Columns,
     rows: HashMap<FileOfView, usize>,
     /// Which rows scans leave of the files in their reach, and in which order.
-    orders: Mutex<HashMap<(String, Reach), Option<Arc<Order>>>>,
+    orders: Mutex<Orders>,
 }
 
 impl<'a> Loader<'a> {

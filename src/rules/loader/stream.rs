@@ -65,10 +65,10 @@ impl<'a> Stream<'a> {
         let batches = read_batches(&read.path, &wanted, batch_rows).map_err(|e| of_view(read, of_table(e)))?;
         Ok(Box::new(ahead(batches).map(move |batch| {
             let mut batch = batch.map_err(|e| of_view(read, of_table(e)))?;
-            if let (Some(check), Some(column)) = (&mut check, time.as_ref().and_then(|name| batch.column_by_name(name))) {
-                if let Some(kept) = check.look(column)? {
-                    batch = filter_record_batch(&batch, &kept).map_err(|e| Failure::permanent(e.to_string()))?;
-                }
+            if let (Some(check), Some(column)) = (&mut check, time.as_ref().and_then(|name| batch.column_by_name(name)))
+                && let Some(kept) = check.look(column)?
+            {
+                batch = filter_record_batch(&batch, &kept).map_err(|e| Failure::permanent(e.to_string()))?;
             }
             let columns = batch.columns()[..names.fields().len()].to_vec();
             let named = RecordBatch::try_new(names.clone(), columns).map_err(|e| Failure::permanent(e.to_string()))?;

@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::stat::Stat;
 use crate::table::ordered::in_order;
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use parquet::basic::{Compression as Codec, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
@@ -80,7 +80,8 @@ impl ShardWriter {
     /// Writes into an existing directory. `plain` names root columns of dense floats, such as vectors.
     pub fn new(directory: &Path, schema: SchemaRef, options: WriteOptions, plain: &[String]) -> Result<Self, TableError> {
         let nulls = schema.fields().iter().map(|f| (f.name().clone(), 0)).collect();
-        let layout = Layout::new(schema, Arc::new(properties(options.compression, plain)), directory)?;
+        let properties = properties(&schema, options.compression, plain);
+        let layout = Layout::new(schema, Arc::new(properties), directory)?;
         let written = Written { files: Vec::new(), rows: 0, nulls };
         Ok(Self {
             directory: directory.into(),
@@ -180,7 +181,7 @@ fn send_all<T, E>(items: impl Iterator<Item = Result<T, E>>, sender: SyncSender<
     Some(())
 }
 
-fn properties(compression: Compression, plain: &[String]) -> WriterProperties {
+fn properties(schema: &Schema, compression: Compression, plain: &[String]) -> WriterProperties {
     let codec = match compression {
         Compression::None => Codec::UNCOMPRESSED,
         Compression::Snappy => Codec::SNAPPY,
@@ -197,7 +198,9 @@ fn properties(compression: Compression, plain: &[String]) -> WriterProperties {
     let plain = plain.fold(builder, |b, path| {
         b.set_column_dictionary_enabled(path.clone(), false).set_column_statistics_enabled(path, EnabledStatistics::None)
     });
-    plain.build()
+    // Floats seldom repeat: looking each one up takes longer than to write it, and codecs find those that do.
+    let floats = schema.fields().iter().filter(|field| field.data_type().is_floating());
+    floats.fold(plain, |b, field| b.set_column_dictionary_enabled(ColumnPath::new(vec![field.name().clone()]), false)).build()
 }
 
 #[cfg(test)]
@@ -206,7 +209,7 @@ mod tests {
     use crate::table::parquet::{read_columns, schema_of};
     use arrow::array::{Array, ArrayRef, FixedSizeListArray, Float16Array, Float32Array, Int64Array};
     use arrow::buffer::NullBuffer;
-    use arrow::datatypes::{DataType, Field, Schema};
+    use arrow::datatypes::{DataType, Field};
     use half::f16;
     use proptest::prelude::*;
     use std::sync::Arc;

@@ -348,7 +348,7 @@ mod tests {
         let rows = 3 * ROWS_AT_ONCE + 5;
         let plain: ArrayRef = Arc::new(StringArray::from_iter_values((0..rows).map(texts)));
         let encoded: ArrayRef = Arc::new((0..rows).map(texts).collect::<DictionaryArray<Int32Type>>());
-        let number = |row: usize| (row % 7 > 0).then_some(row as i64);
+        let number = |row: usize| (!row.is_multiple_of(7)).then_some(row as i64);
         let numbers: ArrayRef = Arc::new(Int64Array::from_iter((0..rows).map(number)));
         let one_by_one = |column: &ArrayRef| {
             let encoder = Encoder::new(column).unwrap();
