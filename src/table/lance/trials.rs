@@ -59,6 +59,13 @@ impl Growing {
         self.write(keys, WriteMode::Append);
     }
 
+    /// Rows that are to be embedded later: without the column.
+    pub fn append_keys_alone(&self, keys: &[i64]) {
+        let schema = Arc::new(Schema::new(vec![Field::new("artwork_id", DataType::Int64, true)]));
+        let batch = RecordBatch::try_new(schema.clone(), vec![Arc::new(Int64Array::from(keys.to_vec()))]).unwrap();
+        write(&self.path, schema, std::iter::once(batch), WriteMode::Append).unwrap();
+    }
+
     fn next(&self) -> i64 {
         self.next.load(Ordering::Relaxed)
     }

@@ -12,7 +12,7 @@ use super::segment::{self, Segment, SegmentWriter};
 use super::shape::{Element, Shape};
 use crate::digest::Hasher;
 use crate::table::kept_files::{UNUSED, make_room, note_use, remove_unused};
-use crate::table::lance::{Addresses, Dataset};
+use crate::table::lance::{Addresses, Dataset, Fragment};
 use crate::table::rows::digests;
 use arrow::array::{Array, ArrayRef};
 use rustix::fs::{FlockOperation, flock};
@@ -228,9 +228,17 @@ enum Found {
 
 impl<'a> Fetch<'a> {
     fn new(want: &'a Want<'a>, tell: &'a dyn Fn(u64, u64)) -> Result<Self, VectorError> {
-        let name = |identity: &str| Hasher::new("vectors of a fragment").text("is", identity).finish().wide();
+        let name = |fragment: &Fragment| {
+            let mut hasher = Hasher::new("vectors of a fragment");
+            hasher.text("is", &fragment.identity);
+            // Without a file of the column there is nothing else to tell one from another by.
+            if fragment.identity.is_empty() {
+                hasher.number("fragment", fragment.id);
+            }
+            hasher.finish().wide()
+        };
         let mut parts: Vec<(u64, u128)> =
-            want.dataset.contents(want.column)?.iter().map(|fragment| (fragment.id, name(&fragment.identity))).collect();
+            want.dataset.contents(want.column)?.iter().map(|fragment| (fragment.id, name(fragment))).collect();
         parts.sort_unstable();
         let rows = want.addresses.find(want.keys).into_iter().map(Row::wanted).collect();
         Ok(Self { want, shape: want.shape()?, parts, rows, sources: Vec::new(), tell })

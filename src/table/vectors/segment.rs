@@ -12,7 +12,7 @@ use super::rows::NO_VECTOR;
 use super::shape::{Element, Shape};
 use crate::digest::Digest;
 use crate::pack::{Packer, Unpacker};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -58,8 +58,10 @@ pub struct Segment {
 impl Segment {
     /// Nothing where it is damaged or foreign.
     pub fn open(path: &Path) -> Option<Self> {
+        // Looked at first: what is no file may never open.
+        fs::metadata(path).ok().filter(|metadata| metadata.is_file())?;
         let file = File::open(path).ok()?;
-        let length = file.metadata().ok().filter(|metadata| metadata.is_file())?.len();
+        let length = file.metadata().ok()?.len();
         let mut tail = [0; TAIL];
         file.read_exact_at(&mut tail, length.checked_sub(TAIL as u64)?).ok()?;
         let (checksum, rest) = tail.split_first_chunk::<32>()?;

@@ -58,6 +58,21 @@ fn segments(directory: &Path) -> Vec<PathBuf> {
     segments
 }
 
+#[test]
+fn fragments_without_the_column_are_kept_apart() {
+    let store = Growing::new(&[1, 2, 3]);
+    store.append_keys_alone(&[4, 5, 6]);
+    store.append_keys_alone(&[7, 8, 9]);
+    let cache = VectorCache::new(&store.directory().join("vectors"), PLENTY);
+    let keys: Vec<i64> = (0..12).collect();
+    let expected = reference(&store, &keys);
+    for read in [9, 0] {
+        let fetched = fetch(&store, &cache, &keys, PLENTY);
+        assert_eq!((fetched.read, found(&fetched, &keys)), (read, expected.clone()));
+    }
+    assert_eq!(cache.take_damaged(), Vec::<PathBuf>::new());
+}
+
 fn elements() -> impl Strategy<Value = DataType> {
     prop_oneof![Just(DataType::Float16), Just(DataType::Float32), Just(DataType::Float64)]
 }
