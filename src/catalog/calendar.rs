@@ -118,19 +118,15 @@ impl Cadence {
     pub fn ordinal(&self, instant: i64) -> i64 {
         // The first of January 1970 is the day of that number.
         const EPOCH: i64 = 719_163;
-        match self.every {
-            Every::Hour => return instant.div_euclid(HOUR),
-            Every::Day if self.zone == Tz::UTC => return instant.div_euclid(DAY) + EPOCH,
-            _ => {}
-        }
-        let start = self.start_at(instant);
-        let days = i64::from(start.date().num_days_from_ce());
+        let days = |start: NaiveDateTime| i64::from(start.date().num_days_from_ce());
+        let start = || self.start_at(instant);
         match self.every {
             Every::Hour => instant.div_euclid(HOUR),
-            Every::Day => days,
+            Every::Day if self.zone == Tz::UTC => instant.div_euclid(DAY) + EPOCH,
+            Every::Day => days(start()),
             // The first day of the common era was a Monday.
-            Every::Week => (days - 1).div_euclid(7),
-            Every::Month => i64::from(start.year()) * 12 + i64::from(start.month0()),
+            Every::Week => (days(start()) - 1).div_euclid(7),
+            Every::Month => i64::from(start().year()) * 12 + i64::from(start().month0()),
         }
     }
 
