@@ -10,6 +10,7 @@ runs with so many threads. `--heavy` does the same on a feed in which one user h
 """
 import argparse, hashlib, json, os, shutil, subprocess, sys, time
 import numpy as np, pyarrow as pa, pyarrow.parquet as pq
+from skeleton import AGGREGATES, write
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DAEDA = os.environ.get("DAEDA", os.path.join(ROOT, "target", "release", "daeda"))
@@ -45,21 +46,7 @@ VIEW = """feature-view "feed" {{
 """
 
 SPINE = [("user_id", "int64"), ("artwork_id", "int64"), ("event", "string"), ("event_timestamp", "int64"), ("aes_score", "float64")]
-AGGREGATES = [
-    ("user_view_cnt", "user_id", "view", "count", '"int64"'),
-    ("user_like_cnt", "user_id", "like", "count", '"int64"'),
-    ("user_like_aes_avg", "user_id", "like", 'mean "aes_score"', '"float64" nullable=#true'),
-    ("user_aes_max", "user_id", None, 'max "aes_score"', '"float64" nullable=#true'),
-    ("art_view_cnt", "artwork_id", "view", "count", '"int64"'),
-    ("art_like_cnt", "artwork_id", "like", "count", '"int64"'),
-]
 LIST = ("like_artwork_ids", "user_id", "like", 'last "artwork_id" k=32', '"list<int64>" nullable=#true')
-
-
-def write(path, text):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as file:
-        file.write(text)
 
 
 def aggregation(name, by, where, function, windows):

@@ -295,4 +295,5 @@ def main():
         measure(arguments, directory, data, case)
 
 
-main()
+if __name__ == "__main__":
+    main()
