@@ -180,11 +180,24 @@ pub enum CheckSeverity {
 #[derive(Debug, Clone)]
 pub struct CheckDecl {
     pub name: Name,
+    pub severity: CheckSeverity,
     pub column: Option<Name>,
     pub rows_min: Option<Spanned<u64>>,
     pub rows_max: Option<Spanned<u64>>,
     pub null_ratio_max: Option<Spanned<f64>>,
-    pub severity: CheckSeverity,
+    pub unique: Vec<Name>,
+    pub min: Option<Spanned<Literal>>,
+    pub max: Option<Spanned<Literal>>,
+    pub accepted: Vec<Spanned<Literal>>,
+    pub newest_within: Option<Spanned<Duration>>,
+    pub unit: Option<Spanned<TimeUnit>>,
+    pub median_min: Option<Spanned<Literal>>,
+    pub median_max: Option<Spanned<Literal>>,
+    pub median_of: Option<Spanned<u64>>,
+    /// `where`.
+    pub condition: Option<Name>,
+    pub share_min: Option<Spanned<f64>>,
+    pub share_max: Option<Spanned<f64>>,
 }
 
 #[derive(Debug, Clone)]

@@ -204,6 +204,7 @@ impl<'a> Shared<'a> {
             match progress {
                 Progress::Step { message, done, total } => self.tools.sink.event(&Event::Progress { action, message, done, total }),
                 Progress::Said(line) => self.tools.sink.event(&Event::Said { action, line }),
+                Progress::Checked(result) => self.tools.sink.event(&Event::Checked { action, result }),
                 Progress::Running(_) => {}
             }
         };

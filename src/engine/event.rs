@@ -3,6 +3,7 @@
 //! Invariant: the enum is closed and matched exhaustively. A new fact worth telling is a new variant.
 
 use super::action::ActionId;
+use super::execute::CheckResult;
 use super::state::Reason;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -55,6 +56,12 @@ pub enum Event {
     Said {
         action: ActionId,
         line: String,
+    },
+    /// What a check of the output found, before that is published.
+    Checked {
+        action: ActionId,
+        #[serde(flatten)]
+        result: CheckResult,
     },
     /// An attempt failed and will be repeated after so many seconds.
     Retrying {

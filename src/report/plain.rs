@@ -1,6 +1,7 @@
 //! Events as plain lines on stderr: what a log file or a pipe gets.
 
 use crate::engine::event::{Event, Sink, Summary};
+use crate::engine::execute::CheckResult;
 use crate::engine::state::{Reason, State, lines};
 use serde_json::{Map, Value};
 use std::io::{self, Write};
@@ -25,6 +26,8 @@ impl Lines {
         }
         match event {
             Event::Planned { .. } | Event::Started { .. } | Event::Progress { .. } => None,
+            // What is wrong is in the warning, or in the failure.
+            Event::Checked { action, result } => (self.verbose && result.passed).then(|| passed(&action.to_string(), result)),
             Event::Hashing { done, total } => Some(hashing(*done, *total)),
             Event::Said { action, line } => self.verbose.then(|| format!("{action}| {line}")),
             Event::Skipped { action, because } => because.as_ref().map(|failed| format!("{action}: skipped, because {failed} failed")),
@@ -78,6 +81,12 @@ fn held(action: &str, state: State, reasons: &[Reason]) -> String {
     let flag =
         if state == State::Drifted { "--drifted rebuilds it" } else { "--allow-missing rebuilds it from what is left, if anything is" };
     format!("{action}: {}{why}; what is published stands: {flag}", state.name())
+}
+
+/// A check that has passed, with what it measured.
+fn passed(action: &str, result: &CheckResult) -> String {
+    let value = if result.value.is_null() { String::new() } else { format!(" ({})", result.value) };
+    format!("{action}: check `{}` passed: {}{value}", result.check, result.kind)
 }
 
 fn published(action: &str, seconds: f64, peak: u64, metadata: &Map<String, Value>) -> String {

@@ -58,6 +58,7 @@ impl Sink for Terminal {
             | Event::WaitingForLock { .. }
             | Event::Warned { .. }
             | Event::Said { .. }
+            | Event::Checked { .. }
             | Event::Blocked { .. }
             | Event::Skipped { .. }
             | Event::Interrupted
