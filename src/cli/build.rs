@@ -60,6 +60,7 @@ fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
     let (memory, index) = (context.memory(workspace), context.index(workspace));
     let program = std::env::current_exe().unwrap_or_else(|_| "daeda".into());
     let workers = WorkerPool::new(program, workspace.state_directory().join("logs"), workspace.root.clone());
+    let envelope = context.envelope();
     let tools = Tools {
         world: &world,
         records: &TableRecords,
@@ -70,6 +71,7 @@ fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
         sink,
         memory: &memory,
         cancel: &cancel,
+        envelope: &envelope,
     };
     let settings = &workspace.settings;
     let options = Options {
@@ -81,7 +83,9 @@ fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
         cpus: settings.cpus.value,
         memory: settings.memory.value.bytes,
     };
-    driver::build(graph, tools, &options)
+    let ended = driver::build(graph, tools, &options);
+    context.say_unshared(&envelope);
+    ended
 }
 
 pub fn output_check(verify: bool) -> OutputCheck {

@@ -7,6 +7,7 @@ use super::output::{say, wants_color};
 use crate::engine::check::{Eyes, Verdict};
 use crate::engine::clock::{self, Clock, SystemClock};
 use crate::engine::decision::Permits;
+use crate::engine::envelope::Envelope;
 use crate::engine::failure::FailureMemory;
 use crate::engine::graph::Graph;
 use crate::engine::hashing::{Hashed, watched};
@@ -18,6 +19,7 @@ use crate::report::diagnostics::{self, Style};
 use crate::report::plain::hashing;
 use crate::rules::{TableRecords, TableWorld};
 use crate::workspace::{self, Loaded, Overrides, Target, Workspace, parse_target};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Whether caches keep what a survey learned: a dry run changes no byte.
@@ -160,11 +162,29 @@ impl<'a> Context<'a> {
         FailureMemory::new(&workspace.state_directory())
     }
 
+    /// The envelope that all processes of this user share.
+    pub fn envelope(&self) -> Envelope {
+        Envelope::shared(&runtime_directory(&self.overrides.environment))
+    }
+
+    pub fn say_unshared(&self, envelope: &Envelope) {
+        if let Some(why) = envelope.trouble().filter(|_| self.args.log_format == Format::Text) {
+            say(&format!("warning: what other daeda processes use here is not known: {why}; DAEDA_RUNTIME_DIR names another place\n"));
+        }
+    }
+
     /// How data on stdout is drawn.
     pub fn style(&self) -> Style {
         let color = wants_color(self.args.color == Color::Always, self.args.color == Color::Never, &std::io::stdout());
         Style { color, width: 80 }
     }
+}
+
+/// Where the processes of one user meet: `DAEDA_RUNTIME_DIR`, or below what the system has for that.
+fn runtime_directory(environment: &BTreeMap<String, String>) -> PathBuf {
+    let of_system = || Some(PathBuf::from(environment.get("XDG_RUNTIME_DIR")?)).filter(|path| path.is_dir()).map(|path| path.join("daeda"));
+    let own = environment.get("DAEDA_RUNTIME_DIR").map(PathBuf::from);
+    own.or_else(of_system).unwrap_or_else(|| std::env::temp_dir().join(format!("daeda-{}", rustix::process::getuid().as_raw())))
 }
 
 /// A word as a shell reads it.

@@ -15,3 +15,4 @@ pub mod published;
 pub mod ranges;
 pub mod status;
 pub mod undeclared;
+pub mod warnings;

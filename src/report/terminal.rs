@@ -56,6 +56,9 @@ impl Sink for Terminal {
             | Event::Held { .. }
             | Event::Refused { .. }
             | Event::WaitingForLock { .. }
+            | Event::WaitingForRoom { .. }
+            | Event::Admitted { .. }
+            | Event::Released { .. }
             | Event::Warned { .. }
             | Event::Said { .. }
             | Event::Checked { .. }

@@ -230,8 +230,14 @@ fn size(name: &str, value: &str) -> Result<Size, SettingsError> {
     Size::parse(value).ok_or_else(|| SettingsError::Outside(format!("{name} is a size such as 16GiB, not `{value}`")))
 }
 
-/// What this machine has: (cpus, bytes of memory).
-pub fn machine() -> (u64, u64) {
+/// What this machine has: (cpus, bytes of memory). `DAEDA_MACHINE="16 64GiB"` says so where it cannot be seen, as in some containers.
+pub fn machine(environment: &BTreeMap<String, String>) -> (u64, u64) {
+    let told = environment.get("DAEDA_MACHINE").and_then(|text| text.split_once(' '));
+    let told = told.and_then(|(cpus, memory)| Some((cpus.parse().ok()?, Size::parse(memory)?.bytes)));
+    told.unwrap_or_else(seen_machine)
+}
+
+fn seen_machine() -> (u64, u64) {
     let cpus = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = text.lines().find_map(|l| l.strip_prefix("MemTotal:")).and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());

@@ -23,6 +23,7 @@ use super::{Subject, Tell};
 use crate::catalog::check::Check;
 use crate::engine::execute::{CheckResult, Made, Progress};
 use crate::engine::failure::Failure;
+use crate::engine::record::CHECKS;
 use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -105,7 +106,7 @@ pub fn judge(checks: &[CheckSpec], staged: &Staged, made: &mut Made, tell: Tell)
         }
     }
     if !results.is_empty() {
-        made.metadata.insert("checks".into(), json!(results));
+        made.metadata.insert(CHECKS.into(), json!(results));
     }
     if failed.is_empty() {
         Ok(())
