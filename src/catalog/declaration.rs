@@ -61,6 +61,14 @@ pub struct SettingsDecl {
     pub enriched_output_root: Option<Spanned<Text>>,
     pub resources: ResourcesDecl,
     pub replace_max: Option<Spanned<u64>>,
+    pub history: HistoryDecl,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HistoryDecl {
+    pub runs: Option<Spanned<u64>>,
+    pub keep: Option<Spanned<Duration>>,
+    pub size: Option<Spanned<Size>>,
 }
 
 #[derive(Debug, Clone, Default)]

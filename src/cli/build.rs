@@ -5,6 +5,7 @@ use super::context::{Context, Remember};
 use super::error::{CliError, code};
 use super::output::{print, print_json, say};
 use crate::engine::check::OutputCheck;
+use crate::engine::clock::SystemClock;
 use crate::engine::decision::Permits;
 use crate::engine::disk::SystemDisk;
 use crate::engine::driver::{self, Ended, Options, Refused, Tools};
@@ -13,6 +14,7 @@ use crate::engine::execute::Cancel;
 use crate::engine::failure::FailureKind;
 use crate::engine::graph::Graph;
 use crate::engine::worker::WorkerPool;
+use crate::history::Recorder;
 use crate::query;
 use crate::report::{json, plain, terminal};
 use crate::rules::TableRecords;
@@ -54,6 +56,15 @@ pub fn build(
 }
 
 fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &BuildOptions, sink: &dyn Sink) -> Ended {
+    let recorder = Recorder::begin(sink, SystemClock { fixed: context.clock.fixed }, context.history_head(workspace));
+    let ended = drive_telling(context, workspace, graph, options, &recorder);
+    if let Some(why) = recorder.end() {
+        context.warn(&why);
+    }
+    ended
+}
+
+fn drive_telling(context: &Context, workspace: &Workspace, graph: &Graph, options: &BuildOptions, sink: &dyn Sink) -> Ended {
     let cancel = Cancel::default();
     stop_on_signal(&cancel);
     let world = context.world(workspace);

@@ -15,6 +15,7 @@ use crate::engine::index::TraceIndex;
 use crate::engine::judge::Judge;
 use crate::engine::survey::survey;
 use crate::engine::world::World;
+use crate::history::{self, Retention};
 use crate::report::diagnostics::{self, Style};
 use crate::report::plain::hashing;
 use crate::rules::{TableRecords, TableWorld};
@@ -168,9 +169,27 @@ impl<'a> Context<'a> {
     }
 
     pub fn say_unshared(&self, envelope: &Envelope) {
-        if let Some(why) = envelope.trouble().filter(|_| self.args.log_format == Format::Text) {
-            say(&format!("warning: what other daeda processes use here is not known: {why}; DAEDA_RUNTIME_DIR names another place\n"));
+        if let Some(why) = envelope.trouble() {
+            self.warn(&format!("what other daeda processes use here is not known: {why}; DAEDA_RUNTIME_DIR names another place"));
         }
+    }
+
+    /// Says what is worth knowing and holds nothing up.
+    pub fn warn(&self, what: &str) {
+        if self.args.log_format == Format::Text {
+            what.lines().for_each(|line| say(&format!("warning: {line}\n")));
+        }
+    }
+
+    /// What the history knows of a build when it begins.
+    pub fn history_head(&self, workspace: &Workspace) -> history::Head {
+        let settings = &workspace.settings;
+        let keep = Retention {
+            runs: settings.history_runs.value,
+            age: settings.history_keep.value.millis,
+            bytes: settings.history_size.value.bytes,
+        };
+        history::Head { state: workspace.state_directory(), command: typed(), keep }
     }
 
     /// How data on stdout is drawn.
@@ -178,6 +197,12 @@ impl<'a> Context<'a> {
         let color = wants_color(self.args.color == Color::Always, self.args.color == Color::Never, &std::io::stdout());
         Style { color, width: 80 }
     }
+}
+
+/// The command line as it was typed, without the program's path.
+fn typed() -> String {
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy())).collect();
+    format!("daeda {}", words.join(" "))
 }
 
 /// Where the processes of one user meet: `DAEDA_RUNTIME_DIR`, or below what the system has for that.
