@@ -40,7 +40,7 @@ struct Open {
     since: f64,
     first: f64,
     at: i64,
-    attempt: u64,
+    attempt: i64,
     log: String,
 }
 
@@ -104,7 +104,7 @@ impl Page<'_> {
                     if *attempt == 1 {
                         open.first = *since;
                     }
-                    (open.attempt, open.since, open.at) = (*attempt, *since, *at);
+                    (open.attempt, open.since, open.at) = (i64::try_from(*attempt).unwrap_or(i64::MAX), *since, *at);
                 }
             }
             Event::Said { action, line } => {
@@ -163,7 +163,7 @@ impl Page<'_> {
     fn add(&self, action: &ActionId, outcome: &str, at: i64) -> rusqlite::Result<i64> {
         let sql = "INSERT INTO actions (run, asset, op, key, outcome, started) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let ActionId { asset, op, key } = action;
-        self.transaction.prepare_cached(sql)?.execute(params![self.run, **asset, **op, key.as_deref(), outcome, at])?;
+        self.transaction.prepare_cached(sql)?.execute(params![self.run, &**asset, &**op, key.as_deref(), outcome, at])?;
         Ok(self.transaction.last_insert_rowid())
     }
 

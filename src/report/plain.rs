@@ -99,7 +99,7 @@ fn gibibytes(bytes: u64) -> String {
 
 /// The peak memory of what failed, against what it may hold.
 fn budget(peak: u64, memory: u64) -> String {
-    if peak == 0 { String::new() } else { format!("\n    peak memory: {} of {}", gibibytes(peak), gibibytes(memory)) }
+    if peak == 0 { String::new() } else { format!("\n    peak memory: {} MB of {}", peak / 1_000_000, gibibytes(memory)) }
 }
 
 /// A check that has passed, with what it measured.

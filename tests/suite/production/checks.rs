@@ -96,7 +96,7 @@ fn each_kind_says_what_is_wrong() {
         "range: ",
         "unique: 5 of 8 rows repeat the `user_id` of another row, such as ",
         "accepted: ",
-        "newest: the newest `event_timestamp` is 2026-02-03T11:00:00Z, 13h before 2026-02-04T00:00:00Z, and at most 12h is expected",
+        "newest: the newest `event_timestamp` is 2026-02-03T10:00:00Z, 14h before 2026-02-04T00:00:00Z, and at most 12h is expected",
         "where: 0 rows satisfy `likes_2d > 100`, and at least 1 are expected",
         "where: 8 of 8 rows satisfy `likes_2d >= 0` (1.0000), and at most 0.5 is expected",
     ];

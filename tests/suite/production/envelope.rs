@@ -75,8 +75,8 @@ fn two_processes_share_one_envelope() {
     let (one, other) =
         (workspace("a", &needs, "0.15"), workspace("b", &needs[1..].iter().chain(&needs[..1]).copied().collect::<Vec<_>>(), "0.1"));
     let args = ["build", "all", "--format", "json"];
+    let run = |workspace| sharing(workspace, &one, &args).output().unwrap();
     let (first, second) = std::thread::scope(|scope| {
-        let run = |workspace| sharing(workspace, &one, &args).output().unwrap();
         let first = scope.spawn(|| run(&one));
         let second = scope.spawn(|| run(&other));
         (first.join().unwrap(), second.join().unwrap())
