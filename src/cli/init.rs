@@ -63,11 +63,11 @@ fn write(path: &Path, text: &str) -> Result<(), CliError> {
 fn next(context: &Context, command: &Init) -> String {
     let steps = [
         ("check", "is it sound?"),
-        ("sample", "ten days of synthetic data, up to yesterday"),
+        ("sample", "ten days of synthetic data"),
         ("build like_training", "all days that have ended"),
         ("show like_training@latest", "what came out"),
         ("status", "what is fresh, and what is not"),
-        ("lineage like_prediction.user_likes_7d", "what a column is made of"),
+        ("lineage like_prediction.label", "what a column is made of"),
     ];
     let program = context.program();
     let mut text = "\nnext:\n".to_string();
@@ -77,7 +77,7 @@ fn next(context: &Context, command: &Init) -> String {
     let program = if command.to.is_some() { "daeda".to_string() } else { program };
     for (step, why) in steps {
         let step = format!("{program} {step}");
-        text += &format!("  {step:<44}  # {why}\n");
+        text += &format!("  {step:<37}  # {why}\n");
     }
     text
 }

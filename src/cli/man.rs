@@ -33,7 +33,7 @@ fn write_all(daeda: &Command, directory: &Path) -> Result<(), CliError> {
 
 fn page(command: Command, name: &str) -> Result<Vec<u8>, CliError> {
     let mut text = Vec::new();
-    let page = Page::new(command.display_name(name.to_string()).name(name.to_string()));
+    let page = Page::new(command).title(name);
     page.render(&mut text).map_err(|e| CliError::io("a manual page", &e))?;
     Ok(text)
 }

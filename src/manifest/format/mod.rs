@@ -57,6 +57,3 @@ fn same_entry(a: &KdlEntry, b: &KdlEntry) -> bool {
 fn same_name(a: Option<&KdlIdentifier>, b: Option<&KdlIdentifier>) -> bool {
     a.map(KdlIdentifier::value) == b.map(KdlIdentifier::value)
 }
-
-#[cfg(test)]
-mod tests;

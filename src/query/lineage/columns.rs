@@ -81,9 +81,10 @@ impl Role {
         }
     }
 
-    /// What something is to the result that this needs as `inner`: the value of a key is a key.
+    /// What something is to the result that is needed as `inner` by what is needed as `self`: the value of a key is a key. What a
+    /// program reads is input to it, whatever it was before.
     pub fn of(self, inner: Self) -> Self {
-        if self == Self::Value { inner } else { self }
+        if inner == Self::Value || self == Self::Input { self } else { inner }
     }
 }
 
@@ -92,13 +93,15 @@ impl Role {
 pub(super) struct Step {
     pub thing: Thing,
     pub role: Role,
+    /// Where it has that role.
+    pub through: String,
     /// What is done on the way, the one that reads the column last.
     pub path: Vec<String>,
 }
 
 /// What a thing is made of.
 pub(super) fn parents(catalog: &Catalog, thing: &Thing) -> Vec<Step> {
-    let one = |thing, role, through: &str| vec![Step { thing, role, path: vec![through.into()] }];
+    let one = |thing, role, through: &str| vec![Step { thing, role, through: through.into(), path: vec![through.into()] }];
     match thing {
         Thing::Field(view, field) => match catalog.views.get(view).map(|view| (&view.place, view.field(field))) {
             Some((Place::Asset(asset), Some(field))) if publishes(catalog, asset, &field.physical) => {
@@ -126,7 +129,7 @@ fn publishes(catalog: &Catalog, asset: &str, column: &str) -> bool {
 fn whole(catalog: &Catalog, name: &str) -> Vec<Step> {
     let Some(asset) = catalog.assets.get(name) else { return Vec::new() };
     let mut steps = Vec::new();
-    let mut add = |thing, through: String| steps.push(Step { thing, role: Role::Input, path: vec![through] });
+    let mut add = |thing, through: String| steps.push(Step { thing, role: Role::Input, through: through.clone(), path: vec![through] });
     if let Some(service) = &asset.service {
         service.columns.iter().for_each(|column| add(Thing::Output(name.into(), column.name.clone()), "contract".into()));
         add(Thing::Rows(service.name.clone()), "contract".into());
@@ -149,20 +152,26 @@ struct Walk<'c> {
 #[derive(Clone)]
 struct Way {
     role: Role,
+    /// The step that has given it the role.
+    said: String,
     path: Vec<String>,
 }
 
 impl Way {
     fn start(role: Role) -> Self {
-        Self { role, path: Vec::new() }
+        Self { role, said: String::new(), path: Vec::new() }
     }
 
     fn through(&self, step: impl Into<String>) -> Self {
-        Self { role: self.role, path: [self.path.clone(), vec![step.into()]].concat() }
+        let step = step.into();
+        let keeps = self.role != Role::Value && !self.path.is_empty();
+        let said = if keeps { self.said.clone() } else { step.clone() };
+        Self { role: self.role, said, path: [self.path.clone(), vec![step]].concat() }
     }
 
+    /// For what the last step does not take as a value.
     fn as_a(&self, role: Role) -> Self {
-        Self { role: self.role.of(role), path: self.path.clone() }
+        Self { role, said: self.path.last().cloned().unwrap_or_default(), path: self.path.clone() }
     }
 }
 
@@ -202,8 +211,8 @@ impl<'c> Walk<'c> {
 
     fn field(&mut self, view: &View, field: &str, way: &Way) {
         let thing = Thing::Field(view.name.clone(), field.into());
-        let path = if way.path.is_empty() { vec!["spine".into()] } else { way.path.clone() };
-        self.found.push(Step { thing, role: way.role, path });
+        let way = if way.path.is_empty() { way.through("spine") } else { way.clone() };
+        self.found.push(Step { thing, role: way.role, through: way.said, path: way.path });
     }
 
     fn expression(&mut self, expr: &Expr, way: &Way) {

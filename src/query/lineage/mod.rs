@@ -24,7 +24,7 @@ pub struct Node {
     /// Of a column: what it is needed for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// How it is used: `spine`, `join artworks`, `aggregation user_like_count`, …
+    /// How it is used: `spine`, `join artworks`, `aggregation user_like_count`, …; of a column, where it has its role.
     pub through: String,
     /// All steps on the way, the one that reads the column last. Empty where there are no more than one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -72,9 +72,8 @@ pub fn lineage(catalog: &Catalog, name: &str, with_columns: bool) -> Result<Line
         Some(Ok(thing)) => Ok(of_thing(&mut ways, &thing)),
         Some(Err(Some(message))) => Err(message),
         _ => {
-            let known: Vec<&str> = [catalog.views.keys(), catalog.services.keys()].into_iter().flatten().map(String::as_str).collect();
-            let known = known.into_iter().chain(catalog.assets.keys().map(String::as_str));
-            let hint = suggestion(name, known.collect::<Vec<_>>());
+            let known = catalog.views.keys().chain(catalog.services.keys()).chain(catalog.assets.keys());
+            let hint = suggestion(name, known.map(String::as_str).collect::<Vec<_>>());
             Err(format!("there is no view, service, asset or column such as `service.column` named `{name}`; {hint}"))
         }
     }

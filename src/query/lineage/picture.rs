@@ -119,7 +119,7 @@ impl Picture {
             // An asset's columns are those of its service, which are drawn where they are on the way.
             let service = node.through.trim_start_matches("service ");
             let columns: Vec<usize> = node.columns.iter().map(|column| self.thing("column", &format!("{service}.{column}"))).collect();
-            columns.into_iter().for_each(|from| drop(self.edges.insert((from, String::new(), to))));
+            self.edges.extend(columns.into_iter().map(|from| (from, String::new(), to)));
         } else if node.role.is_some() {
             self.way(node, own, to, owner(&node.name));
         } else {

@@ -9,20 +9,24 @@ impl Lineage {
             return self.columns.iter().map(Self::column_text).collect::<Vec<_>>().join("\n");
         }
         let mut text = format!("{} {}\n", self.kind, self.heading());
-        let both = [("comes from", &self.upstream), ("its rows depend on", &self.rows), ("goes into", &self.downstream)];
-        for (title, nodes) in both {
-            if !nodes.is_empty() {
-                text += &format!("\n{title}\n{}", table(nodes, &self.name));
-            }
+        let (published, others): (Vec<&Node>, Vec<&Node>) = self.downstream.iter().partition(|node| is_published(node));
+        let sections = [
+            ("comes from", table(&self.upstream)),
+            ("its rows depend on", table(&self.rows)),
+            ("goes into", table(others)),
+            ("is published in", published.into_iter().map(|asset| self.listed(asset)).collect()),
+        ];
+        for (title, body) in sections.into_iter().filter(|(_, body)| !body.is_empty()) {
+            text += &format!("\n{title}\n{body}");
         }
         text
     }
 
     /// One of many columns: a source's what comes of it, another's what it comes from.
     fn column_text(&self) -> String {
-        let (nodes, other) = if self.upstream.is_empty() { (&self.downstream, "goes into nothing") } else { (&self.upstream, "") };
-        let rows = if nodes.is_empty() { format!("  {other}\n") } else { table(nodes, &self.name) };
-        format!("{}\n{rows}", self.heading())
+        let nodes = if self.upstream.is_empty() { &self.downstream } else { &self.upstream };
+        let rows = table(nodes.iter().filter(|node| !is_published(node)));
+        format!("{}\n{}", self.heading(), if rows.is_empty() { "  goes into nothing\n" } else { &rows })
     }
 
     fn heading(&self) -> String {
@@ -30,30 +34,35 @@ impl Lineage {
         let expr = self.expr.iter().map(|expr| format!(" = {expr}"));
         data_type.chain(expr).fold(self.name.clone(), |text, part| text + &part)
     }
+
+    /// An asset with the columns that are meant. One of the same name goes without saying.
+    fn listed(&self, asset: &Node) -> String {
+        let own = self.name.rsplit('.').next().unwrap_or_default();
+        match asset.columns.as_slice() {
+            [only] if only == own => format!("  {}.{only}\n", asset.name),
+            columns => wrapped(&columns.join(", "), &format!("  {}: ", asset.name), 4),
+        }
+    }
 }
 
-fn table(nodes: &[Node], about: &str) -> String {
-    let (assets, others): (Vec<&Node>, Vec<&Node>) = nodes.iter().partition(|node| !node.columns.is_empty());
-    let mut rows: Vec<Vec<String>> = others.iter().map(|node| row(node)).collect();
+fn is_published(node: &Node) -> bool {
+    !node.columns.is_empty()
+}
+
+/// A row for each node. Of things that are used in several ways the name stands once.
+fn table<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> String {
+    let mut rows: Vec<Vec<String>> = nodes.into_iter().map(row).collect();
     rows.dedup();
-    let mut text = grid(&rows);
-    for asset in assets {
-        text += &listed(asset, about);
+    for at in (1..rows.len()).rev() {
+        if rows[at][..2] == rows[at - 1][..2] {
+            rows[at][..2].fill(String::new());
+        }
     }
-    text
+    grid(&rows)
 }
 
 fn row(node: &Node) -> Vec<String> {
     let what = node.role.map_or(node.kind, |role| role.name());
     let name = if node.kind == "rows" { format!("rows of {}", node.name) } else { node.name.clone() };
     vec![format!("  {what}"), name, node.through.clone()]
-}
-
-/// An asset with the columns that are meant. One of the same name goes without saying.
-fn listed(asset: &Node, about: &str) -> String {
-    let column = about.rsplit('.').next().unwrap_or_default();
-    match asset.columns.as_slice() {
-        [only] if only == column => format!("  asset  {}.{only}\n", asset.name),
-        columns => wrapped(&columns.join(", "), &format!("  asset  {}: ", asset.name), 9),
-    }
 }

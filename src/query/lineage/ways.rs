@@ -29,15 +29,14 @@ impl<'c> Ways<'c> {
         let mut found: Vec<Step> = Vec::new();
         for step in parents(self.catalog, thing) {
             for further in self.back(&step.thing).iter() {
-                let path = [step.path.clone(), further.path.clone()].concat();
-                found.push(Step { thing: further.thing.clone(), role: step.role.of(further.role), path });
+                found.push(behind(&step, further));
             }
             found.push(step);
         }
         // Of several ways that end alike the shortest will do.
         found.sort_by_key(|step| step.path.len());
         let mut seen = BTreeSet::new();
-        found.retain(|step| seen.insert((step.thing.clone(), step.role, step.path.last().cloned())));
+        found.retain(|step| seen.insert((step.thing.clone(), step.role, step.through.clone())));
         let found = Rc::new(found);
         self.known.insert(thing.clone(), found.clone());
         found
@@ -45,7 +44,7 @@ impl<'c> Ways<'c> {
 
     pub fn upstream(&mut self, thing: &Thing) -> Vec<Node> {
         let steps = self.back(thing);
-        let mut nodes: Vec<Node> = steps.iter().map(|step| node(&step.thing, step.role, &step.path, thing)).collect();
+        let mut nodes: Vec<Node> = steps.iter().map(|step| node(&step.thing, step, thing)).collect();
         sort(&mut nodes);
         nodes
     }
@@ -54,23 +53,29 @@ impl<'c> Ways<'c> {
     pub fn downstream(&mut self, thing: &Thing) -> Vec<Node> {
         let (mut nodes, mut assets): (Vec<Node>, BTreeMap<String, Node>) = Default::default();
         for candidate in self.everything() {
-            for step in self.back(&candidate).iter().filter(|step| step.thing == *thing) {
-                match &candidate {
-                    Thing::Output(asset, column) => {
-                        let one = || Node { name: asset.clone(), kind: "asset", role: None, ..node(&candidate, step.role, &[], thing) };
-                        let asset = assets.entry(asset.clone()).or_insert_with(one);
-                        asset.through = self.catalog.assets[&asset.name].service.iter().map(|s| format!("service {}", s.name)).collect();
-                        if !asset.columns.contains(column) {
-                            asset.columns.push(column.clone());
-                        }
-                    }
-                    _ => nodes.push(node(&candidate, step.role, &step.path, thing)),
+            let steps = self.back(&candidate);
+            let mut steps = steps.iter().filter(|step| step.thing == *thing);
+            match &candidate {
+                Thing::Output(asset, column) if steps.next().is_some() => {
+                    let asset = assets.entry(asset.clone()).or_insert_with(|| self.published(asset, thing));
+                    asset.columns.push(column.clone());
                 }
+                Thing::Output(..) => {}
+                // A program that reads it reads it, in however many ways.
+                Thing::Whole(_) => nodes.extend(steps.next().map(|step| node(&candidate, step, thing))),
+                _ => nodes.extend(steps.map(|step| node(&candidate, step, thing))),
             }
         }
         sort(&mut nodes);
         nodes.extend(assets.into_values());
         nodes
+    }
+
+    /// An asset that has a service, as yet without columns.
+    fn published(&self, asset: &str, next: &Thing) -> Node {
+        let service = self.catalog.assets.get(asset).and_then(|asset| asset.service.as_ref());
+        let through = service.map(|service| format!("service {}", service.name)).unwrap_or_default();
+        Node { kind: "asset", name: asset.into(), role: None, through, path: Vec::new(), columns: Vec::new(), next: next.to_string() }
     }
 
     /// Everything that can come from something. Of an asset with a service the columns stand for the whole.
@@ -93,13 +98,23 @@ impl<'c> Ways<'c> {
     }
 }
 
-fn node(thing: &Thing, role: Role, path: &[String], next: &Thing) -> Node {
+/// A step followed by a further one.
+fn behind(step: &Step, further: &Step) -> Step {
+    let role = step.role.of(further.role);
+    // What made it more than a value; where nothing did, what read it.
+    let keeps = step.role == Role::Input || (step.role != Role::Value && further.role == Role::Value);
+    let through = if keeps { &step.through } else { &further.through };
+    let path = [step.path.clone(), further.path.clone()].concat();
+    Step { thing: further.thing.clone(), role, through: through.clone(), path }
+}
+
+fn node(thing: &Thing, step: &Step, next: &Thing) -> Node {
     Node {
         kind: thing.kind(),
         name: thing.to_string(),
-        role: Some(role),
-        through: path.last().cloned().unwrap_or_default(),
-        path: if path.len() > 1 { path.to_vec() } else { Vec::new() },
+        role: Some(step.role),
+        through: step.through.clone(),
+        path: if step.path.len() > 1 { step.path.clone() } else { Vec::new() },
         columns: Vec::new(),
         next: next.to_string(),
     }
@@ -107,8 +122,5 @@ fn node(thing: &Thing, role: Role, path: &[String], next: &Thing) -> Node {
 
 /// Rows before columns, values before what only leads to them.
 fn sort(nodes: &mut [Node]) {
-    nodes.sort_by(|a, b| {
-        let key = |node: &Node| (node.kind != "rows", node.role, node.name.clone(), node.through.clone());
-        key(a).cmp(&key(b))
-    });
+    nodes.sort_by_cached_key(|node| (node.kind != "rows", node.role, node.name.clone(), node.through.clone()));
 }
