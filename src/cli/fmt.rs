@@ -18,14 +18,15 @@ pub fn run(context: &Context, command: &Fmt) -> Result<u8, CliError> {
     }
     let (sources, paths) = if command.files.is_empty() { workspace(context)? } else { named(context, &command.files)? };
     let (outcomes, mistakes) = formatted(&sources)?;
-    let mut changed = 0;
+    let mut changed: Vec<String> = Vec::new();
     for (id, text) in outcomes.iter().filter(|(id, text)| **text != *sources.get(*id).text) {
         if !command.check {
             replace(&paths[id.0 as usize], text)?;
         }
-        print(&format!("{}\n", sources.get(*id).name))?;
-        changed += 1;
+        changed.push(format!("{}\n", sources.get(*id).name));
     }
+    print(&changed.concat())?;
+    let changed = changed.len();
     if !mistakes.is_empty() {
         return Err(CliError::Manifest(Box::new((sources, mistakes))));
     }

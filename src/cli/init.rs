@@ -32,15 +32,14 @@ pub fn run(context: &Context, command: &Init) -> Result<u8, CliError> {
         let hint = "nothing is overwritten; choose another directory: daeda init DIR";
         return Err(CliError::Usage(format!("{} already has {}; {hint}", directory.display(), there.join(", "))));
     }
+    let ignore = Some((IGNORE, IGNORED)).filter(|(name, _)| !directory.join(name).exists());
     let first = first_day(context.clock.now()).to_string();
-    for (name, text) in FILES {
+    let mut written = String::new();
+    for (name, text) in FILES.into_iter().chain(ignore) {
         write(&directory.join(name), &text.replace(FIRST_DAY, &first))?;
-        print(&format!("{name}\n"))?;
+        written += &format!("{name}\n");
     }
-    if !directory.join(IGNORE).exists() {
-        write(&directory.join(IGNORE), IGNORED)?;
-        print(&format!("{IGNORE}\n"))?;
-    }
+    print(&written)?;
     if !context.args.quiet {
         say(&next(context, command));
     }

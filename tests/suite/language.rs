@@ -220,7 +220,7 @@ fn whole_workspaces_in_the_page_build() {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let steps = ["check --deny warnings", "sample --days 4 --users 60 --artworks 80 --events-per-day 300 --dim 8", "fmt --check"];
+        let steps = ["check --deny warnings", "sample --days 4 --users 60 --artworks 80 --events-per-day 300", "fmt --check"];
         for step in steps {
             let said = daeda(directory.path(), step);
             assert_eq!(said.code, 0, "{name}: {step}: {}{}", said.stdout, said.stderr);

@@ -1,7 +1,7 @@
 //! Lineage as a graph for Graphviz and Mermaid: columns in a box for each owner, and between them what is done on the way.
 
 use super::{Lineage, Node};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is drawn in one spot.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,8 +43,8 @@ impl Lineage {
                 format!("  subgraph cluster_{number} {{\n    label={};\n{spots}  }}\n", quoted(group))
             };
         }
-        for (from, label, to) in &picture.edges {
-            let label = if label.is_empty() { String::new() } else { format!(" [label={}]", quoted(label)) };
+        for ((from, to), labels) in picture.arrows() {
+            let label = if labels.is_empty() { String::new() } else { format!(" [label={}]", quoted(&labels.join("\n"))) };
             text += &format!("  n{from} -> n{to}{label};\n");
         }
         text + "}\n"
@@ -58,8 +58,9 @@ impl Lineage {
             let spots: String = picture.of_group(group).map(|(n, spot)| format!("{indent}n{n}{}\n", spot.mermaid())).collect();
             text += &if group.is_empty() { spots } else { format!("  subgraph g{number}[{}]\n{spots}  end\n", escaped(group)) };
         }
-        for (from, label, to) in &picture.edges {
-            let arrow = if label.is_empty() { "-->".to_string() } else { format!("-->|{}|", escaped(label)) };
+        for ((from, to), labels) in picture.arrows() {
+            let labels: Vec<String> = labels.iter().map(|label| entities(label)).collect();
+            let arrow = if labels.is_empty() { "-->".to_string() } else { format!("-->|\"{}\"|", labels.join("<br/>")) };
             text += &format!("  n{from} {arrow} n{to}\n");
         }
         text
@@ -82,6 +83,16 @@ impl Picture {
             self.spots.push(spot);
             self.spots.len() - 1
         })
+    }
+
+    /// One arrow between two spots, with all that it says.
+    fn arrows(&self) -> BTreeMap<(usize, usize), Vec<&str>> {
+        let mut arrows: BTreeMap<(usize, usize), Vec<&str>> = BTreeMap::new();
+        for (from, label, to) in &self.edges {
+            let labels = arrows.entry((*from, *to)).or_default();
+            labels.extend(Some(label.as_str()).filter(|label| !label.is_empty()));
+        }
+        arrows
     }
 
     fn groups(&self) -> BTreeSet<String> {
@@ -120,6 +131,9 @@ impl Picture {
             let service = node.through.trim_start_matches("service ");
             let columns: Vec<usize> = node.columns.iter().map(|column| self.thing("column", &format!("{service}.{column}"))).collect();
             self.edges.extend(columns.into_iter().map(|from| (from, String::new(), to)));
+        } else if node.kind == "asset" && node.role.is_some() {
+            let from = if node.next == owner(&lineage.name) { own } else { self.thing("asset", &node.next) };
+            self.edges.insert((from, node.through.clone(), to));
         } else if node.role.is_some() {
             self.way(node, own, to, owner(&node.name));
         } else {
@@ -187,7 +201,11 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
-/// Mermaid has no escapes within quotes but entities.
 fn escaped(text: &str) -> String {
-    format!("\"{}\"", text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;"))
+    format!("\"{}\"", entities(text))
+}
+
+/// Mermaid has no escapes within quotes but entities.
+fn entities(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -8,7 +8,7 @@ impl Lineage {
         if !self.columns.is_empty() {
             return self.columns.iter().map(Self::column_text).collect::<Vec<_>>().join("\n");
         }
-        let mut text = format!("{} {}\n", self.kind, self.heading());
+        let mut text = format!("{} {}", self.kind, self.heading());
         let (published, others): (Vec<&Node>, Vec<&Node>) = self.downstream.iter().partition(|node| is_published(node));
         let sections = [
             ("comes from", table(&self.upstream)),
@@ -26,13 +26,14 @@ impl Lineage {
     fn column_text(&self) -> String {
         let nodes = if self.upstream.is_empty() { &self.downstream } else { &self.upstream };
         let rows = table(nodes.iter().filter(|node| !is_published(node)));
-        format!("{}\n{}", self.heading(), if rows.is_empty() { "  goes into nothing\n" } else { &rows })
+        format!("{}{}", self.heading(), if rows.is_empty() { "  goes into nothing\n" } else { &rows })
     }
 
+    /// Name and type; what makes it on a line of its own, to be copied.
     fn heading(&self) -> String {
-        let data_type = self.data_type.iter().map(|t| format!(": {t}"));
-        let expr = self.expr.iter().map(|expr| format!(" = {expr}"));
-        data_type.chain(expr).fold(self.name.clone(), |text, part| text + &part)
+        let data_type = self.data_type.iter().map(|data_type| format!(": {data_type}")).collect::<String>();
+        let expr = self.expr.iter().map(|expr| format!("  = {expr}\n")).collect::<String>();
+        format!("{}{data_type}\n{expr}", self.name)
     }
 
     /// An asset with the columns that are meant. One of the same name goes without saying.

@@ -62,13 +62,23 @@ impl<'c> Ways<'c> {
                 }
                 Thing::Output(..) => {}
                 // A program that reads it reads it, in however many ways.
-                Thing::Whole(_) => nodes.extend(steps.next().map(|step| node(&candidate, step, thing))),
+                Thing::Whole(_) => {
+                    let read = steps.next().map(|step| node(&candidate, step, thing));
+                    nodes.extend(read.map(|read| Node { next: self.read_by(&candidate, thing), ..read }));
+                }
                 _ => nodes.extend(steps.map(|step| node(&candidate, step, thing))),
             }
         }
         sort(&mut nodes);
         nodes.extend(assets.into_values());
         nodes
+    }
+
+    /// What a program reads that has to do with a thing.
+    fn read_by(&mut self, program: &Thing, thing: &Thing) -> String {
+        let inputs = parents(self.catalog, program).into_iter().map(|step| step.thing);
+        let input = inputs.into_iter().find(|input| input == thing || self.back(input).iter().any(|step| step.thing == *thing));
+        input.unwrap_or_else(|| thing.clone()).owner().to_string()
     }
 
     /// An asset that has a service, as yet without columns.
