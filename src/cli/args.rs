@@ -227,7 +227,7 @@ pub enum LineageFormat {
 
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Roles: a `value` is in the result; by a `key` rows are matched; a `time` says which row is the latest or lies within a window; a\n`filter` says which rows count; an `input` is what a program gets to see.\n\nExamples:\n  daeda lineage dssm_ranking.author_membership\n  daeda lineage feed_events.event\n  daeda lineage dssm_ranking --columns\n  daeda lineage dssm_ranking.label --format mermaid"
+    after_help = "What a column is needed for:\n  value   it is in the result\n  key     rows are matched by it\n  time    it says which row is the latest, or lies within a window\n  filter  it says which rows count\n  input   a program gets to see it\n\nExamples:\n  daeda lineage dssm_ranking.author_membership\n  daeda lineage feed_events.event\n  daeda lineage dssm_ranking --columns\n  daeda lineage dssm_ranking.label --format mermaid"
 )]
 pub struct Lineage {
     /// A view, service or asset, or a column of one: `view.column`, `service.column`

@@ -77,7 +77,8 @@ fn named(context: &Context, names: &[PathBuf]) -> Result<(Sources, Vec<PathBuf>)
         for path in files {
             let bytes = fs::read(&path).map_err(|e| CliError::io(path.display(), &e))?;
             let shown = path.strip_prefix(context.start()).unwrap_or(&path).display().to_string();
-            let text = String::from_utf8(bytes).map_err(|_| CliError::Invalid(format!("{shown}: it is not UTF-8; KDL files are UTF-8 text")))?;
+            let text =
+                String::from_utf8(bytes).map_err(|_| CliError::Invalid(format!("{shown}: it is not UTF-8; KDL files are UTF-8 text")))?;
             sources.add(shown, text);
             paths.push(path);
         }

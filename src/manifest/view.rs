@@ -43,8 +43,16 @@ const SOURCE: Grammar = Grammar {
         Property::optional("available-at", Kind::Column, "The column that says when a row could be known."),
         Property::optional("ready", Kind::Path, "The file that marks a period as complete, such as _SUCCESS."),
         Property::optional("quiet", Kind::Duration, "How long a period's files must be unchanged before it counts as complete."),
-        Property::optional("gaps", Kind::Word(GAPS_WORDS), "What an absent period means: it is said, it blocks, or it is empty; warn without it."),
-        Property::optional("late", Kind::Word(LATE_WORDS), "What happens to rows that lie in a later period than their own; error without it."),
+        Property::optional(
+            "gaps",
+            Kind::Word(GAPS_WORDS),
+            "What an absent period means: it is said, it blocks, or it is empty; warn without it.",
+        ),
+        Property::optional(
+            "late",
+            Kind::Word(LATE_WORDS),
+            "What happens to rows that lie in a later period than their own; error without it.",
+        ),
         Property::optional("lateness", Kind::Duration, "How late rows may be."),
         Property::optional("tag", Kind::Reference, "The tag that pins a Lance dataset."),
         Property::optional("version", Kind::Integer(1, u64::MAX), "The version that pins a Lance dataset."),

@@ -86,7 +86,8 @@ fn lineage_goes_on_behind_what_an_asset_publishes() {
 
 #[test]
 fn pictures_draw_what_the_table_says() {
-    for name in ["dssm_ranking.like_artwork_avg_embeds", "feed_events.event", "dssm_ranking", "artwork_properties", "dssm_ranking_training"] {
+    for name in ["dssm_ranking.like_artwork_avg_embeds", "feed_events.event", "dssm_ranking", "artwork_properties", "dssm_ranking_training"]
+    {
         let dot = lineage(&[name, "--format", "dot"]).stdout;
         assert!(dot.starts_with("digraph ") && dot.matches('{').count() == dot.matches('}').count(), "{dot}");
         let mermaid = lineage(&[name, "--format", "mermaid"]).stdout;
