@@ -22,7 +22,7 @@ const COUNT: Grammar = Grammar { name: "count", doc: "The number of rows in the 
 
 const TIME_SINCE_LAST: Grammar = Grammar {
     name: "time-since-last",
-    doc: "The time since the last row in the window, null without one.",
+    doc: "The seconds since the last row in the window, null without one.",
     example: "time-since-last",
     ..Grammar::EMPTY
 };
