@@ -25,6 +25,7 @@ mod lineage;
 mod memory;
 mod mistakes;
 mod processes;
+mod production;
 mod random_workspace;
 mod readiness;
 mod regressions;
