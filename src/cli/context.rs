@@ -2,11 +2,12 @@
 
 use super::args::{Args, Color, Format, Order};
 use super::build::output_check;
-use super::error::CliError;
+use super::error::{CliError, code};
 use super::output::{say, wants_color};
 use crate::engine::check::{Eyes, Verdict};
-use crate::engine::clock::{self, Clock, SystemClock};
+use crate::engine::clock::{Clock, SystemClock};
 use crate::engine::decision::Permits;
+use crate::engine::execute::Cancel;
 use crate::engine::failure::FailureMemory;
 use crate::engine::graph::Graph;
 use crate::engine::hashing::{Hashed, watched};
@@ -18,6 +19,7 @@ use crate::report::diagnostics::{self, Style};
 use crate::report::plain::hashing;
 use crate::rules::{TableRecords, TableWorld};
 use crate::workspace::{self, Loaded, Overrides, Target, Workspace, parse_target};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Whether caches keep what a survey learned: a dry run changes no byte.
@@ -30,6 +32,8 @@ pub enum Remember {
 pub struct Context<'a> {
     pub args: &'a Args,
     pub clock: SystemClock,
+    /// Requested by the first Ctrl-C or SIGTERM, once somebody listens.
+    pub cancel: Cancel,
     overrides: Overrides,
     start: PathBuf,
 }
@@ -40,13 +44,31 @@ impl<'a> Context<'a> {
             Some(directory) => std::fs::canonicalize(directory).map_err(|e| CliError::io(directory.display(), &e))?,
             None => std::env::current_dir().map_err(|e| CliError::io("the current directory", &e))?,
         };
-        let mut overrides = Overrides { profile: args.profile.clone(), environment: std::env::vars().collect(), ..Overrides::default() };
+        let profile = args.profile.clone().filter(|name| !name.is_empty());
+        let mut overrides = Overrides { profile, environment: environment(), ..Overrides::default() };
         for text in &args.set {
             let (key, value) = text.split_once('=').ok_or_else(|| CliError::Usage(format!("--set takes KEY=VALUE, not `{text}`")))?;
             overrides.set.push((key.into(), value.into()));
         }
-        let clock = SystemClock { fixed: fixed_now(overrides.environment.get("DAEDA_NOW"))? };
-        Ok(Self { args, clock, overrides, start })
+        let clock = clock_of(overrides.environment.get("DAEDA_NOW"))?;
+        Ok(Self { args, clock, cancel: Cancel::default(), overrides, start })
+    }
+
+    /// From now on the first Ctrl-C stops cleanly, the second at once.
+    pub fn listen(&self) {
+        let cancel = self.cancel.clone();
+        // Whoever comes second finds that somebody listens already.
+        let _ = ctrlc::set_handler(move || {
+            if cancel.is_requested() {
+                std::process::exit(i32::from(code::INTERRUPTED));
+            }
+            cancel.request();
+        });
+    }
+
+    /// The profile that is in force.
+    pub fn profile(&self) -> Option<&str> {
+        self.overrides.profile.as_deref()
     }
 
     pub fn start(&self) -> &std::path::Path {
@@ -160,11 +182,22 @@ impl<'a> Context<'a> {
         FailureMemory::new(&workspace.state_directory())
     }
 
+    /// Whether talk on stderr is drawn in colour.
+    pub fn draws_color(&self) -> bool {
+        wants_color(self.args.color == Color::Always, self.args.color == Color::Never, &std::io::stderr())
+    }
+
     /// How data on stdout is drawn.
     pub fn style(&self) -> Style {
         let color = wants_color(self.args.color == Color::Always, self.args.color == Color::Never, &std::io::stdout());
         Style { color, width: 80 }
     }
+}
+
+/// The variables that are text; what is none can be no setting.
+fn environment() -> std::collections::BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).collect()
 }
 
 /// A word as a shell reads it.
@@ -173,9 +206,9 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(is_plain) { word.to_string() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
-/// `DAEDA_NOW`: an RFC 3339 instant, or a day.
-fn fixed_now(text: Option<&String>) -> Result<Option<i64>, CliError> {
-    let Some(text) = text else { return Ok(None) };
+/// `DAEDA_NOW`: an RFC 3339 instant, a day, or a file that holds one.
+fn clock_of(text: Option<&String>) -> Result<SystemClock, CliError> {
+    let Some(text) = text else { return Ok(SystemClock::Machine) };
     let wrong = || CliError::Usage(format!("DAEDA_NOW is an instant such as 2026-02-04T00:00:00Z, not `{text}`"));
-    clock::parse(text).map(Some).ok_or_else(wrong)
+    SystemClock::parse(text).ok_or_else(wrong)
 }

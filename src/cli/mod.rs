@@ -11,11 +11,14 @@ mod context;
 mod demo;
 mod error;
 mod explain;
+mod job;
 mod lineage;
 mod list;
 mod materialize_day;
 mod output;
 mod sample;
+mod schedule;
+mod schedule_run;
 mod show;
 mod status;
 mod worker;
@@ -51,6 +54,8 @@ fn dispatch(args: &Args) -> Result<u8, CliError> {
         Command::Lineage(command) => lineage::run(&context, command),
         Command::MaterializeDay(command) => materialize_day::run(&context, command),
         Command::List(command) => list::run(&context, command),
+        Command::Job(command) => job::run(&context, command),
+        Command::Schedule(command) => schedule::run(&context, command),
         Command::Show(command) => show::run(&context, command),
         Command::Clean(command) => clean::run(&context, command),
         Command::Sample(command) => sample::run(&context, command),

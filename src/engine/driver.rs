@@ -119,7 +119,9 @@ fn clear_up(graph: &Graph, disk: &dyn Disk) {
 /// Where so many published outputs could be replaced, judges everything before anything runs. The verdicts are kept for the build.
 fn brake(shared: &Shared) -> Result<Vec<Verdict>, Refused> {
     let Some(permitted) = shared.options.replace_max.filter(|max| shared.graph.len() as u64 > *max) else { return Ok(Vec::new()) };
+    shared.tools.sink.judging(shared.graph.len());
     let verdicts = survey(shared.graph, &shared.judging(), &shared.options.permits);
+    shared.tools.sink.judging(0);
     let replaced = replaced(shared.graph, &verdicts, &shared.options.permits);
     if replaced > permitted { Err(Refused { replaced, permitted, verdicts }) } else { Ok(verdicts) }
 }
@@ -179,6 +181,8 @@ struct Run<'s, 'a, 'scope, 'env> {
     /// Why an action that waits for its turn will run: told when it starts.
     why: HashMap<usize, (State, Vec<Reason>)>,
     ended: Ended,
+    /// What was said last of how far it is.
+    advance: Option<(usize, usize, usize)>,
 }
 
 impl<'s, 'a, 'scope, 'env> Run<'s, 'a, 'scope, 'env>
@@ -190,7 +194,20 @@ where
         let plan = Plan::new(shared.graph, shared.options.keep_going);
         let (running, found, held, why) = (HashMap::new(), HashSet::new(), HashMap::new(), HashMap::new());
         let interrupted = HashSet::new();
-        Self { shared, scope, plan, known, reports: mpsc::channel(), running, found, interrupted, held, why, ended: Ended::default() }
+        Self {
+            shared,
+            scope,
+            plan,
+            known,
+            reports: mpsc::channel(),
+            running,
+            found,
+            interrupted,
+            held,
+            why,
+            ended: Ended::default(),
+            advance: None,
+        }
     }
 
     fn finish(mut self) -> Ended {
@@ -219,12 +236,23 @@ where
                 Step::Finished => return false,
             }
         }
+        self.tell_advance();
         if !checks.is_empty() {
             self.check_all(&checks);
             return true;
         }
         self.wait_for_report();
         true
+    }
+
+    /// Says how far the build is, if that has changed since it was said.
+    fn tell_advance(&mut self) {
+        let advance = (self.plan.settled(), self.running.len(), self.plan.queued());
+        if self.advance != Some(advance) && !self.running.is_empty() {
+            self.advance = Some(advance);
+            let (settled, running, queued) = advance;
+            self.shared.tools.sink.event(&Event::Advanced { settled, running, queued, actions: self.shared.graph.len() });
+        }
     }
 
     /// An op that asks for more than there is runs alone with all of it.
@@ -258,7 +286,9 @@ where
     fn check_all(&mut self, indices: &[usize]) {
         let shared = self.shared;
         let (known, anew): (Vec<usize>, Vec<usize>) = indices.iter().partition(|i| self.is_known(**i));
+        shared.tools.sink.judging(indices.len());
         let mut judged: Vec<(usize, Verdict)> = anew.par_iter().map(|i| (*i, shared.judge(*i, Look::Once))).collect();
+        shared.tools.sink.judging(0);
         judged.extend(known.into_iter().map(|i| (i, self.known[i].clone())));
         for (index, verdict) in judged {
             let checked = self.decide(index, verdict);

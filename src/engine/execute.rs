@@ -23,6 +23,16 @@ pub struct Made {
     pub seen: Value,
 }
 
+/// What progress is counted in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    #[default]
+    Steps,
+    Rows,
+    Bytes,
+}
+
 /// What a running action says meanwhile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -30,7 +40,9 @@ pub enum Progress {
     Step {
         message: String,
         done: u64,
+        /// 0 where nobody knows.
         total: u64,
+        unit: Unit,
     },
     /// A line of a program that it runs.
     Said(String),

@@ -201,12 +201,37 @@ pub fn serve(run: impl Fn(&Job, &(dyn Fn(Progress) + Sync)) -> Result<Made, Fail
     for line in orders {
         let job: Job = serde_json::from_str(&line?).map_err(io::Error::other)?;
         reset_peak_memory();
-        match run(&job, &|p| answer(&Answer::Progress(p))) {
+        let pace = Pace::default();
+        let tell = |progress: Progress| {
+            if pace.lets_pass(&progress) {
+                answer(&Answer::Progress(progress));
+            }
+        };
+        match run(&job, &tell) {
             Ok(made) => answer(&Answer::Made(Made { peak_memory: made.peak_memory.max(peak_memory()), ..made })),
             Err(failure) => answer(&Answer::Failed(failure)),
         }
     }
     Ok(())
+}
+
+/// Lets a step's progress pass ten times a second and no more: whoever tells may tell as often as it likes.
+#[derive(Default)]
+struct Pace(Mutex<Option<(String, Instant)>>);
+
+impl Pace {
+    const EVERY: Duration = Duration::from_millis(100);
+
+    /// What begins a step, or is no step's progress, passes at once.
+    fn lets_pass(&self, progress: &Progress) -> bool {
+        let Progress::Step { message, .. } = progress else { return true };
+        let mut last = self.0.lock().expect("no thread panics while it looks at the clock");
+        let passes = !last.as_ref().is_some_and(|(known, told)| known == message && told.elapsed() < Self::EVERY);
+        if passes {
+            *last = Some((message.clone(), Instant::now()));
+        }
+        passes
+    }
 }
 
 /// Orders from stdin, read on a thread of its own: when the parent ends, however it ends, its side of the pipe closes, and this process
@@ -247,6 +272,17 @@ pub fn peak_memory_of(pid: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_that_tells_much_is_heard_now_and_then() {
+        let pace = Pace::default();
+        let step = |message: &str, done| Progress::Step { message: message.into(), done, total: 9, unit: Default::default() };
+        let passed: Vec<bool> = [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1)].map(|(m, n)| pace.lets_pass(&step(m, n))).to_vec();
+        assert_eq!(passed, [true, false, false, true, false]);
+        assert!(pace.lets_pass(&Progress::Running(None)) && pace.lets_pass(&Progress::Said("x".into())));
+        std::thread::sleep(Pace::EVERY);
+        assert!(pace.lets_pass(&step("b", 2)));
+    }
 
     #[test]
     fn a_log_is_named_only_where_the_action_has_printed_something() {

@@ -1,8 +1,9 @@
 //! What the manifest declares, as rows and as JSON.
 
-use crate::catalog::model::Place;
+use crate::catalog::model::{Place, Schedule};
 use crate::workspace::Workspace;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// A list of declared things: a heading, rows, and the same as JSON.
 pub struct Declared {
@@ -62,12 +63,19 @@ pub fn jobs(workspace: &Workspace) -> Declared {
 }
 
 pub fn schedules(workspace: &Workspace) -> Declared {
-    let rows = workspace.catalog.schedules.values().map(|s| vec![s.name.clone(), s.job.clone(), s.after.to_string()]);
-    declared(vec!["schedule", "job", "after"], rows.collect())
+    let row = |s: &Schedule| {
+        let told: BTreeSet<&str> = s.notify.iter().flat_map(|notify| notify.on.iter().map(|on| on.name())).collect();
+        let told = told.into_iter().collect::<Vec<_>>().join(", ");
+        let deadline = s.deadline.map(|deadline| deadline.to_string());
+        let told = Some(told).filter(|told| !told.is_empty());
+        vec![s.name.clone(), s.job.clone(), s.after.to_string(), s.catch_up.to_string(), or_dash(deadline.as_ref()), or_dash(told.as_ref())]
+    };
+    declared(vec!["schedule", "job", "after", "catch_up", "deadline", "notify"], workspace.catalog.schedules.values().map(row).collect())
 }
 
 pub fn settings(workspace: &Workspace) -> Declared {
-    let rows = workspace.settings.rows().into_iter().map(|(name, value, origin)| vec![name.to_string(), value, origin]);
+    let rows = workspace.settings.rows().into_iter().chain(workspace.tuning.clone());
+    let rows = rows.map(|(name, value, origin)| vec![name, value, origin]);
     declared(vec!["setting", "value", "from"], rows.collect())
 }
 

@@ -16,7 +16,7 @@ use super::vectors::{Opening, Stores, store_name};
 use super::{Outline, Partition, RuleKind, Subject, Tell, spec_of};
 use crate::catalog::dag::{Embed, Kind as Does, Operator, Sink, SinkColumn, Stage};
 use crate::engine::action::{Job, Place};
-use crate::engine::execute::{Made, Progress};
+use crate::engine::execute::{Made, Progress, Unit};
 use crate::engine::failure::{Failure, FailureKind};
 use crate::features::arrow_type::arrow_type;
 use crate::features::embed::{Asked, Embedded, Matrix, look_up, pool};
@@ -150,7 +150,7 @@ impl<'a> Enrichment<'a> {
         let groups = RowGroups::new(files.into_iter().flatten(), &self.spec.write);
         Ok(groups.map(move |group| {
             let group = group.map_err(of_table)?;
-            tell(Progress::Step { message: "pooling and writing".into(), done, total });
+            tell(Progress::Step { message: "pooling and writing".into(), done, total, unit: Unit::Rows });
             done += group.num_rows() as u64;
             Ok(group)
         }))

@@ -26,6 +26,7 @@ mod readiness;
 mod regressions;
 mod rows;
 mod scenarios;
+mod schedules;
 mod scheme_1;
 mod selections;
 mod skeleton_agrees;

@@ -44,6 +44,9 @@ pub struct CommandSpec {
     /// Files of the workspace that it depends on.
     pub sources: Vec<String>,
     pub environment: Vec<String>,
+    /// Variables that it gets to see and nobody else.
+    #[serde(default)]
+    pub secrets: Vec<String>,
     /// Exit codes that can pass.
     pub exit_codes: Vec<i32>,
     pub cadence: Cadence,
@@ -80,6 +83,9 @@ fn definition(command: &Command) -> Vec<Observation> {
         };
         definition.push(Observation::text(Kind::Parameter, name, fill::shown(word)));
     }
+    for name in &command.secrets {
+        definition.push(Observation::text(Kind::Parameter, format!("env.{name}"), "a secret"));
+    }
     for input in &command.inputs {
         let window = input.window.map_or("its own period".to_string(), |window| window.to_string());
         definition.push(Observation::text(Kind::Parameter, format!("input.{}.window", input.asset), window));
@@ -93,6 +99,7 @@ fn spec(subject: &Subject, command: &Command) -> CommandSpec {
         run: command.run.clone(),
         sources: command.sources.clone(),
         environment: command.environment.clone(),
+        secrets: command.secrets.clone(),
         exit_codes: subject.op.retry.exit_codes.clone(),
         cadence: partitions.map_or(Cadence::DAILY, |p| p.cadence),
         workspace: subject.site.root.path().into(),

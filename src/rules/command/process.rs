@@ -9,9 +9,9 @@ use super::{CommandSpec, Tell};
 use crate::engine::execute::Progress;
 use crate::engine::failure::{Failure, FailureKind};
 use crate::engine::group::Group;
+use crate::engine::program;
 use crate::engine::worker::peak_memory_of;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -48,7 +48,7 @@ pub fn run(spec: &CommandSpec, filled: &Filled, metadata: &Path, log: &mut Log, 
     command.args(&filled.words[1..]).current_dir(&spec.workspace).env_clear().env(METADATA, metadata);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let declared = spec.environment.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
-    command.envs(declared);
+    command.envs(declared).envs(filled.environment.iter().map(|(name, value)| (name, value)));
     let mut group = Group::start(&mut command).map_err(|error| cannot_start(filled, &error))?;
     tell(Progress::Running(Some(group.leader())));
     let lines = listen(&mut group);
@@ -81,20 +81,11 @@ impl Ended {
 /// The program's file: of the workspace where its name has a slash, else the first of that name in our own PATH.
 fn find(workspace: &Path, filled: &Filled) -> Result<PathBuf, Failure> {
     let name = filled.words.first().map_or("", String::as_str);
-    if name.contains('/') {
-        return Ok(workspace.join(name));
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| is_program(file));
-    found.ok_or_else(|| {
+    program::find(name, workspace).ok_or_else(|| {
         let shown = filled.program();
         let hint = "install it, or add its directory to the PATH that daeda is started with";
         Failure::new(FailureKind::Environment, format!("there is no program `{shown}` in PATH; {hint}"))
     })
-}
-
-fn is_program(file: &Path) -> bool {
-    file.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
 fn cannot_start(filled: &Filled, error: &io::Error) -> Failure {
