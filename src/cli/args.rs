@@ -65,10 +65,13 @@ pub enum Command {
     /// List what the manifest declares
     List(List),
     /// Run a job: build what it selects
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  daeda job run dssm_ranking_daily @latest")]
     Job(JobCommand),
     /// Show and build what is due by the schedules
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  daeda schedule list\n  daeda schedule run            # once, for cron\n  daeda schedule run --watch    # until it is stopped"
+    )]
     Schedule(ScheduleCommand),
     /// Show a published partition
     Show(Show),

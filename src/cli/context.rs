@@ -89,6 +89,7 @@ impl<'a> Context<'a> {
             Some(workspace) => {
                 if !self.args.quiet && self.args.log_format == Format::Text {
                     loaded.diagnostics.iter().for_each(|d| say(&diagnostics::line(d, &loaded.sources)));
+                    workspace::misspelt(&self.overrides.environment).iter().for_each(|text| say(&format!("warning: {text}\n")));
                 }
                 Ok(workspace)
             }

@@ -3,6 +3,7 @@
 use super::ranges::{abridged, of_keys};
 use crate::catalog::model::Schedule;
 use crate::engine::clock::rfc3339;
+use crate::engine::state::State;
 use crate::schedule::Standing;
 use serde_json::{Value, json};
 
@@ -68,7 +69,8 @@ impl Outline<'_> {
             let late = if s.is_late(self.now) { ", late" } else { "" };
             let missed = if s.is_missed() { ", missed" } else { "" };
             let why = s.failed.first().map(|f| f.message.lines().last().unwrap_or_default().to_string());
-            let why = why.or_else(|| s.why.first().cloned()).unwrap_or_default();
+            // That nothing is published yet is what "missing" says.
+            let why = why.or_else(|| s.why.first().filter(|_| s.state != State::Missing).cloned()).unwrap_or_default();
             let key = s.due.key.clone().unwrap_or_else(|| "-".into());
             vec![self.schedule.name.clone(), key, rfc3339(s.due.at), format!("{}{late}{missed}", s.state.name()), why]
         };

@@ -162,11 +162,10 @@ impl Whole {
 
     pub fn text(&self, now: Duration) -> String {
         let counts = [(self.running, "running"), (self.queued, "to run"), (self.built, "built"), (self.failed, "failed")];
-        let mut parts: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
         let elapsed = self.since.map_or(Duration::ZERO, |since| now.saturating_sub(since));
-        parts.insert(0, short(elapsed));
-        parts.extend(self.left(elapsed).map(|left| format!("about {} left", short(left))));
-        parts.join(" · ")
+        let left = self.left(elapsed).map(|left| format!("about {} left", short(left)));
+        let counts = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}"));
+        std::iter::once(short(elapsed)).chain(left).chain(counts).collect::<Vec<_>>().join(" · ")
     }
 
     /// As if what is left took as long as what was built; told only after some of it.
@@ -226,7 +225,7 @@ mod tests {
     fn the_whole_says_what_is_left() {
         let mut whole = Whole { since: Some(at(0)), built: 4, ..Whole::default() };
         whole.heard(&Event::Advanced { settled: 10, running: 2, queued: 5, actions: 20 }, at(8));
-        assert_eq!(whole.text(at(8)), "8 s · 2 running · 5 to run · 4 built · about 20 s left");
+        assert_eq!(whole.text(at(8)), "8 s · about 20 s left · 2 running · 5 to run · 4 built");
         assert_eq!(short(at(3_700)), "1 h 01 min");
     }
 

@@ -10,7 +10,7 @@ mod tuning;
 
 pub use graph::{PlanError, graph};
 pub use load::{LoadError, Loaded, find, load};
-pub use settings::{Origin, Overrides, Row, Setting, Settings};
+pub use settings::{Origin, Overrides, Row, Setting, Settings, misspelt};
 pub use target::{Keys, Target, TargetError, due_after, job_targets, parse_target, select};
 
 use crate::catalog::model::Catalog;

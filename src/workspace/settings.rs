@@ -6,7 +6,7 @@
 use super::tuning::{self, Tuning};
 use crate::catalog::declaration::{ManifestDecl, SettingsDecl, Text};
 use crate::catalog::quantity::Size;
-use crate::source::{Diagnostic, Span, Spanned, suggestion};
+use crate::source::{Diagnostic, Span, Spanned, did_you_mean, is_slip, suggestion};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -281,6 +281,21 @@ impl Given<'_> {
 /// The variable of a setting.
 pub fn variable_of(name: &str) -> String {
     format!("DAEDA_{}", name.to_uppercase().replace(['-', '.'], "_"))
+}
+
+/// Variables that are nearly those of settings, each with the one that was meant.
+pub fn misspelt(environment: &BTreeMap<String, String>) -> Vec<String> {
+    let known: Vec<String> =
+        NAMES.into_iter().chain(tuning::NAMES).map(variable_of).chain(["DAEDA_PROFILE".into(), "DAEDA_NOW".into()]).collect();
+    let bare = |variable: &'_ String| variable.trim_start_matches("DAEDA_").to_string();
+    let words: Vec<String> = known.iter().map(bare).collect();
+    let words = || words.iter().map(String::as_str);
+    let strangers = environment.keys().filter(|name| name.starts_with("DAEDA_") && !known.contains(name)).map(bare);
+    let meant = |word: String| {
+        let near = did_you_mean(&word, words()).filter(|_| is_slip(&word, words()))?;
+        Some(format!("DAEDA_{word} is no setting; did you mean DAEDA_{near}?"))
+    };
+    strangers.filter_map(meant).collect()
 }
 
 /// A setting's name without the prefix that says what it is a setting of.

@@ -86,6 +86,15 @@ fn what_is_wrong_is_refused_with_its_origin_and_the_way_out() {
 }
 
 #[test]
+fn a_variable_that_is_nearly_one_of_ours_is_said() {
+    let workspace = Workspace::new();
+    let mut command = workspace.command(&["list"]);
+    command.env("DAEDA_OUTPUTROOT", "x").env("DAEDA_METADATA", "y");
+    let said = said(command);
+    assert_eq!(said.stderr, "warning: DAEDA_OUTPUTROOT is no setting; did you mean DAEDA_OUTPUT_ROOT?\n");
+}
+
+#[test]
 fn an_environment_that_is_no_text_is_no_trouble() {
     use std::os::unix::ffi::OsStrExt;
     let workspace = Workspace::new();

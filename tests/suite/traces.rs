@@ -63,7 +63,11 @@ fn overlap(slices: &[&Slice]) -> bool {
 #[test]
 fn begins_have_ends_and_actions_of_a_lane_do_not_overlap() {
     let workspace = Workspace::new();
-    workspace.edit("Daedalus.kdl", "op \"skeleton\" rule=\"skeleton\" needs=\"compile\"\n}\nasset", "op \"skeleton\" rule=\"skeleton\" needs=\"compile\" {\n        resources cpus=1 memory=\"1GiB\"\n    }\n}\nasset");
+    workspace.edit(
+        "Daedalus.kdl",
+        "op \"skeleton\" rule=\"skeleton\" needs=\"compile\"\n}\nasset",
+        "op \"skeleton\" rule=\"skeleton\" needs=\"compile\" {\n        resources cpus=1 memory=\"1GiB\"\n    }\n}\nasset",
+    );
     let (code, events) = trace(&workspace, &["ranker", "counter"]);
     assert_eq!(code, 0);
     let lanes = lanes(&events);

@@ -176,7 +176,7 @@ pub fn execute(spec: &CommandSpec, occasion: &Occasion, tell: Tell) -> Result<Ma
     let filled = Filled::new(spec, occasion, scratch.path())?;
     let watch = Watch::begin(spec, occasion)?;
     let mut log = Log::open(&spec.workspace.join(&occasion.log), &filled);
-    let ended = process::run(spec, &filled, &told, &mut log, tell)?;
+    let ended = process::run(spec, &filled, &told, occasion.staging, &mut log, tell)?;
     // Who has written where nobody may write must hear of it first: a failure may have come of it.
     let log = || Some(occasion.log.clone());
     watch.end(&root).and_then(|()| ended.judge(spec, &filled)).map_err(|failure| failure.logged(log))?;

@@ -6,7 +6,7 @@
 use super::fill::Filled;
 use super::log::Log;
 use super::{CommandSpec, Tell};
-use crate::engine::execute::Progress;
+use crate::engine::execute::{Progress, Unit};
 use crate::engine::failure::{Failure, FailureKind};
 use crate::engine::group::Group;
 use crate::engine::program;
@@ -30,6 +30,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// So many lines are heard before anybody looks whether their program is still there.
 const AT_ONCE: usize = 256;
 
+/// So often it is looked how much a program has written, at so many files.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const MOST_FILES: usize = 1_000;
+
 /// A line, and whether it came from stderr.
 type Line = (bool, String);
 
@@ -42,7 +46,7 @@ pub struct Ended {
 }
 
 /// Runs a program to its end.
-pub fn run(spec: &CommandSpec, filled: &Filled, metadata: &Path, log: &mut Log, tell: Tell) -> Result<Ended, Failure> {
+pub fn run(spec: &CommandSpec, filled: &Filled, metadata: &Path, output: &Path, log: &mut Log, tell: Tell) -> Result<Ended, Failure> {
     let program = find(&spec.workspace, filled)?;
     let mut command = Command::new(&program);
     command.args(&filled.words[1..]).current_dir(&spec.workspace).env_clear().env(METADATA, metadata);
@@ -52,7 +56,8 @@ pub fn run(spec: &CommandSpec, filled: &Filled, metadata: &Path, log: &mut Log, 
     let mut group = Group::start(&mut command).map_err(|error| cannot_start(filled, &error))?;
     tell(Progress::Running(Some(group.leader())));
     let lines = listen(&mut group);
-    let mut hearing = Hearing { filled, log, tell, last: [String::new(), String::new()] };
+    let looked = Instant::now();
+    let mut hearing = Hearing { filled, log, tell, output, looked, last: [String::new(), String::new()] };
     let (status, peak_memory) = hearing.until_end(&mut group, &lines).map_err(|e| Failure::io("cannot wait for the command", &e))?;
     // What it left in the background ends here, and with it what holds the pipes open.
     drop(group);
@@ -136,6 +141,9 @@ struct Hearing<'a> {
     filled: &'a Filled,
     log: &'a mut Log,
     tell: Tell<'a>,
+    /// Where it writes, and when somebody looked there last.
+    output: &'a Path,
+    looked: Instant,
     /// The last line of stdout and of stderr that says anything.
     last: [String; 2],
 }
@@ -150,6 +158,7 @@ impl Hearing<'_> {
             if let Some(status) = group.child.try_wait()? {
                 return Ok((status, peak));
             }
+            self.look();
             match lines.recv_timeout(Duration::from_millis(20)) {
                 Ok(line) => {
                     self.hear(line);
@@ -161,6 +170,19 @@ impl Hearing<'_> {
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(Duration::from_millis(2)),
             }
         }
+    }
+
+    /// Tells once in a while how much has been written.
+    fn look(&mut self) {
+        if self.looked.elapsed() < LOOK_EVERY {
+            return;
+        }
+        let sizes = walkdir::WalkDir::new(self.output).into_iter().take(MOST_FILES).flatten().filter_map(|file| file.metadata().ok());
+        let done = sizes.filter(|m| m.is_file()).map(|m| m.len()).sum();
+        if done > 0 {
+            (self.tell)(Progress::Step { message: "written".into(), done, total: 0, unit: Unit::Bytes });
+        }
+        self.looked = Instant::now();
     }
 
     /// What was said before the end and not heard yet.
