@@ -19,8 +19,10 @@ use crate::report::diagnostics::{self, Style};
 use crate::report::plain::hashing;
 use crate::rules::{TableRecords, TableWorld};
 use crate::workspace::{self, Loaded, Overrides, Target, Workspace, parse_target};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 /// Whether caches keep what a survey learned: a dry run changes no byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub struct Context<'a> {
     pub clock: SystemClock,
     /// Requested by the first Ctrl-C or SIGTERM, once somebody listens.
     pub cancel: Cancel,
+    /// What is said once and not again by a command that looks again and again.
+    told: Mutex<BTreeSet<String>>,
     overrides: Overrides,
     start: PathBuf,
 }
@@ -51,7 +55,7 @@ impl<'a> Context<'a> {
             overrides.set.push((key.into(), value.into()));
         }
         let clock = clock_of(overrides.environment.get("DAEDA_NOW"))?;
-        Ok(Self { args, clock, cancel: Cancel::default(), overrides, start })
+        Ok(Self { args, clock, cancel: Cancel::default(), told: Mutex::default(), overrides, start })
     }
 
     /// From now on the first Ctrl-C stops cleanly, the second at once.
@@ -64,6 +68,11 @@ impl<'a> Context<'a> {
             }
             cancel.request();
         });
+    }
+
+    /// Whether a text has not been said yet.
+    pub fn is_news(&self, text: &str) -> bool {
+        self.told.lock().expect("no thread panics while it remembers").insert(text.to_string())
     }
 
     /// The profile that is in force.
@@ -88,8 +97,9 @@ impl<'a> Context<'a> {
             None => Err(CliError::Manifest(Box::new((loaded.sources, loaded.diagnostics)))),
             Some(workspace) => {
                 if !self.args.quiet && self.args.log_format == Format::Text {
-                    loaded.diagnostics.iter().for_each(|d| say(&diagnostics::line(d, &loaded.sources)));
-                    workspace::misspelt(&self.overrides.environment).iter().for_each(|text| say(&format!("warning: {text}\n")));
+                    let found = loaded.diagnostics.iter().map(|d| diagnostics::line(d, &loaded.sources));
+                    let misspelt = workspace::misspelt(&self.overrides.environment).into_iter().map(|text| format!("warning: {text}\n"));
+                    found.chain(misspelt).filter(|text| self.is_news(text)).for_each(|text| say(&text));
                 }
                 Ok(workspace)
             }

@@ -227,9 +227,11 @@ impl Turn<'_> {
         }
     }
 
+    /// A watch says what has not changed once.
     fn say_text(&self, what: &str, text: &str) {
+        let is_old = matches!(what, "idle" | "missed" | "busy") && !self.context.is_news(text);
         match self.context.args.log_format {
-            _ if self.context.args.quiet => {}
+            _ if self.context.args.quiet || is_old => {}
             Format::Text => say(&format!("{text}\n")),
             Format::Json => self.log(what, text),
         }

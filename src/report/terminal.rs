@@ -89,6 +89,8 @@ impl Screen {
                 }
                 let bar = self.bar();
                 self.running.insert(action.clone(), bar);
+                // No bar is seen without its words.
+                self.draw();
             }
             Event::Published { action, .. } | Event::Failed { action, .. } | Event::Retrying { action, .. } => {
                 let bar = self.running.remove(action);
