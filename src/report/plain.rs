@@ -147,7 +147,7 @@ impl Plain {
 }
 
 /// If nobody listens, the build goes on.
-fn write(line: &str) {
+pub fn write(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 

@@ -58,7 +58,8 @@ impl Sink for Terminal {
             _ => self.lines.of(event),
         };
         if let Some(line) = line {
-            let _ = screen.bars.println(line);
+            // The bars give way: lines may be longer than the terminal is wide.
+            screen.bars.suspend(|| super::plain::write(&line));
         }
     }
 }

@@ -3,13 +3,13 @@
 //! Time is `DAEDA_NOW`: an instant, or a file that holds one, which tests set on while daeda watches it.
 
 use crate::fixture::*;
-use crate::processes::{eventually, has_ended};
+use crate::processes::has_ended;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SCHEDULE: &str = r#"schedule "nightly" job="everything" after="1h""#;
 
@@ -23,6 +23,15 @@ schedule "nightly" job="ranking" after="1h" deadline="6h" {
         env "PATH"
     }
 }"#;
+
+/// Waits for something that takes whole builds, on a machine that may be busy.
+fn eventually(what: &str, happened: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !happened() {
+        assert!(start.elapsed() < Duration::from_secs(90), "{what}: it never is");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
 
 fn at(now: &str) -> String {
     format!("2026-02-{now}:00Z")
