@@ -12,6 +12,7 @@ use crate::engine::event::Sink;
 use crate::engine::failure::FailureKind;
 use crate::engine::graph::Graph;
 use crate::engine::worker::WorkerPool;
+use crate::history::Recorder;
 use crate::query;
 use crate::query::account::Account;
 use crate::report::several::Several;
@@ -69,10 +70,20 @@ pub fn build(
 
 fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &BuildOptions, sink: &dyn Sink) -> Ended {
     context.listen();
+    let recorder = Recorder::begin(sink, context.clock.clone(), context.history_head(workspace));
+    let ended = drive_telling(context, workspace, graph, options, &recorder);
+    if let Some(why) = recorder.end() {
+        context.warn(&why);
+    }
+    ended
+}
+
+fn drive_telling(context: &Context, workspace: &Workspace, graph: &Graph, options: &BuildOptions, sink: &dyn Sink) -> Ended {
     let world = context.world(workspace);
     let (memory, index) = (context.memory(workspace), context.index(workspace));
     let program = std::env::current_exe().unwrap_or_else(|_| "daeda".into());
     let workers = WorkerPool::new(program, workspace.state_directory().join("logs"), workspace.root.clone());
+    let envelope = context.envelope();
     let tools = Tools {
         world: &world,
         records: &TableRecords,
@@ -83,6 +94,7 @@ fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
         sink,
         memory: &memory,
         cancel: &context.cancel,
+        envelope: &envelope,
     };
     let settings = &workspace.settings;
     let options = Options {
@@ -94,7 +106,9 @@ fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
         cpus: settings.cpus.value,
         memory: settings.memory.value.bytes,
     };
-    driver::build(graph, tools, &options)
+    let ended = driver::build(graph, tools, &options);
+    context.say_unshared(&envelope);
+    ended
 }
 
 pub fn output_check(verify: bool) -> OutputCheck {

@@ -14,8 +14,10 @@ mod explain;
 mod job;
 mod lineage;
 mod list;
+mod log;
 mod materialize_day;
 mod output;
+mod runs;
 mod sample;
 mod schedule;
 mod schedule_run;
@@ -57,6 +59,8 @@ fn dispatch(args: &Args) -> Result<u8, CliError> {
         Command::Job(command) => job::run(&context, command),
         Command::Schedule(command) => schedule::run(&context, command),
         Command::Show(command) => show::run(&context, command),
+        Command::Runs(command) => runs::run(&context, command),
+        Command::Log(command) => log::run(&context, command),
         Command::Clean(command) => clean::run(&context, command),
         Command::Sample(command) => sample::run(&context, command),
         Command::Demo(command) => demo::run(&context, command),

@@ -8,6 +8,7 @@ use super::check::{Eyes, Verdict, output_differs};
 use super::clock::rfc3339;
 use super::decision::Decision;
 use super::driver::{Options, Tools};
+use super::envelope::Slot;
 use super::event::{Event, Phase};
 use super::execute::{Made, Progress};
 use super::failure::{Failure, FailureKind, Past};
@@ -84,21 +85,22 @@ impl<'a> Shared<'a> {
         self.tools.sink.event(&Event::Published { action: action.id.clone(), seconds, peak_memory, metadata });
     }
 
-    /// Runs an action to its end.
-    pub(super) fn run(&self, index: usize) -> (Result<Ran, Failure>, u64) {
+    /// Runs an action to its end. While it waits, for the lock or for its next attempt, others have its room.
+    pub(super) fn run(&self, index: usize, slot: &mut Slot) -> (Result<Ran, Failure>, u64) {
         let action = &self.graph.actions()[index];
-        let ended = self.bring(index);
+        let ended = self.bring(index, slot);
         self.tools.sink.phase(action, Phase::Ended { well: ended.0.is_ok() });
         ended
     }
 
     /// Lock, verdict, attempts.
-    fn bring(&self, index: usize) -> (Result<Ran, Failure>, u64) {
+    fn bring(&self, index: usize, slot: &mut Slot) -> (Result<Ran, Failure>, u64) {
         let action = &self.graph.actions()[index];
         self.tools.sink.phase(action, Phase::Waiting);
         let mut look = Look::Once;
         let waiting = || {
             look = Look::Again;
+            slot.release();
             self.tools.sink.event(&Event::WaitingForLock { action: action.id.clone() });
         };
         let cancelled = || self.tools.cancel.is_requested();
@@ -107,6 +109,9 @@ impl<'a> Shared<'a> {
             Ok(None) => return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), 1),
             Err(error) => return (Err(Failure::io(&format!("cannot lock the output in {}", action.place.root.display()), &error)), 1),
         };
+        if !slot.acquire(&cancelled) {
+            return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), 1);
+        }
         self.tools.sink.phase(action, Phase::Observing);
         let verdict = match self.judge_again(index, look) {
             Ok(verdict) => verdict,
@@ -116,7 +121,7 @@ impl<'a> Shared<'a> {
         if let (Decision::Stand, Some(digest), None) = (decision, verdict.output, &verdict.cleaned) {
             return (Ok(Ran::Found(digest)), 1);
         }
-        self.attempts(index, verdict, &lock)
+        self.attempts(index, verdict, &lock, slot)
     }
 
     /// The verdict on an action that is about to run. What can be observed no more cannot be run on.
@@ -130,7 +135,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    fn attempts(&self, index: usize, mut verdict: Verdict, lock: &Lock) -> (Result<Ran, Failure>, u64) {
+    fn attempts(&self, index: usize, mut verdict: Verdict, lock: &Lock, slot: &mut Slot) -> (Result<Ran, Failure>, u64) {
         let action = &self.graph.actions()[index];
         let mut attempt = 1;
         loop {
@@ -161,7 +166,8 @@ impl<'a> Shared<'a> {
             let error = failure.message;
             self.tools.sink.event(&Event::Retrying { action: action.id.clone(), attempt, error, delay: delay as f64 / 1e3 });
             self.tools.sink.phase(action, Phase::Pausing);
-            if !self.sleep(delay) {
+            slot.release();
+            if !self.sleep(delay) || !slot.acquire(&|| self.tools.cancel.is_requested()) {
                 return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), attempt);
             }
             self.tools.sink.phase(action, Phase::Observing);
@@ -222,6 +228,7 @@ impl<'a> Shared<'a> {
                     self.tools.sink.event(&Event::Progress { action, message, done, total, unit });
                 }
                 Progress::Said(line) => self.tools.sink.event(&Event::Said { action, line }),
+                Progress::Checked(result) => self.tools.sink.event(&Event::Checked { action, result }),
                 Progress::Running(_) => {}
             }
         };

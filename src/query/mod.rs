@@ -14,6 +14,8 @@ pub mod pipeline;
 pub mod plan;
 pub mod published;
 pub mod ranges;
+pub mod runs;
 pub mod schedules;
 pub mod status;
 pub mod undeclared;
+pub mod warnings;

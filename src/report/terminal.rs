@@ -108,8 +108,12 @@ impl Screen {
             | Event::Progress { .. }
             | Event::Held { .. }
             | Event::WaitingForLock { .. }
+            | Event::WaitingForRoom { .. }
+            | Event::Admitted { .. }
+            | Event::Released { .. }
             | Event::Warned { .. }
             | Event::Said { .. }
+            | Event::Checked { .. }
             | Event::Blocked { .. }
             | Event::Skipped { .. }
             | Event::Interrupted => {}

@@ -7,6 +7,7 @@
 use crate::engine::action::{Action, ActionId};
 use crate::engine::event::{Event, Phase, Sink};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -47,8 +48,6 @@ impl Sink for Trace {
 /// What an action is doing in its lane: names of what has begun, the outermost first.
 struct Lane {
     id: ActionId,
-    cpus: u64,
-    memory: u64,
     open: Vec<String>,
     /// Of the attempt that is under way, if it has failed.
     error: Option<String>,
@@ -60,12 +59,14 @@ struct Tracks<W: Write> {
     written: usize,
     /// Lanes from 1; free ones are empty.
     lanes: Vec<Option<Lane>>,
+    /// The cpus and bytes that actions have of the envelope.
+    given: BTreeMap<ActionId, (u64, u64)>,
     judging: bool,
 }
 
 impl<W: Write> Tracks<W> {
     fn new(out: W) -> Self {
-        let mut tracks = Self { out, start: Instant::now(), written: 0, lanes: Vec::new(), judging: false };
+        let mut tracks = Self { out, start: Instant::now(), written: 0, lanes: Vec::new(), given: BTreeMap::new(), judging: false };
         tracks.write(json!({"ph": "M", "pid": 1, "tid": JUDGING, "name": "process_name", "args": {"name": "daeda build"}}));
         tracks.name(JUDGING, "verdicts");
         tracks
@@ -75,6 +76,14 @@ impl<W: Write> Tracks<W> {
         match event {
             Event::Started { action, attempt } => self.attempt(action, *attempt),
             Event::Retrying { action, error, .. } => self.note(action, error),
+            Event::Admitted { action, cpus, memory, .. } => {
+                self.given.insert(action.clone(), (*cpus, *memory));
+                self.count_given();
+            }
+            Event::Released { action, .. } => {
+                self.given.remove(action);
+                self.count_given();
+            }
             Event::Finished(_) => self.finish(),
             _ => {}
         }
@@ -150,8 +159,7 @@ impl<W: Write> Tracks<W> {
         let args = json!({"asset": &**asset, "op": &**op, "key": key.as_deref(), "cpus": resources.cpus, "memory": resources.memory});
         let name = action.id.to_string();
         self.begin(lane + 1, &name, "action", args);
-        let (id, cpus, memory) = (action.id.clone(), resources.cpus, resources.memory);
-        self.lanes[lane] = Some(Lane { id, cpus, memory, open: vec![name], error: None });
+        self.lanes[lane] = Some(Lane { id: action.id.clone(), open: vec![name], error: None });
         self.count();
         lane
     }
@@ -172,18 +180,20 @@ impl<W: Write> Tracks<W> {
         }
     }
 
-    /// How many run, and what they may use.
     fn count(&mut self) {
-        let running = || self.lanes.iter().flatten();
-        let (cpus, memory): (u64, u64) = running().fold((0, 0), |(c, m), lane| (c + lane.cpus, m + lane.memory));
-        let (running, ts) = (running().count(), self.now());
-        for (name, args) in [
-            ("running workers", json!({"workers": running})),
-            ("cpus of running workers", json!({"cpus": cpus})),
-            ("memory of running workers", json!({"bytes": memory})),
-        ] {
-            self.write(json!({"ph": "C", "pid": 1, "tid": JUDGING, "ts": ts, "name": name, "args": args}));
-        }
+        let running = self.lanes.iter().flatten().count();
+        self.counter("running workers", json!({"workers": running}));
+    }
+
+    fn count_given(&mut self) {
+        let (cpus, memory) = self.given.values().fold((0, 0), |(c, m), (cpus, memory)| (c + cpus, m + memory));
+        self.counter("cpus given", json!({"cpus": cpus}));
+        self.counter("memory given", json!({"bytes": memory}));
+    }
+
+    fn counter(&mut self, name: &str, args: Value) {
+        let ts = self.now();
+        self.write(json!({"ph": "C", "pid": 1, "tid": JUDGING, "ts": ts, "name": name, "args": args}));
     }
 
     fn name(&mut self, lane: usize, name: &str) {

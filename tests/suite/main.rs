@@ -22,6 +22,7 @@ mod memory;
 mod mistakes;
 mod overrides;
 mod processes;
+mod production;
 mod random_workspace;
 mod readiness;
 mod regressions;
