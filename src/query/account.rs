@@ -127,7 +127,7 @@ mod tests {
             account.event(&Event::Judged { action: id(day), state: State::Stale, reasons: vec![k.clone()] });
             account.event(&Event::Published { action: id(day), seconds, peak_memory: 0, metadata: Default::default() });
         }
-        account.event(&Event::Failed { action: id("2026-02-03"), attempt: 1, error: "no".into(), log: None });
+        account.event(&Event::Failed { action: id("2026-02-03"), attempt: 1, error: "no".into(), log: None, memory: 0, peak_memory: 0 });
         account.event(&Event::Blocked { action: id("2026-02-04"), message: "feed is not there".into() });
         let expected = [
             "  built: ranker.skeleton@2026-02-01..2026-02-02",
