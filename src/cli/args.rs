@@ -81,10 +81,18 @@ pub enum Command {
     Log(Log),
     /// Remove published outputs, leaving their records; or caches
     Clean(Clean),
+    /// Write a commented starter workspace
+    Init(Init),
+    /// Lay the KDL files out in the common way, comments kept
+    Fmt(Fmt),
     /// Write synthetic data for the example workspace
     Sample(Sample),
     /// The tour: sample data, three days built, status and summary
     Demo(Demo),
+    /// Print what a shell needs to complete commands
+    Completions(Completions),
+    /// Write the manual pages
+    Man(Man),
     /// Run actions for a parent process
     #[command(hide = true)]
     Worker,
@@ -292,13 +300,26 @@ pub struct Compile {
     pub write: bool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LineageFormat {
+    Text,
+    Json,
+    Dot,
+    Mermaid,
+}
+
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  daeda lineage artwork_properties\n  daeda lineage dssm_ranking.author_membership")]
+#[command(
+    after_help = "What a column is needed for:\n  value   it is in the result\n  key     rows are matched by it\n  time    it says which row is the latest, or lies within a window\n  filter  it says which rows count\n  input   a program gets to see it\n\nExamples:\n  daeda lineage dssm_ranking.author_membership\n  daeda lineage feed_events.event\n  daeda lineage dssm_ranking --columns\n  daeda lineage dssm_ranking.label --format mermaid"
+)]
 pub struct Lineage {
-    /// A view, service or asset, or `service.column`
+    /// A view, service or asset, or a column of one: `view.column`, `service.column`
     pub name: String,
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    /// Each column of a view, service or asset
+    #[arg(long)]
+    pub columns: bool,
+    #[arg(long, value_enum, default_value_t = LineageFormat::Text)]
+    pub format: LineageFormat,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -443,3 +464,43 @@ pub struct SampleSize {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:\n  daeda demo")]
 pub struct Demo {}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Nothing that is there already is overwritten.\n\nExample:\n  daeda init my_training && cd my_training && daeda check && daeda sample"
+)]
+pub struct Init {
+    /// Where; the current directory without
+    #[arg(value_name = "DIR")]
+    pub to: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "The names of changed files go to stdout. A file with syntax errors is left as it is.\n\nExamples:\n  daeda fmt --check\n  daeda fmt feature_views/feed_events.kdl\n  daeda fmt - < feature_views/feed_events.kdl"
+)]
+pub struct Fmt {
+    /// Files, directories, or `-` for stdin; all files of the workspace without
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Change nothing; exit with 10 if something would change
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  daeda completions bash > ~/.local/share/bash-completion/completions/daeda\n  daeda completions zsh > \"${fpath[1]}/_daeda\"\n  daeda completions fish > ~/.config/fish/completions/daeda.fish"
+)]
+pub struct Completions {
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  daeda man | man -l -\n  daeda man ~/.local/share/man/man1")]
+pub struct Man {
+    /// Write a page for each command there; without it, the first page goes to stdout
+    #[arg(value_name = "DIR")]
+    pub to: Option<PathBuf>,
+}

@@ -86,10 +86,14 @@ impl<'a> Context<'a> {
         &self.start
     }
 
+    /// The directory of the workspace.
+    pub fn root(&self) -> Result<PathBuf, CliError> {
+        Ok(workspace::find(&self.start)?)
+    }
+
     /// Everything there is to say about the workspace, sound or not.
     pub fn load(&self) -> Result<Loaded, CliError> {
-        let root = workspace::find(&self.start)?;
-        Ok(workspace::load(&root, &self.overrides)?)
+        Ok(workspace::load(&self.root()?, &self.overrides)?)
     }
 
     /// The workspace. Mistakes end the command; warnings are said in a line each.
@@ -256,7 +260,7 @@ fn runtime_directory(environment: &BTreeMap<String, String>) -> PathBuf {
 }
 
 /// A word as a shell reads it.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "_-./=:@%+,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) { word.to_string() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }

@@ -7,14 +7,18 @@ mod build;
 mod check;
 mod clean;
 mod compile;
+mod completions;
 mod context;
 mod demo;
 mod error;
 mod explain;
+mod fmt;
+mod init;
 mod job;
 mod lineage;
 mod list;
 mod log;
+mod man;
 mod materialize_day;
 mod output;
 mod runs;
@@ -28,7 +32,7 @@ mod worker;
 use args::{Args, Command};
 use clap::Parser;
 use context::Context;
-use error::CliError;
+use error::{CliError, code};
 use std::process::ExitCode;
 
 /// Parses the command line and runs the command.
@@ -45,6 +49,12 @@ pub fn run() -> ExitCode {
 fn dispatch(args: &Args) -> Result<u8, CliError> {
     if matches!(args.command, Command::Worker) {
         return worker::run();
+    }
+    // These say what daeda is, wherever it is called.
+    match &args.command {
+        Command::Completions(command) => return completions::run(command),
+        Command::Man(command) => return man::run(command),
+        _ => {}
     }
     let context = Context::new(args)?;
     match &args.command {
@@ -64,6 +74,8 @@ fn dispatch(args: &Args) -> Result<u8, CliError> {
         Command::Clean(command) => clean::run(&context, command),
         Command::Sample(command) => sample::run(&context, command),
         Command::Demo(command) => demo::run(&context, command),
-        Command::Worker => worker::run(),
+        Command::Init(command) => init::run(&context, command),
+        Command::Fmt(command) => fmt::run(&context, command),
+        Command::Completions(_) | Command::Man(_) | Command::Worker => Ok(code::DONE),
     }
 }

@@ -51,10 +51,10 @@ const RETRY: Grammar = Grammar {
     example: "retry 3 delay=\"2s\" backoff=\"exponential\" max-delay=\"1m\" jitter=\"full\"",
     arguments: &[Argument::one("times", Kind::Integer(0, 1_000), "How many tries follow the first.")],
     properties: &[
-        Property::optional("delay", Kind::Duration, "The pause before the second try."),
-        Property::optional("backoff", Kind::Word(BACKOFF_WORDS), "How the pause grows."),
-        Property::optional("max-delay", Kind::Duration, "The longest pause."),
-        Property::optional("jitter", Kind::Word(JITTER_WORDS), "Whether the pause is drawn at random up to its length."),
+        Property::optional("delay", Kind::Duration, "The pause before the second try; none without it."),
+        Property::optional("backoff", Kind::Word(BACKOFF_WORDS), "How the pause grows; constant without it."),
+        Property::optional("max-delay", Kind::Duration, "The longest pause; any without it."),
+        Property::optional("jitter", Kind::Word(JITTER_WORDS), "Whether the pause is drawn at random up to its length; none without it."),
         Property::optional("exit-codes", Kind::ExitCodes, "Exit codes of a command that can pass, with spaces between them."),
     ],
     ..Grammar::EMPTY

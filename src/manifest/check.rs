@@ -41,7 +41,7 @@ pub(super) const CHECK: Grammar = Grammar {
         Property::optional(
             "severity",
             Kind::Word(SEVERITY_WORDS),
-            "Whether a failure keeps the old partition standing (error) or is only said (warn).",
+            "Whether a failure keeps the old partition standing (error) or is only said (warn); error without it.",
         ),
     ],
     children: &[Child::once(&ACCEPTED)],

@@ -24,7 +24,7 @@ pub(super) const RESOURCES: Grammar = Grammar {
 
 const RUNTIME: Grammar = Grammar {
     name: "runtime",
-    doc: "The file that says how rows are computed and written.",
+    doc: "The file that says how rows are computed and written; config/training/runtime.kdl without it.",
     example: "runtime \"config/training/runtime.kdl\"",
     arguments: &[Argument::one("path", Kind::PathOrEnv, "A KDL file.")],
     ..Grammar::EMPTY
@@ -32,7 +32,7 @@ const RUNTIME: Grammar = Grammar {
 
 const AGGREGATIONS: Grammar = Grammar {
     name: "aggregations",
-    doc: "The file that defines aggregations and embeddings.",
+    doc: "The file that defines aggregations and embeddings; config/training/aggregations.kdl without it.",
     example: "aggregations \"config/training/aggregations.kdl\"",
     arguments: &[Argument::one("path", Kind::PathOrEnv, "A KDL file.")],
     ..Grammar::EMPTY
@@ -40,7 +40,7 @@ const AGGREGATIONS: Grammar = Grammar {
 
 const FEATURE_VIEWS: Grammar = Grammar {
     name: "feature-views",
-    doc: "The directory whose KDL files declare the sources.",
+    doc: "The directory whose KDL files declare the sources; feature_views without it.",
     example: "feature-views \"feature_views\"",
     arguments: &[Argument::one("path", Kind::PathOrEnv, "A directory.")],
     ..Grammar::EMPTY
@@ -48,7 +48,7 @@ const FEATURE_VIEWS: Grammar = Grammar {
 
 const FEATURE_SERVICES: Grammar = Grammar {
     name: "feature-services",
-    doc: "The directory whose KDL files declare what training rows hold.",
+    doc: "The directory whose KDL files declare what training rows hold; feature_services without it.",
     example: "feature-services \"feature_services\"",
     arguments: &[Argument::one("path", Kind::PathOrEnv, "A directory.")],
     ..Grammar::EMPTY
@@ -56,7 +56,7 @@ const FEATURE_SERVICES: Grammar = Grammar {
 
 const OUTPUT_ROOT: Grammar = Grammar {
     name: "output-root",
-    doc: "The directory under which every op but `enrich` publishes.",
+    doc: "The directory under which every op but `enrich` publishes; data/training_output without it.",
     example: "output-root \"data/training_output\"",
     arguments: &[Argument::one("path", Kind::PathOrEnv, "A directory.")],
     ..Grammar::EMPTY
@@ -64,7 +64,7 @@ const OUTPUT_ROOT: Grammar = Grammar {
 
 const ENRICHED_OUTPUT_ROOT: Grammar = Grammar {
     name: "enriched-output-root",
-    doc: "The directory under which `enrich` publishes.",
+    doc: "The directory under which `enrich` publishes; data/training_output_enriched without it.",
     example: "enriched-output-root \"data/training_output_enriched\"",
     arguments: &[Argument::one("path", Kind::PathOrEnv, "A directory.")],
     ..Grammar::EMPTY

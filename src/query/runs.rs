@@ -17,7 +17,7 @@ pub fn named(workspace: &Workspace, text: &str) -> Result<(String, String), Stri
     let op = match op {
         Some(op) if names().any(|name| name == op) => op,
         Some(op) => return Err(format!("asset `{asset}` has no op `{op}`; {}", suggestion(op, names()))),
-        None => names().last().unwrap_or_default(),
+        None => names().next_back().unwrap_or_default(),
     };
     Ok((asset.into(), op.into()))
 }

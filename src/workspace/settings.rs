@@ -434,6 +434,14 @@ mod tests {
     }
 
     #[test]
+    fn the_machine_can_be_told() {
+        let told = |text: &str| machine(&[("DAEDA_MACHINE".to_string(), text.to_string())].into());
+        assert_eq!(told("16 64GiB"), (16, 64 << 30));
+        // What is no size of a machine is not believed.
+        assert_eq!(told("many"), seen_machine());
+    }
+
+    #[test]
     fn a_mistyped_setting_is_refused_with_the_right_one() {
         let overrides = Overrides { set: vec![("outputroot".into(), "x".into())], ..Overrides::default() };
         let Err(SettingsError::Outside(message)) = resolve(&overrides) else { panic!("refused") };

@@ -25,6 +25,10 @@ const COMMANDS: &[&[&str]] = &[
     &["log", "last"],
     &["sample", "sample", "--days", "1", "--users", "20", "--artworks", "20", "--events-per-day", "40", "--dim", "4"],
     &["demo"],
+    &["fmt", "--check"],
+    &["init", "starter"],
+    &["completions", "zsh"],
+    &["man"],
 ];
 
 /// Commands whose stdout is one JSON document.
@@ -39,6 +43,8 @@ const DOCUMENTS: &[&[&str]] = &[
     &["lineage", "ranking", "--format", "json"],
     &["lineage", "ranker", "--format", "json"],
     &["lineage", "ranking.liked_2d", "--format", "json"],
+    &["lineage", "feed.event", "--format", "json"],
+    &["lineage", "ranking", "--columns", "--format", "json"],
     &["materialize-day", "ranking", "2026-02-03"],
     &["schedule", "list", "--format", "json"],
     &["schedule", "due", "--format", "json"],
