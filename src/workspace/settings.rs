@@ -315,10 +315,12 @@ pub fn variable_of(name: &str) -> String {
     format!("DAEDA_{}", name.to_uppercase().replace(['-', '.'], "_"))
 }
 
+/// Variables that are ours and name no setting.
+const OTHERS: [&str; 5] = ["DAEDA_PROFILE", "DAEDA_NOW", "DAEDA_RUNTIME_DIR", "DAEDA_METADATA", "DAEDA_MACHINE"];
+
 /// Variables that are nearly those of settings, each with the one that was meant.
 pub fn misspelt(environment: &BTreeMap<String, String>) -> Vec<String> {
-    let known: Vec<String> =
-        NAMES.into_iter().chain(tuning::NAMES).map(variable_of).chain(["DAEDA_PROFILE".into(), "DAEDA_NOW".into()]).collect();
+    let known: Vec<String> = NAMES.into_iter().chain(tuning::NAMES).map(variable_of).chain(OTHERS.map(String::from)).collect();
     let bare = |variable: &'_ String| variable.trim_start_matches("DAEDA_").to_string();
     let words: Vec<String> = known.iter().map(bare).collect();
     let words = || words.iter().map(String::as_str);

@@ -247,7 +247,8 @@ fn a_watch_survives_a_failing_period_and_a_broken_manifest_and_ends_when_told_to
     assert!(!has_ended(watching.id()));
     terminate(&watching);
     let output = watching.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    // It may have been building just then.
+    assert!(matches!(output.status.code(), Some(0 | 130)), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[test]
