@@ -83,6 +83,7 @@ pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
     tools.sink.event(&Event::Planned { actions: graph.len() });
     clear_up(graph, tools.disk);
     let shared = Shared::new(graph, tools, options);
+    tools.world.foresee(graph.actions());
     let tell = |Hashed { done, total }| tools.sink.event(&Event::Hashing { done, total });
     let known = match watched(tools.world, &tell, || brake(&shared)) {
         Ok(known) => known,

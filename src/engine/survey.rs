@@ -17,6 +17,7 @@ use std::collections::HashMap;
 /// A verdict per action of the graph, in its order; one whose data was cleaned away, and of which nothing needs more than its record, is
 /// fresh. `permits` decides what counts as rebuilt for what reads it.
 pub fn survey(graph: &Graph, judge: &Judge, permits: &Permits) -> Vec<Verdict> {
+    judge.eyes.world.foresee(graph.actions());
     let mut plan = Plan::new(graph, true);
     let mut verdicts: Vec<Option<Verdict>> = vec![None; graph.len()];
     loop {

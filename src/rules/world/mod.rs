@@ -78,6 +78,8 @@ enum Prepare {
 
 pub struct TableWorld {
     columns: ColumnCache,
+    /// Where snapshots of sources are kept.
+    snapshots: PathBuf,
     prepared: RwLock<HashMap<usize, Arc<Prepared>>>,
     /// By name and place: ops that read one view share what was seen of it.
     sources: Mutex<Vec<(SourceSpec, Arc<Periods>)>>,
@@ -92,8 +94,8 @@ impl TableWorld {
     pub fn new(cache: &Path) -> Self {
         let keyed = KeyedSources::new(RowCache::new(&cache.with_file_name("rows")));
         let selections = Selections::new(&cache.with_file_name("selections"));
-        let columns = ColumnCache::open(cache);
-        Self { columns, prepared: RwLock::default(), sources: Mutex::default(), keyed, selections, whole: Mutex::default() }
+        let (columns, snapshots) = (ColumnCache::open(cache), cache.with_file_name("periods"));
+        Self { columns, snapshots, prepared: RwLock::default(), sources: Mutex::default(), keyed, selections, whole: Mutex::default() }
     }
 
     /// Whether there was a cache that could not be believed.
@@ -135,7 +137,7 @@ impl TableWorld {
         if let Some((_, periods)) = sources.iter().find(|(known, _)| known == source) {
             return periods.clone();
         }
-        let periods = Arc::new(Periods::new(source.clone(), cadence));
+        let periods = Arc::new(Periods::new(source.clone(), cadence, &self.snapshots));
         sources.push((source.clone(), periods.clone()));
         periods
     }
@@ -345,7 +347,32 @@ impl World for TableWorld {
         Value::Object(stores.filter_map(version).chain(prepared.asks.iter().filter_map(first)).collect())
     }
 
+    fn foresee(&self, actions: &[Action]) {
+        // Ops are few, and their actions come in turns.
+        let mut ops: Vec<(&Arc<Common>, Option<Arc<Prepared>>)> = Vec::new();
+        let mut foreseen: Vec<(&Periods, Vec<Range>)> = Vec::new();
+        for action in actions {
+            if !ops.iter().any(|(common, _)| Arc::ptr_eq(common, &action.common)) {
+                ops.push((&action.common, self.prepared(&action.common).ok()));
+            }
+        }
+        for (common, prepared) in &ops {
+            let periods = || actions.iter().filter(|action| Arc::ptr_eq(&action.common, common)).filter_map(|action| action.period);
+            for (_, ask) in prepared.iter().flat_map(|prepared| &prepared.asks) {
+                let Prepare::Periods { periods: source, reads, .. } = ask else { continue };
+                let mut ranges = Vec::new();
+                for Interval { start, end } in periods() {
+                    ranged(source, reads, Period { start, end }).iter().for_each(|ranged| cover(&mut ranges, ranged.range));
+                }
+                foreseen.push((source, ranges));
+            }
+        }
+        foreseen.iter().for_each(|(source, ranges)| source.foresee(ranges));
+    }
+
     fn remember(&self) {
+        let sources = self.sources.lock().expect("no thread panics while it holds the sources");
+        sources.iter().for_each(|(_, periods)| periods.remember());
         self.columns.save();
         self.selections.save();
     }
@@ -360,9 +387,18 @@ fn ranged<'r>(periods: &Periods, reads: &'r [Read], target: Period) -> Vec<Range
     reads.iter().filter_map(of).collect()
 }
 
+/// Adds a range to others. Most follow the one before, or lie in it.
+fn cover(ranges: &mut Vec<Range>, (from, to): Range) {
+    match ranges.last_mut() {
+        Some((first, last)) if *first <= from && from <= *last + 1 => *last = to.max(*last),
+        _ => ranges.push((from, to)),
+    }
+}
+
 /// What an action cannot do without and is not there: a required period, or any within reach where gaps block.
 fn lacking(source: &SourceSpec, view: &View, required: Option<Option<Range>>, reads: &[Ranged]) -> Result<Option<Lacking>, Unobservable> {
-    if let Some(range) = required {
+    let is_there = |range: Range| (range.0..=range.1).all(|number| view.is_there(number) == Ok(true));
+    if let Some(range) = required.filter(|range| !range.is_some_and(is_there)) {
         let files: Result<Vec<_>, Unobservable> = range.into_iter().flat_map(|(from, to)| from..=to).map(|n| view.files(n)).collect();
         if let Err(lacking) = require(source, &files?) {
             return Ok(Some(lacking));

@@ -59,20 +59,26 @@ impl ColumnCache {
 
     /// The Parquet files of a directory, as `listing` says, read only where it may have changed.
     pub fn files(&self, directory: &Path) -> io::Result<Option<Vec<PathBuf>>> {
+        self.files_seen(directory).map(|(files, _)| files)
+    }
+
+    /// The same, with the directory's stat where that would show a change of them.
+    pub fn files_seen(&self, directory: &Path) -> io::Result<(Option<Vec<PathBuf>>, Option<Stat>)> {
         let looked = now();
         let stat = match fs::metadata(directory) {
             Ok(metadata) if metadata.is_dir() => Stat::of(&metadata),
-            _ => return parquet_files(directory),
+            _ => return Ok((parquet_files(directory)?, None)),
         };
         if let Some(files) = self.listed(directory, &stat) {
-            return Ok(Some(files));
+            return Ok((Some(files), Some(stat)));
         }
         let Listing { files, is_flat } = list(directory)?;
         let names = files.iter().flatten().map(|file| file.file_name()?.to_str().map(str::to_string));
-        if let (true, Some(names)) = (is_flat && stat.is_settled(looked), names.collect::<Option<Vec<String>>>()) {
-            self.learn(directory, stat, &names, &vec![A_FILE; names.len()]);
+        let names = names.collect::<Option<Vec<String>>>().filter(|_| is_flat && stat.is_settled(looked));
+        if let Some(names) = &names {
+            self.learn(directory, stat, names, &vec![A_FILE; names.len()]);
         }
-        Ok(files)
+        Ok((files, names.map(|_| stat)))
     }
 
     /// What is kept of a directory: names of files in place of columns.
@@ -88,19 +94,25 @@ impl ColumnCache {
 
     /// The digests of the wanted columns in their order, hashed only where they are not known.
     pub fn digests(&self, file: &Path, wanted: &[String]) -> Result<Vec<Digest>, TableError> {
+        self.digests_seen(file, wanted).map(|(digests, _)| digests)
+    }
+
+    /// The same, with the file's stat where that would show a change.
+    pub fn digests_seen(&self, file: &Path, wanted: &[String]) -> Result<(Vec<Digest>, Option<Stat>), TableError> {
         let looked = now();
         let stat = Stat::of(&fs::metadata(file).map_err(|e| TableError::io(file, e))?);
         let known = self.known(file, &stat, wanted);
         let missing: Vec<String> = wanted.iter().zip(&known).filter(|(_, d)| d.is_none()).map(|(name, _)| name.clone()).collect();
+        let settled = Some(stat).filter(|stat| stat.is_settled(looked));
         if missing.is_empty() {
-            return Ok(known.into_iter().flatten().collect());
+            return Ok((known.into_iter().flatten().collect(), settled));
         }
         let hashed = column_digests(file, &missing, &self.meter)?;
-        if stat.is_settled(looked) {
+        if settled.is_some() {
             self.learn(file, stat, &missing, &hashed);
         }
         let mut hashed = hashed.into_iter();
-        Ok(known.into_iter().filter_map(|digest| digest.or_else(|| hashed.next())).collect())
+        Ok((known.into_iter().filter_map(|digest| digest.or_else(|| hashed.next())).collect(), settled))
     }
 
     fn known(&self, file: &Path, stat: &Stat, wanted: &[String]) -> Vec<Option<Digest>> {
