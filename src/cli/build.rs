@@ -12,6 +12,7 @@ use crate::engine::event::Sink;
 use crate::engine::execute::Cancel;
 use crate::engine::failure::FailureKind;
 use crate::engine::graph::Graph;
+use crate::engine::index::TraceIndex;
 use crate::engine::worker::WorkerPool;
 use crate::query;
 use crate::report::{json, plain, terminal};
@@ -37,27 +38,32 @@ pub fn build(
     options: &BuildOptions,
     format: Format,
 ) -> Result<Ended, CliError> {
-    let graph = context.graph(workspace, targets)?;
+    let (graph, index) = context.graph_and_index(workspace, targets)?;
     let quiet = context.args.quiet;
     let explain = options.explain || context.args.verbose;
     let lines = plain::Lines { explain, verbose: context.args.verbose, quiet, named: is_named(targets) };
     let ended = match (format, context.args.log_format) {
-        (Format::Json, _) => drive(context, workspace, &graph, options, &json::Stream::stdout()),
-        (_, Format::Json) => drive(context, workspace, &graph, options, &json::Stream::stderr()),
-        _ if !quiet && std::io::stderr().is_terminal() => drive(context, workspace, &graph, options, &terminal::Terminal::new(lines)),
-        _ => drive(context, workspace, &graph, options, &plain::Plain::new(lines)),
+        (Format::Json, _) => drive(context, workspace, &graph, index, options, &json::Stream::stdout()),
+        (_, Format::Json) => drive(context, workspace, &graph, index, options, &json::Stream::stderr()),
+        _ if !quiet && std::io::stderr().is_terminal() => {
+            drive(context, workspace, &graph, index, options, &terminal::Terminal::new(lines))
+        }
+        _ => drive(context, workspace, &graph, index, options, &plain::Plain::new(lines)),
     };
     match &ended.refused {
         Some(refused) => Err(refuse(context, &graph, &permits(options), refused)),
-        None => Ok(ended),
+        None => {
+            std::mem::forget(graph);
+            Ok(ended)
+        }
     }
 }
 
-fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &BuildOptions, sink: &dyn Sink) -> Ended {
+fn drive(context: &Context, workspace: &Workspace, graph: &Graph, index: TraceIndex, options: &BuildOptions, sink: &dyn Sink) -> Ended {
     let cancel = Cancel::default();
     stop_on_signal(&cancel);
     let world = context.world(workspace);
-    let (memory, index) = (context.memory(workspace), context.index(workspace));
+    let memory = context.memory(workspace);
     let program = std::env::current_exe().unwrap_or_else(|_| "daeda".into());
     let workers = WorkerPool::new(program, workspace.state_directory().join("logs"), workspace.root.clone());
     let tools = Tools {
@@ -81,7 +87,11 @@ fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
         cpus: settings.cpus.value,
         memory: settings.memory.value.bytes,
     };
-    driver::build(graph, tools, &options)
+    let ended = driver::build(graph, tools, &options);
+    context.say_started_anew(&world, &index);
+    // The process is about to end, and there may be very many small things to be freed.
+    std::mem::forget((world, index));
+    ended
 }
 
 pub fn output_check(verify: bool) -> OutputCheck {

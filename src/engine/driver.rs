@@ -20,6 +20,7 @@ use super::staging;
 use super::state::{Reason, ReasonKind, State};
 use super::survey::survey;
 use super::world::{Look, World};
+use crate::stat::Near;
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -259,7 +260,8 @@ where
     fn check_all(&mut self, indices: &[usize]) {
         let shared = self.shared;
         let (known, anew): (Vec<usize>, Vec<usize>) = indices.iter().partition(|i| self.is_known(**i));
-        let mut judged: Vec<(usize, Verdict)> = anew.par_iter().map(|i| (*i, shared.judge(*i, Look::Once))).collect();
+        let mut judged: Vec<(usize, Verdict)> =
+            anew.par_iter().map_init(Near::default, |near, i| (*i, shared.judge(*i, Look::Once, near))).collect();
         judged.extend(known.into_iter().map(|i| (i, self.known[i].clone())));
         for (index, verdict) in judged {
             let checked = self.decide(index, verdict);

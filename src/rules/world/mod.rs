@@ -21,6 +21,7 @@ use super::readiness::{Lacking, gap, require};
 use super::source::SourceSpec;
 use crate::catalog::calendar::Period;
 use crate::catalog::declaration::Gaps;
+use crate::digest::key::Table;
 use crate::engine::action::{Action, Common, Interval, Name, Request};
 use crate::engine::hashing::Hashed;
 use crate::engine::observation::{Kind, Observation};
@@ -40,7 +41,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 /// The requests of an op, read once for all its partitions.
 struct Prepared {
@@ -80,7 +81,8 @@ pub struct TableWorld {
     columns: ColumnCache,
     /// Where snapshots of sources are kept.
     snapshots: PathBuf,
-    prepared: RwLock<HashMap<usize, Arc<Prepared>>>,
+    /// By the addresses of what they are of.
+    prepared: RwLock<Table<Arc<Prepared>>>,
     /// By name and place: ops that read one view share what was seen of it.
     sources: Mutex<Vec<(SourceSpec, Arc<Periods>)>>,
     keyed: KeyedSources,
@@ -104,7 +106,8 @@ impl TableWorld {
     }
 
     fn prepared(&self, common: &Arc<Common>) -> Result<Arc<Prepared>, Unobservable> {
-        let address = Arc::as_ptr(common) as usize;
+        // Spread over all bits, as keys of tables are.
+        let address = (Arc::as_ptr(common) as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         if let Some(known) = self.prepared.read().expect("no thread panics while it holds the requests").get(&address) {
             return Ok(known.clone());
         }
@@ -125,7 +128,7 @@ impl TableWorld {
                     Prepare::Files { source, columns: columns.into_iter().flat_map(|r| r.columns).collect() }
                 }
             },
-            Ask::Keyed { source, read, number, .. } => Prepare::Keyed(KeyedAsk { source, read, number }),
+            Ask::Keyed { source, read, number, .. } => Prepare::Keyed(KeyedAsk { source, read, number, of_store: OnceLock::new() }),
             Ask::Whole { files } => Prepare::Whole(files),
             Ask::Environment { names } => Prepare::Environment(names),
         };

@@ -43,7 +43,8 @@ struct Seen {
     unbroken: Unbroken,
     listing: Arc<Tree>,
     listings: Mutex<Vec<(Range, Digest)>>,
-    columns: RwLock<HashMap<Vec<String>, Arc<Columns>>>,
+    /// By their names: of these there are few.
+    columns: RwLock<Vec<(Vec<String>, Arc<Columns>)>>,
     selections: RwLock<HashMap<String, Arc<Memo<Option<Digest>>>>>,
 }
 
@@ -67,11 +68,16 @@ impl Seen {
     }
 
     fn columns(&self, wanted: &[String]) -> Arc<Columns> {
-        let known = self.columns.read().expect("no thread panics while it holds the trees").get(wanted).cloned();
-        known.unwrap_or_else(|| {
+        let find = |all: &[(Vec<String>, Arc<Columns>)]| all.iter().find(|(set, _)| set == wanted).map(|(_, columns)| columns.clone());
+        if let Some(known) = find(&self.columns.read().expect("no thread panics while it holds the trees")) {
+            return known;
+        }
+        let mut all = self.columns.write().expect("no thread panics while it holds the trees");
+        find(&all).unwrap_or_else(|| {
             let set = self.looked.as_ref().and_then(|looked| looked.set(wanted));
-            let new = || Arc::new(Columns { set, ..Columns::default() });
-            self.columns.write().expect("no thread panics while it holds the trees").entry(wanted.to_vec()).or_insert_with(new).clone()
+            let new = Arc::new(Columns { set, ..Columns::default() });
+            all.push((wanted.to_vec(), new.clone()));
+            new
         })
     }
 

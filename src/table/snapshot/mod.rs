@@ -132,7 +132,9 @@ fn add(ranges: &mut BTreeMap<(i64, i64), Digest>, more: impl Iterator<Item = ((i
         let alike = (*to, i64::MIN)..=(*to, i64::MAX);
         if ranges.range(alike.clone()).count() >= ENDS {
             let crowd: Vec<(i64, i64)> = ranges.range(alike).map(|(range, _)| *range).collect();
-            ranges.retain(|range, _| !crowd.contains(range));
+            for range in &crowd {
+                ranges.remove(range);
+            }
         }
     }
     let is_new = !new.is_empty();

@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{OnceLock, RwLock};
 
 /// A save looks after one in so many of the entries that it did not make: those of files that are gone go too.
 const TURNS: u64 = 8;
@@ -29,7 +29,10 @@ const A_FILE: Digest = Digest::from_bytes([0; 32]);
 
 pub struct ColumnCache {
     path: PathBuf,
-    kept: Option<CacheFile>,
+    /// Read when it is first asked for: of a source whose periods are as they were nobody does.
+    kept: OnceLock<Option<CacheFile>>,
+    /// By its first bytes the file is none of ours.
+    foreign: bool,
     learned: RwLock<HashMap<PathBuf, Learned>>,
     /// Something was learned since the last save.
     dirty: AtomicBool,
@@ -43,13 +46,19 @@ struct Learned {
 
 impl ColumnCache {
     pub fn open(path: &Path) -> Self {
-        let (learned, dirty) = (RwLock::default(), AtomicBool::new(false));
-        Self { path: path.into(), kept: CacheFile::open(path), learned, dirty, meter: Meter::default() }
+        let foreign = path.exists() && !CacheFile::is_of_our_kind(path);
+        let (learned, dirty) = (RwLock::default(), AtomicBool::new(foreign));
+        Self { path: path.into(), kept: OnceLock::new(), foreign, learned, dirty, meter: Meter::default() }
     }
 
-    /// Whether there is a file that could not be believed.
+    fn kept(&self) -> Option<&CacheFile> {
+        let open = || CacheFile::open(&self.path).filter(|_| !self.foreign);
+        self.kept.get_or_init(open).as_ref()
+    }
+
+    /// Whether there is a file that could not be believed; as far as it was read.
     pub fn is_started_anew(&self) -> bool {
-        self.kept.is_none() && self.path.exists()
+        self.foreign || (self.kept.get().is_some_and(Option::is_none) && self.path.exists())
     }
 
     /// Counts the bytes of columns that are hashed because they were not known.
@@ -87,7 +96,7 @@ impl ColumnCache {
         if let Some(learned) = Some(&*all).filter(|all| !all.is_empty()).and_then(|all| all.get(directory)).filter(|l| l.stat == *stat) {
             return Some(learned.columns.keys().map(|name| directory.join(name)).collect());
         }
-        let kept = self.kept.as_ref()?;
+        let kept = self.kept()?;
         let entry = kept.find(directory).filter(|e| e.stat == *stat)?;
         Some(kept.columns(&entry).map(|(name, _)| directory.join(name)).collect())
     }
@@ -119,7 +128,7 @@ impl ColumnCache {
         let all = self.learned.read().expect("no thread panics while it learns");
         // Mostly nothing is, and a path takes time to hash.
         let learned = if all.is_empty() { None } else { all.get(file).filter(|l| l.stat == *stat) };
-        let kept = self.kept.as_ref().and_then(|kept| Some((kept, kept.find(file).filter(|e| e.stat == *stat)?)));
+        let kept = self.kept().and_then(|kept| Some((kept, kept.find(file).filter(|e| e.stat == *stat)?)));
         let known = |name: &String| {
             let now = || learned?.columns.get(name).copied();
             let before = || kept.and_then(|(kept, entry)| kept.column(&entry, name));

@@ -1,0 +1,1 @@
+//! Snapshots: what is believed and what is not.
