@@ -300,14 +300,25 @@ pub(super) fn written(time: NaiveDateTime, pattern: &str) -> String {
     let (year, month, day, hour) = (time.year(), time.month(), time.day(), time.hour());
     match pattern {
         _ if !(0..=9999).contains(&year) => time.format(pattern).to_string(),
-        "%Y-%m-%d" => format!("{year:04}-{month:02}-{day:02}"),
-        "%Y-%m-%dT%H" => format!("{year:04}-{month:02}-{day:02}T{hour:02}"),
-        "%Y-%m" => format!("{year:04}-{month:02}"),
-        "%H" => format!("{hour:02}"),
-        "%Y" => format!("{year:04}"),
-        "%m" => format!("{month:02}"),
+        "%Y-%m-%d" => digits(year as u32, &[('-', month), ('-', day)]),
+        "%Y-%m-%dT%H" => digits(year as u32, &[('-', month), ('-', day), ('T', hour)]),
+        "%Y-%m" => digits(year as u32, &[('-', month)]),
+        "%H" => digits(hour, &[])[2..].to_string(),
+        "%Y" => digits(year as u32, &[]),
+        "%m" => digits(month, &[])[2..].to_string(),
         other => time.format(other).to_string(),
     }
+}
+
+/// Four digits, and two after each of some marks.
+fn digits(first: u32, rest: &[(char, u32)]) -> String {
+    let digit = |number: u32, power: u32| char::from(b'0' + (number / power % 10) as u8);
+    let mut out = String::with_capacity(4 + 3 * rest.len());
+    out.extend([1000, 100, 10, 1].map(|power| digit(first, power)));
+    for (mark, number) in rest {
+        out.extend([*mark, digit(*number, 10), digit(*number, 1)]);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -357,6 +368,16 @@ mod tests {
             for (start, end) in [(0, 0), (5, 4), (0, 1), (-90 * DAY - 7, 40 * DAY + 3), (HOUR, 2 * HOUR), (31 * DAY, 59 * DAY)] {
                 let keys: Vec<String> = cadence.periods(Period { start, end }).map(|p| cadence.key_at(p.start)).collect();
                 assert_eq!(cadence.keys(Period { start, end }), keys, "{every:?} {start}..{end}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_by_hand_is_what_the_library_writes(instant in -70_000_000_000_000i64..260_000_000_000_000) {
+            let time = Cadence::DAILY.local(instant);
+            for pattern in ["%Y-%m-%d", "%Y-%m-%dT%H", "%Y-%m", "%H", "%Y", "%m"] {
+                prop_assert_eq!(written(time, pattern), time.format(pattern).to_string());
             }
         }
     }

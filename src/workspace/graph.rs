@@ -100,14 +100,17 @@ impl<'a> Builder<'a> {
         let Some((first, rest)) = target.keys.list().split_first() else { return Ok(()) };
         let first = self.wanted(&ops, self.draft_of(asset, &dag, &ops, partitions, first)?, (named, asset))?;
         self.graph.targets.extend(first);
-        // There may be hundreds of thousands.
-        let draft = |key: &String| self.draft_of(asset, &dag, &ops, partitions, key);
-        let drafted: Vec<Result<Drafts, PlanError>> = rest.par_iter().map(draft).collect();
-        self.graph.reserve(drafted.len() * ops.len());
-        self.places.reserve(drafted.len() * ops.len());
-        let mut targets = Vec::with_capacity(drafted.len() * ops.len());
-        for drafts in drafted {
-            targets.extend(self.wanted(&ops, drafts?, (named, asset))?);
+        // There may be hundreds of thousands: so by all threads, and not all of them before the first is in its place.
+        const DRAFTED: usize = 8192;
+        self.graph.reserve(rest.len() * ops.len());
+        self.places.reserve(rest.len() * ops.len());
+        let mut targets = Vec::with_capacity(rest.len() * ops.len());
+        for keys in rest.chunks(DRAFTED) {
+            let draft = |key: &String| self.draft_of(asset, &dag, &ops, partitions, key);
+            let drafted: Vec<Result<Drafts, PlanError>> = keys.par_iter().map(draft).collect();
+            for drafts in drafted {
+                targets.extend(self.wanted(&ops, drafts?, (named, asset))?);
+            }
         }
         // Many at once: one after the other they take several times as long.
         self.graph.targets.append(&mut targets.into_iter().collect());

@@ -85,6 +85,11 @@ impl Snapshot {
 
     /// Keeps what was learned since, by sets of columns, and of ranges of the listing. Best effort: what cannot be written costs time only.
     pub fn save(&self, looked: &Looked, learned: &HashMap<Vec<String>, Learned>, listing: &[(Range, Digest)]) {
+        // A range that something is lacking of is asked for each time anew, and never kept.
+        let is_whole = |ranges: &[(Range, Digest)]| ranges.iter().any(|(range, _)| looked.are_same(*range));
+        if learned.values().all(|l| l.periods.is_empty() && !is_whole(&l.ranges)) && !is_whole(listing) {
+            return;
+        }
         let mut contents = Contents { sets: self.sets(learned), ..Contents::default() };
         let periods = periods(learned, &contents.sets);
         contents.periods = looked.believed(&contents.sets);
