@@ -17,7 +17,7 @@ use crate::engine::series::{Marks, Prints, Series};
 use crate::engine::world::Unobservable;
 use crate::table::parquet::ColumnCache;
 pub use crate::table::snapshot::Range;
-use crate::table::snapshot::{Found, Learned, Looked, Snapshot, Stat as Directory};
+use crate::table::snapshot::{Found, Learned, Looked, Snapshot, Stat};
 use rayon::prelude::*;
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
@@ -37,7 +37,7 @@ pub struct Periods {
 /// What was seen since the last look.
 #[derive(Default)]
 struct Seen {
-    files: Memo<(Arc<PeriodFiles>, Option<Directory>)>,
+    files: Memo<(Arc<PeriodFiles>, Option<Stat>)>,
     /// What is as earlier builds have seen it.
     looked: Option<Looked>,
     unbroken: Unbroken,
@@ -243,7 +243,7 @@ impl View<'_> {
     }
 
     /// With its directory, where that would show a change of them.
-    fn listed(&self, number: i64) -> Result<(Arc<PeriodFiles>, Option<Directory>), Unobservable> {
+    fn listed(&self, number: i64) -> Result<(Arc<PeriodFiles>, Option<Stat>), Unobservable> {
         self.seen.files.get(number, || {
             let stat = Cell::new(None);
             let list = |directory: &Path| {
