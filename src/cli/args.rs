@@ -66,6 +66,10 @@ pub enum Command {
     List(List),
     /// Show a published partition
     Show(Show),
+    /// Show past runs and what they did, or one asset over time
+    Runs(Runs),
+    /// Show what the programs of a past run said
+    Log(Log),
     /// Remove published outputs, leaving their records; or caches
     Clean(Clean),
     /// Write synthetic data for the example workspace
@@ -264,6 +268,38 @@ pub struct Show {
 }
 
 #[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  daeda runs\n  daeda runs 12\n  daeda runs --asset dssm_ranking_training --metric rows")]
+pub struct Runs {
+    /// What this run did: its number, or `last`
+    #[arg(value_name = "RUN", conflicts_with = "asset")]
+    pub run: Option<String>,
+    /// The metadata of an asset over time: `asset`, or `asset.op`
+    #[arg(long, value_name = "ASSET")]
+    pub asset: Option<String>,
+    /// Only this value of the metadata, with each partition's
+    #[arg(long, value_name = "NAME", requires = "asset")]
+    pub metric: Option<String>,
+    /// How many runs, or partitions, to show
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: u64,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  daeda log last\n  daeda log 12 dssm_ranking_report@2026-02-03")]
+pub struct Log {
+    /// The run's number, or `last`
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Only the actions whose names begin so
+    #[arg(value_name = "ACTION")]
+    pub action: Option<String>,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Of an output that was cleaned the record stays, so that what was built from it is fresh as before. It is built again when\nits data is needed, or when it is named by key.\n\nExamples:\n  daeda clean dssm_ranking_training.skeleton --older-than 30d -n\n  daeda clean dssm_ranking_training --keep 90"
 )]
@@ -320,6 +356,9 @@ pub struct SampleSize {
     /// Same seed, same bytes
     #[arg(long)]
     pub seed: Option<u64>,
+    /// A directory for each hour, `dt=…/hr=…`; without it, where the workspace's views say so
+    #[arg(long)]
+    pub hourly: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -5,6 +5,7 @@ use super::context::{Context, Remember};
 use super::error::{CliError, code};
 use super::output::{print, print_json, say};
 use crate::engine::check::OutputCheck;
+use crate::engine::clock::SystemClock;
 use crate::engine::decision::Permits;
 use crate::engine::disk::SystemDisk;
 use crate::engine::driver::{self, Ended, Options, Refused, Tools};
@@ -14,6 +15,7 @@ use crate::engine::failure::FailureKind;
 use crate::engine::graph::Graph;
 use crate::engine::index::TraceIndex;
 use crate::engine::worker::WorkerPool;
+use crate::history::Recorder;
 use crate::query;
 use crate::report::{json, plain, terminal};
 use crate::rules::TableRecords;
@@ -60,12 +62,29 @@ pub fn build(
 }
 
 fn drive(context: &Context, workspace: &Workspace, graph: &Graph, index: TraceIndex, options: &BuildOptions, sink: &dyn Sink) -> Ended {
+    let recorder = Recorder::begin(sink, SystemClock { fixed: context.clock.fixed }, context.history_head(workspace));
+    let ended = drive_telling(context, workspace, graph, index, options, &recorder);
+    if let Some(why) = recorder.end() {
+        context.warn(&why);
+    }
+    ended
+}
+
+fn drive_telling(
+    context: &Context,
+    workspace: &Workspace,
+    graph: &Graph,
+    index: TraceIndex,
+    options: &BuildOptions,
+    sink: &dyn Sink,
+) -> Ended {
     let cancel = Cancel::default();
     stop_on_signal(&cancel);
     let world = context.world(workspace);
     let memory = context.memory(workspace);
     let program = std::env::current_exe().unwrap_or_else(|_| "daeda".into());
     let workers = WorkerPool::new(program, workspace.state_directory().join("logs"), workspace.root.clone());
+    let envelope = context.envelope();
     let tools = Tools {
         world: &world,
         records: &TableRecords,
@@ -76,6 +95,7 @@ fn drive(context: &Context, workspace: &Workspace, graph: &Graph, index: TraceIn
         sink,
         memory: &memory,
         cancel: &cancel,
+        envelope: &envelope,
     };
     let settings = &workspace.settings;
     let options = Options {
@@ -88,6 +108,7 @@ fn drive(context: &Context, workspace: &Workspace, graph: &Graph, index: TraceIn
         memory: settings.memory.value.bytes,
     };
     let ended = driver::build(graph, tools, &options);
+    context.say_unshared(&envelope);
     context.say_started_anew(&world, &index);
     // The process is about to end, and there may be very many small things to be freed.
     std::mem::forget((world, index));

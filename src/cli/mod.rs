@@ -13,8 +13,10 @@ mod error;
 mod explain;
 mod lineage;
 mod list;
+mod log;
 mod materialize_day;
 mod output;
+mod runs;
 mod sample;
 mod show;
 mod status;
@@ -52,6 +54,8 @@ fn dispatch(args: &Args) -> Result<u8, CliError> {
         Command::MaterializeDay(command) => materialize_day::run(&context, command),
         Command::List(command) => list::run(&context, command),
         Command::Show(command) => show::run(&context, command),
+        Command::Runs(command) => runs::run(&context, command),
+        Command::Log(command) => log::run(&context, command),
         Command::Clean(command) => clean::run(&context, command),
         Command::Sample(command) => sample::run(&context, command),
         Command::Demo(command) => demo::run(&context, command),

@@ -9,6 +9,7 @@
 mod about;
 mod aggregation;
 mod asset;
+mod check;
 mod code;
 mod daedalus;
 mod duplicate;

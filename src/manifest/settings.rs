@@ -2,7 +2,7 @@
 
 use super::grammar::{Argument, Child, Grammar, Kind, Property};
 use super::node::Node;
-use crate::catalog::declaration::{ProfileDecl, ResourcesDecl, SettingsDecl, Text};
+use crate::catalog::declaration::{HistoryDecl, ProfileDecl, ResourcesDecl, SettingsDecl, Text};
 use crate::catalog::quantity::Size;
 use crate::source::Spanned;
 
@@ -78,6 +78,18 @@ const REPLACE_MAX: Grammar = Grammar {
     ..Grammar::EMPTY
 };
 
+const HISTORY: Grammar = Grammar {
+    name: "history",
+    doc: "How much of the history of runs is kept under `.daeda`; the oldest runs go first.",
+    example: "history runs=10000 keep=\"365d\" size=\"256MiB\"",
+    properties: &[
+        Property::optional("runs", Kind::Integer(1, u64::MAX), "How many runs. 10000 if absent."),
+        Property::optional("keep", Kind::Duration, "How far back. 365d if absent."),
+        Property::optional("size", Kind::Size, "How many bytes. 256MiB if absent."),
+    ],
+    ..Grammar::EMPTY
+};
+
 const SETTINGS: &[Child] = &[
     Child::once(&RUNTIME),
     Child::once(&AGGREGATIONS),
@@ -87,6 +99,7 @@ const SETTINGS: &[Child] = &[
     Child::once(&ENRICHED_OUTPUT_ROOT),
     Child::once(&RESOURCES),
     Child::once(&REPLACE_MAX),
+    Child::once(&HISTORY),
 ];
 
 pub(super) const CONFIG: Grammar = Grammar {
@@ -117,6 +130,7 @@ pub(super) fn settings(node: &Node) -> SettingsDecl {
         enriched_output_root: text(node, "enriched-output-root"),
         resources: resources(node),
         replace_max: node.value("replace-max").and_then(|value| value.integer()),
+        history: history(node),
     }
 }
 
@@ -129,6 +143,12 @@ pub(super) fn resources(parent: &Node) -> ResourcesDecl {
     let Some(node) = parent.child("resources") else { return ResourcesDecl::default() };
     let size = |name| node.property(name)?.read(Size::parse);
     ResourcesDecl { cpus: node.property_integer("cpus"), memory: size("memory"), object_store: size("object-store") }
+}
+
+fn history(parent: &Node) -> HistoryDecl {
+    let Some(node) = parent.child("history") else { return HistoryDecl::default() };
+    let size = node.property("size").and_then(|value| value.read(Size::parse));
+    HistoryDecl { runs: node.property_integer("runs"), keep: node.property_duration("keep"), size }
 }
 
 fn text(node: &Node, child: &str) -> Option<Spanned<Text>> {

@@ -50,7 +50,7 @@ pub fn load(directory: &Path, overrides: &Overrides) -> Result<Loaded, LoadError
     let (manifest, found) = manifest::daedalus(&reader.sources, id);
     reader.found.extend(found);
     reader.declared.manifest = manifest;
-    let settings = match Settings::resolve(&reader.declared.manifest, overrides, machine()) {
+    let settings = match Settings::resolve(&reader.declared.manifest, overrides, machine(&overrides.environment)) {
         Ok(settings) => Some(settings),
         Err(SettingsError::InFile(diagnostic)) => {
             reader.found.push(diagnostic);

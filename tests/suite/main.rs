@@ -21,6 +21,7 @@ mod layers;
 mod memory;
 mod mistakes;
 mod processes;
+mod production;
 mod random_workspace;
 mod readiness;
 mod regressions;

@@ -17,6 +17,8 @@ const COMMANDS: &[&[&str]] = &[
     &["materialize-day", "ranking", "2026-02-03"],
     &["list"],
     &["show", "ranker@2026-02-03"],
+    &["runs"],
+    &["log", "last"],
     &["sample", "sample", "--days", "1", "--users", "20", "--artworks", "20", "--events-per-day", "40", "--dim", "4"],
     &["demo"],
 ];
@@ -42,6 +44,10 @@ const DOCUMENTS: &[&[&str]] = &[
     &["list", "profiles", "--format", "json"],
     &["list", "profiles", "--effective", "--format", "json"],
     &["show", "ranker@2026-02-03", "--format", "json"],
+    &["runs", "--format", "json"],
+    &["runs", "last", "--format", "json"],
+    &["runs", "--asset", "ranker", "--format", "json"],
+    &["log", "last", "--format", "json"],
 ];
 
 fn commands_of_help(help: &str) -> Vec<&str> {
