@@ -20,7 +20,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 const KIND: &str = "daeda column digests";
-const VERSION: u32 = SCHEME * 100 + 3;
+pub const VERSION: u32 = SCHEME * 100 + 3;
 
 /// Bytes of a hash and a place.
 const INDEXED: usize = 16;

@@ -45,6 +45,9 @@ struct Learned {
 }
 
 impl ColumnCache {
+    /// Another one where digests of columns are made in another way.
+    pub const VERSION: u32 = file::VERSION;
+
     pub fn open(path: &Path) -> Self {
         let foreign = path.exists() && !CacheFile::is_of_our_kind(path);
         let (learned, dirty) = (RwLock::default(), AtomicBool::new(foreign));
