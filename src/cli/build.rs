@@ -11,6 +11,7 @@ use crate::engine::driver::{self, Ended, Options, Refused, Tools};
 use crate::engine::event::Sink;
 use crate::engine::failure::FailureKind;
 use crate::engine::graph::Graph;
+use crate::engine::index::TraceIndex;
 use crate::engine::worker::WorkerPool;
 use crate::history::Recorder;
 use crate::query;
@@ -40,7 +41,7 @@ pub fn build(
     options: &BuildOptions,
     format: Format,
 ) -> Result<Ended, CliError> {
-    let graph = context.graph(workspace, targets)?;
+    let (graph, index) = context.graph_and_index(workspace, targets)?;
     let quiet = context.args.quiet;
     let explain = options.explain || context.args.verbose;
     let lines = plain::Lines { explain, verbose: context.args.verbose, quiet, named: is_named(targets) };
@@ -49,7 +50,7 @@ pub fn build(
     let listened = |reporter: &dyn Sink| {
         let mut sinks = vec![reporter, &account as &dyn Sink];
         sinks.extend(trace.as_ref().map(|trace| trace as &dyn Sink));
-        drive(context, workspace, &graph, options, &Several(sinks))
+        drive(context, workspace, &graph, index, options, &Several(sinks))
     };
     let ended = match (format, context.args.log_format) {
         (Format::Json, _) => listened(&json::Stream::stdout()),
@@ -63,24 +64,32 @@ pub fn build(
             if !quiet && [format, context.args.log_format] == [Format::Text; 2] {
                 say(&account.text(&context.program()));
             }
+            context.leave(graph);
             Ok(ended)
         }
     }
 }
 
-fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &BuildOptions, sink: &dyn Sink) -> Ended {
+fn drive(context: &Context, workspace: &Workspace, graph: &Graph, index: TraceIndex, options: &BuildOptions, sink: &dyn Sink) -> Ended {
     context.listen();
     let recorder = Recorder::begin(sink, context.clock.clone(), context.history_head(workspace));
-    let ended = drive_telling(context, workspace, graph, options, &recorder);
+    let ended = drive_telling(context, workspace, graph, index, options, &recorder);
     if let Some(why) = recorder.end() {
         context.warn(&why);
     }
     ended
 }
 
-fn drive_telling(context: &Context, workspace: &Workspace, graph: &Graph, options: &BuildOptions, sink: &dyn Sink) -> Ended {
+fn drive_telling(
+    context: &Context,
+    workspace: &Workspace,
+    graph: &Graph,
+    index: TraceIndex,
+    options: &BuildOptions,
+    sink: &dyn Sink,
+) -> Ended {
     let world = context.world(workspace);
-    let (memory, index) = (context.memory(workspace), context.index(workspace));
+    let memory = context.memory(workspace);
     let program = std::env::current_exe().unwrap_or_else(|_| "daeda".into());
     let workers = WorkerPool::new(program, workspace.state_directory().join("logs"), workspace.root.clone());
     let envelope = context.envelope();
@@ -108,6 +117,8 @@ fn drive_telling(context: &Context, workspace: &Workspace, graph: &Graph, option
     };
     let ended = driver::build(graph, tools, &options);
     context.say_unshared(&envelope);
+    context.say_started_anew(&world, &index);
+    context.leave((world, index));
     ended
 }
 

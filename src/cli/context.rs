@@ -1,6 +1,6 @@
 //! What every command needs: the workspace as the command line and the environment want it, the clock, the style.
 
-use super::args::{Args, Color, Format, Order};
+use super::args::{Args, Color, Command, Format, Order, ScheduleCommand};
 use super::build::output_check;
 use super::error::{CliError, code};
 use super::output::{say, wants_color};
@@ -138,16 +138,37 @@ impl<'a> Context<'a> {
 
     /// The verdict on every action of a graph; nothing is run.
     pub fn survey(&self, workspace: &Workspace, graph: &Graph, permits: &Permits, verify: bool, remember: Remember) -> Vec<Verdict> {
-        self.judged(workspace, graph, permits, verify, remember, false)
+        self.survey_by(self.index(workspace), workspace, graph, permits, verify, remember)
+    }
+
+    /// The same by an index that is open.
+    pub fn survey_by(
+        &self,
+        index: TraceIndex,
+        workspace: &Workspace,
+        graph: &Graph,
+        permits: &Permits,
+        verify: bool,
+        remember: Remember,
+    ) -> Vec<Verdict> {
+        self.judged(index, workspace, graph, permits, verify, remember, false)
+    }
+
+    /// A graph, and the index of traces, which is read meanwhile.
+    pub fn graph_and_index(&self, workspace: &Workspace, targets: &[Target]) -> Result<(Graph, TraceIndex), CliError> {
+        let (graph, index) = rayon::join(|| self.graph(workspace, targets), || self.index(workspace));
+        Ok((graph?, index))
     }
 
     /// The same with the evidence that verdicts were made from, so that they can be explained.
     pub fn evidence(&self, workspace: &Workspace, graph: &Graph, verify: bool) -> Vec<Verdict> {
-        self.judged(workspace, graph, &Permits::default(), verify, Remember::Learned, true)
+        self.judged(self.index(workspace), workspace, graph, &Permits::default(), verify, Remember::Learned, true)
     }
 
+    #[expect(clippy::too_many_arguments)]
     fn judged(
         &self,
+        index: TraceIndex,
         workspace: &Workspace,
         graph: &Graph,
         permits: &Permits,
@@ -155,7 +176,7 @@ impl<'a> Context<'a> {
         remember: Remember,
         evidence: bool,
     ) -> Vec<Verdict> {
-        let (world, memory, index) = (self.world(workspace), self.memory(workspace), self.index(workspace));
+        let (world, memory) = (self.world(workspace), self.memory(workspace));
         let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(verify), evidence };
         let judge = Judge { eyes, clock: &self.clock, memory: &memory, retry_failed: permits.retry_failed };
         let tell = |Hashed { done, total }| say(&(hashing(done, total) + "\n"));
@@ -164,7 +185,17 @@ impl<'a> Context<'a> {
             world.remember();
             index.save();
         }
+        self.say_started_anew(&world, &index);
+        self.leave((world, index));
         verdicts
+    }
+
+    /// Is done with something that may consist of very many small things: freeing them is for those whose process goes on.
+    pub fn leave<T>(&self, done: T) {
+        match &self.args.command {
+            Command::Schedule(ScheduleCommand::Run(run)) if run.watch => drop(done),
+            _ => std::mem::forget(done),
+        }
     }
 
     /// The command line up to a command's name, with what makes it speak of this workspace in this way.
@@ -177,20 +208,17 @@ impl<'a> Context<'a> {
     }
 
     pub fn world(&self, workspace: &Workspace) -> TableWorld {
-        let world = TableWorld::new(&workspace.state_directory().join("cache/columns"));
-        self.say_started_anew(world.is_started_anew(), "cache/columns");
-        world
+        TableWorld::new(&workspace.state_directory().join("cache/columns"))
     }
 
     pub fn index(&self, workspace: &Workspace) -> TraceIndex {
-        let index = TraceIndex::open(&workspace.state_directory().join("cache/traces"));
-        self.say_started_anew(index.is_started_anew(), "cache/traces");
-        index
+        TraceIndex::open(&workspace.state_directory().join("cache/traces"))
     }
 
-    /// A cache that cannot be believed costs time and nothing else.
-    fn say_started_anew(&self, anew: bool, name: &str) {
-        if anew && !self.args.quiet && self.args.log_format == Format::Text {
+    /// A cache that could not be believed has cost time and nothing else.
+    pub fn say_started_anew(&self, world: &TableWorld, index: &TraceIndex) {
+        let caches = [("cache/columns", world.is_started_anew()), ("cache/traces", index.is_started_anew())];
+        for (name, _) in caches.iter().filter(|(_, anew)| *anew && !self.args.quiet && self.args.log_format == Format::Text) {
             say(&format!("warning: .daeda/{name} is damaged, or of another version of daeda: it is made anew\n"));
         }
     }

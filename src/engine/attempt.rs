@@ -23,7 +23,9 @@ use super::state::State;
 use super::trace;
 use super::world::{Detail, Look, Unobservable};
 use crate::digest::Digest;
-use std::collections::{BTreeMap, HashMap};
+use crate::digest::key::Table;
+use crate::stat::Near;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -33,8 +35,8 @@ pub(super) struct Shared<'a> {
     pub(super) graph: &'a Graph,
     pub(super) tools: Tools<'a>,
     pub(super) options: &'a Options,
-    /// Output digests of settled actions.
-    outputs: Mutex<HashMap<ActionId, Digest>>,
+    /// Output digests of settled actions, by the keys of their names.
+    outputs: Mutex<Table<Digest>>,
     staging: Mutex<BTreeMap<PathBuf, Arc<Staging<'a>>>>,
 }
 
@@ -50,13 +52,13 @@ impl<'a> Shared<'a> {
         Self { graph, tools, options, outputs: Mutex::default(), staging: Mutex::default() }
     }
 
-    fn outputs(&self) -> MutexGuard<'_, HashMap<ActionId, Digest>> {
+    fn outputs(&self) -> MutexGuard<'_, Table<Digest>> {
         self.outputs.lock().expect("no thread panics while it holds the outputs")
     }
 
-    pub(super) fn judge(&self, index: usize, look: Look) -> Verdict {
+    pub(super) fn judge(&self, index: usize, look: Look, near: &mut Near) -> Verdict {
         let action = &self.graph.actions()[index];
-        self.judging().verdict(action, &|at| self.output_of(&action.upstreams[at]), look)
+        self.judging().verdict(action, &|at| self.output_of(&action.upstreams[at]), look, near)
     }
 
     pub(super) fn judging(&self) -> Judge<'a> {
@@ -70,12 +72,12 @@ impl<'a> Shared<'a> {
     }
 
     fn output_of(&self, id: &ActionId) -> Option<Digest> {
-        self.outputs().get(id).copied()
+        self.outputs().get(&id.table_key()).copied()
     }
 
     pub(super) fn keep_output(&self, action: &Action, output: Option<Digest>) {
         if let Some(digest) = output {
-            self.outputs().insert(action.id.clone(), digest);
+            self.outputs().insert(action.id.table_key(), digest);
         }
     }
 
@@ -126,7 +128,7 @@ impl<'a> Shared<'a> {
 
     /// The verdict on an action that is about to run. What can be observed no more cannot be run on.
     fn judge_again(&self, index: usize, look: Look) -> Result<Verdict, Failure> {
-        let verdict = self.judge(index, look);
+        let verdict = self.judge(index, look, &mut Near::default());
         let why = || verdict.reasons.first().map(|r| r.detail.clone()).unwrap_or_default();
         match verdict.state {
             State::Blocked => Err(Failure::transient(why())),

@@ -23,6 +23,7 @@ use super::staging;
 use super::state::{Reason, ReasonKind, State};
 use super::survey::survey;
 use super::world::{Look, World};
+use crate::stat::Near;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -87,6 +88,7 @@ pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
     tools.sink.event(&Event::Planned { actions: graph.len() });
     clear_up(graph, tools.disk);
     let shared = Shared::new(graph, tools, options);
+    tools.world.foresee(graph.actions());
     let tell = |Hashed { done, total }| tools.sink.event(&Event::Hashing { done, total });
     let known = match watched(tools.world, &tell, || brake(&shared)) {
         Ok(known) => known,
@@ -347,7 +349,8 @@ where
         let shared = self.shared;
         let (known, anew): (Vec<usize>, Vec<usize>) = indices.iter().partition(|i| self.is_known(**i));
         shared.tools.sink.judging(indices.len());
-        let mut judged: Vec<(usize, Verdict)> = anew.par_iter().map(|i| (*i, shared.judge(*i, Look::Once))).collect();
+        let mut judged: Vec<(usize, Verdict)> =
+            anew.par_iter().map_init(Near::default, |near, i| (*i, shared.judge(*i, Look::Once, near))).collect();
         shared.tools.sink.judging(0);
         judged.extend(known.into_iter().map(|i| (i, self.known[i].clone())));
         for (index, verdict) in judged {
