@@ -5,6 +5,7 @@
 Fills the history of an empty workspace by copying its one run, then times `daeda runs`, and builds with a small bound.
 """
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -35,7 +36,7 @@ def daeda(binary, workspace, *words):
 
 def fill(path):
     """Copies the first run, and what it did, until there are so many."""
-    with sqlite3.connect(path) as database:
+    with contextlib.closing(sqlite3.connect(path)) as database:
         columns = "pid, command, state, summary"
         for number in range(RUNS):
             run = database.execute(f"INSERT INTO runs (started, {columns}) SELECT started - ?, {columns} FROM runs WHERE id = 1", (number,)).lastrowid
@@ -43,6 +44,7 @@ def fill(path):
                 "INSERT INTO actions (run, asset, op, outcome, started, metadata) SELECT ?, asset, op, outcome, started, metadata FROM actions WHERE run = 1",
                 (run,),
             )
+        database.commit()
 
 
 def main(binary="target/release/daeda"):

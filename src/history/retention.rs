@@ -23,8 +23,17 @@ pub fn prune(connection: &mut Connection, keep: Retention, now: i64) -> rusqlite
     transaction.execute("DELETE FROM runs WHERE id <= (SELECT id FROM runs ORDER BY id DESC LIMIT 1 OFFSET ?1)", params![limit])?;
     transaction.commit()?;
     while used(connection)? > keep.bytes && remove_oldest(connection)? {}
-    // Gives pages back one by one: cheap where there are few.
-    connection.execute_batch("PRAGMA incremental_vacuum")
+    shrink(connection)
+}
+
+/// Gives the pages that nothing is in back to the file system, one with each step.
+fn shrink(connection: &Connection) -> rusqlite::Result<()> {
+    for pragma in ["PRAGMA incremental_vacuum", "PRAGMA wal_checkpoint(PASSIVE)"] {
+        let mut statement = connection.prepare(pragma)?;
+        let mut steps = statement.query([])?;
+        while steps.next()?.is_some() {}
+    }
+    Ok(())
 }
 
 /// Bytes that hold anything.

@@ -57,7 +57,10 @@ impl Shared {
             return false;
         }
         let path = alive_path(&self.directory, holder);
-        let Ok(file) = File::options().write(true).open(&path) else { return true };
+        let file = match File::options().write(true).open(&path) {
+            Ok(file) => file,
+            Err(error) => return error.kind() == io::ErrorKind::NotFound,
+        };
         match file.try_lock() {
             Ok(()) => {
                 let _ = fs::remove_file(&path);

@@ -214,6 +214,11 @@ fn retention_holds_the_size_and_the_number() {
         largest = largest.max(size());
     }
     assert!(largest < 600 << 10, "{largest}");
+    // A larger one that is bounded later shrinks.
+    (0..25).for_each(|_| run(directory.path(), KEEP, 200));
+    let before = size();
+    run(directory.path(), small, 1);
+    assert!(before > 900 << 10 && size() < 400 << 10, "{before} {}", size());
     let old = Retention { age: 0, ..KEEP };
     run(directory.path(), old, 1);
     std::thread::sleep(Duration::from_millis(5));
