@@ -55,8 +55,14 @@ fn name(grammar: &Grammar) -> String {
 
 fn section(grammar: &'static Grammar) -> String {
     let mut text = format!("#### `{}`\n\n{}\n\n", name(grammar), grammar.doc);
-    text += &format!("```kdl\n{}\n```\n\n", grammar.example);
+    text += &format!("```{}\n{}\n```\n\n", fence(grammar), grammar.example);
     text + &table(grammar)
+}
+
+/// By a `kdl` block's first node its kind of file is told, so an example that begins like another kind's is not one.
+fn fence(grammar: &Grammar) -> &'static str {
+    let mut tops = manifest::FILES.iter().flat_map(|file| file.children).map(|child| child.grammar);
+    if tops.clone().any(|top| same(top, grammar)) || tops.all(|top| top.name != grammar.name) { "kdl" } else { "text" }
 }
 
 fn table(grammar: &Grammar) -> String {
