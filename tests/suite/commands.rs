@@ -1,7 +1,7 @@
 //! The rule `command`, from outside: what reruns and what does not, what it sees, what becomes of what it leaves, how it is ended.
 
 use super::fixture::{DAYS, Workspace, events, feed_columns, one_more, write_parquet};
-use super::processes::{eventually, start};
+use super::processes::eventually;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
