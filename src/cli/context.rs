@@ -2,12 +2,13 @@
 
 use super::args::{Args, Color, Format, Order};
 use super::build::output_check;
-use super::error::CliError;
+use super::error::{CliError, code};
 use super::output::{say, wants_color};
 use crate::engine::check::{Eyes, Verdict};
-use crate::engine::clock::{self, Clock, SystemClock};
+use crate::engine::clock::{Clock, SystemClock};
 use crate::engine::decision::Permits;
 use crate::engine::envelope::Envelope;
+use crate::engine::execute::Cancel;
 use crate::engine::failure::FailureMemory;
 use crate::engine::graph::Graph;
 use crate::engine::hashing::{Hashed, watched};
@@ -20,8 +21,10 @@ use crate::report::diagnostics::{self, Style};
 use crate::report::plain::hashing;
 use crate::rules::{TableRecords, TableWorld};
 use crate::workspace::{self, Loaded, Overrides, Target, Workspace, parse_target};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 /// Whether caches keep what a survey learned: a dry run changes no byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,10 @@ pub enum Remember {
 pub struct Context<'a> {
     pub args: &'a Args,
     pub clock: SystemClock,
+    /// Requested by the first Ctrl-C or SIGTERM, once somebody listens.
+    pub cancel: Cancel,
+    /// What is said once and not again by a command that looks again and again.
+    told: Mutex<BTreeSet<String>>,
     overrides: Overrides,
     start: PathBuf,
 }
@@ -43,13 +50,36 @@ impl<'a> Context<'a> {
             Some(directory) => std::fs::canonicalize(directory).map_err(|e| CliError::io(directory.display(), &e))?,
             None => std::env::current_dir().map_err(|e| CliError::io("the current directory", &e))?,
         };
-        let mut overrides = Overrides { profile: args.profile.clone(), environment: std::env::vars().collect(), ..Overrides::default() };
+        let profile = args.profile.clone().filter(|name| !name.is_empty());
+        let mut overrides = Overrides { profile, environment: environment(), ..Overrides::default() };
         for text in &args.set {
             let (key, value) = text.split_once('=').ok_or_else(|| CliError::Usage(format!("--set takes KEY=VALUE, not `{text}`")))?;
             overrides.set.push((key.into(), value.into()));
         }
-        let clock = SystemClock { fixed: fixed_now(overrides.environment.get("DAEDA_NOW"))? };
-        Ok(Self { args, clock, overrides, start })
+        let clock = clock_of(overrides.environment.get("DAEDA_NOW"))?;
+        Ok(Self { args, clock, cancel: Cancel::default(), told: Mutex::default(), overrides, start })
+    }
+
+    /// From now on the first Ctrl-C stops cleanly, the second at once.
+    pub fn listen(&self) {
+        let cancel = self.cancel.clone();
+        // Whoever comes second finds that somebody listens already.
+        let _ = ctrlc::set_handler(move || {
+            if cancel.is_requested() {
+                std::process::exit(i32::from(code::INTERRUPTED));
+            }
+            cancel.request();
+        });
+    }
+
+    /// Whether a text has not been said yet.
+    pub fn is_news(&self, text: &str) -> bool {
+        self.told.lock().expect("no thread panics while it remembers").insert(text.to_string())
+    }
+
+    /// The profile that is in force.
+    pub fn profile(&self) -> Option<&str> {
+        self.overrides.profile.as_deref()
     }
 
     pub fn start(&self) -> &std::path::Path {
@@ -73,7 +103,9 @@ impl<'a> Context<'a> {
             None => Err(CliError::Manifest(Box::new((loaded.sources, loaded.diagnostics)))),
             Some(workspace) => {
                 if !self.args.quiet && self.args.log_format == Format::Text {
-                    loaded.diagnostics.iter().for_each(|d| say(&diagnostics::line(d, &loaded.sources)));
+                    let found = loaded.diagnostics.iter().map(|d| diagnostics::line(d, &loaded.sources));
+                    let misspelt = workspace::misspelt(&self.overrides.environment).into_iter().map(|text| format!("warning: {text}\n"));
+                    found.chain(misspelt).filter(|text| self.is_news(text)).for_each(|text| say(&text));
                 }
                 Ok(workspace)
             }
@@ -167,6 +199,11 @@ impl<'a> Context<'a> {
         FailureMemory::new(&workspace.state_directory())
     }
 
+    /// Whether talk on stderr is drawn in colour.
+    pub fn draws_color(&self) -> bool {
+        wants_color(self.args.color == Color::Always, self.args.color == Color::Never, &std::io::stderr())
+    }
+
     /// The envelope that all processes of this user share.
     pub fn envelope(&self) -> Envelope {
         Envelope::shared(&runtime_directory(&self.overrides.environment))
@@ -203,6 +240,12 @@ impl<'a> Context<'a> {
     }
 }
 
+/// The variables that are text; what is none can be no setting.
+fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).collect()
+}
+
 /// The command line as it was typed, without the program's path.
 fn typed() -> String {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy())).collect();
@@ -222,9 +265,9 @@ pub fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(is_plain) { word.to_string() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
-/// `DAEDA_NOW`: an RFC 3339 instant, or a day.
-fn fixed_now(text: Option<&String>) -> Result<Option<i64>, CliError> {
-    let Some(text) = text else { return Ok(None) };
+/// `DAEDA_NOW`: an RFC 3339 instant, a day, or a file that holds one.
+fn clock_of(text: Option<&String>) -> Result<SystemClock, CliError> {
+    let Some(text) = text else { return Ok(SystemClock::Machine) };
     let wrong = || CliError::Usage(format!("DAEDA_NOW is an instant such as 2026-02-04T00:00:00Z, not `{text}`"));
-    clock::parse(text).map(Some).ok_or_else(wrong)
+    SystemClock::parse(text).ok_or_else(wrong)
 }

@@ -235,6 +235,16 @@ impl<'a> Plan<'a> {
         None
     }
 
+    /// How many actions are settled.
+    pub fn settled(&self) -> usize {
+        self.status.len() - self.open
+    }
+
+    /// How many are to run and have not begun.
+    pub fn queued(&self) -> usize {
+        self.to_run.len()
+    }
+
     pub fn outcome(&self, index: usize) -> Option<Outcome> {
         match self.status[index] {
             Status::Settled(outcome) => Some(outcome),
