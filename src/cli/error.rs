@@ -82,7 +82,9 @@ impl CliError {
     fn log(&self) {
         let (message, found) = match self {
             Self::Manifest(found) => ("the manifest has mistakes", Some(diagnostics::json(&found.1, &found.0))),
-            Self::Usage(text) | Self::Invalid(text) | Self::Environment(text) | Self::Refused(text) => (text.as_str(), None),
+            Self::Usage(text) | Self::Invalid(text) | Self::Environment(text) | Self::Refused(text) | Self::Bug(text) => {
+                (text.as_str(), None)
+            }
             Self::Closed => return,
         };
         let mut line = json!({"event": "error", "exit_code": self.code(), "message": message});
