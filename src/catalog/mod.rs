@@ -5,11 +5,13 @@
 
 pub mod aggregate;
 pub mod calendar;
+pub mod code;
 pub mod command;
 pub mod compile;
 pub mod dag;
 pub mod declaration;
 pub mod expr;
+pub mod lint;
 pub mod model;
 pub mod pattern;
 pub mod quantity;

@@ -4,10 +4,10 @@ use super::args::{Check, Format};
 use super::context::Context;
 use super::error::{CliError, code};
 use super::output::{print, print_json, say};
-use crate::catalog::resolve;
+use crate::catalog;
 use crate::manifest;
 use crate::report::diagnostics;
-use crate::source::suggestion;
+use crate::source::{counted, suggestion};
 
 pub fn run(context: &Context, command: &Check) -> Result<u8, CliError> {
     if let Some(code) = &command.explain {
@@ -37,11 +37,6 @@ pub fn run(context: &Context, command: &Check) -> Result<u8, CliError> {
     }
     let denied = command.deny.is_some() && warnings > 0;
     Ok(if errors > 0 || denied { code::INVALID } else { code::DONE })
-}
-
-/// `1 error`, `2 errors`.
-fn counted(number: usize, word: &str) -> String {
-    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The page of a code, which may be given without its prefix.

@@ -1,14 +1,18 @@
 //! Finding and reading a workspace's files. Everything that is wrong with them is found in one run.
 
 use super::Workspace;
-use super::settings::{Overrides, Settings, SettingsError, machine};
-use crate::catalog::declaration::Declarations;
+use super::code;
+use super::files::{Disk, Files};
+use super::settings::{Overrides, Setting, Settings, machine};
+use crate::catalog;
+use crate::catalog::declaration::{Declarations, SettingsDecl, Text};
+use crate::catalog::lint;
 use crate::catalog::resolve::{self, Vocabulary};
 use crate::manifest;
 use crate::path::Root;
 use crate::rules;
-use crate::source::{Diagnostic, SourceId, Sources};
-use std::fs;
+use crate::source::{Diagnostic, SourceId, Sources, Span, Spanned, did_you_mean};
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -32,8 +36,19 @@ pub enum LoadError {
 pub struct Loaded {
     pub sources: Sources,
     pub diagnostics: Vec<Diagnostic>,
+    /// What the files say, with places, as far as they could be read.
+    pub declared: Declarations,
     /// Absent if any diagnostic is an error.
     pub workspace: Option<Workspace>,
+}
+
+impl Loaded {
+    /// Adds what was found since, in the order of files and places; errors and warnings together, as they stand in the text.
+    pub fn extend(&mut self, found: impl IntoIterator<Item = Diagnostic>) {
+        self.diagnostics.extend(found);
+        self.diagnostics.sort_by_key(|d| (d.span().source, d.span().offset, d.code));
+        self.diagnostics.dedup();
+    }
 }
 
 /// The nearest directory at or above `from` that holds `Daedalus.kdl`.
@@ -44,68 +59,85 @@ pub fn find(from: &Path) -> Result<PathBuf, LoadError> {
 
 /// Reads and resolves the workspace in a directory.
 pub fn load(directory: &Path, overrides: &Overrides) -> Result<Loaded, LoadError> {
-    let mut reader =
-        Reader { root: Root::new(directory), sources: Sources::default(), found: Vec::new(), declared: Declarations::default() };
-    let id = reader.read(&directory.join(MANIFEST))?;
-    let (manifest, found) = manifest::daedalus(&reader.sources, id);
-    reader.found.extend(found);
-    reader.declared.manifest = manifest;
-    let settings = match Settings::resolve(&reader.declared.manifest, overrides, machine()) {
-        Ok(settings) => Some(settings),
-        Err(SettingsError::InFile(diagnostic)) => {
-            reader.found.push(diagnostic);
-            None
-        }
-        Err(SettingsError::Outside(message)) => return Err(LoadError::Settings(message)),
-    };
-    if let Some(settings) = &settings {
-        reader.read_all(settings)?;
-    }
-    Ok(reader.resolve(settings))
+    load_from(&Disk, directory, overrides)
 }
 
-struct Reader {
+/// Reads and resolves the workspace in a directory of some files.
+pub fn load_from(files: &dyn Files, directory: &Path, overrides: &Overrides) -> Result<Loaded, LoadError> {
+    let mut reader = Reader {
+        files,
+        root: Root::new(directory),
+        sources: Sources::default(),
+        found: Vec::new(),
+        declared: Declarations::default(),
+        is_whole: true,
+    };
+    if let Some(id) = reader.read(&directory.join(MANIFEST))? {
+        let (manifest, found) = manifest::daedalus(&reader.sources, id);
+        reader.found.extend(found);
+        reader.declared.manifest = manifest;
+    }
+    let (settings, unset) = Settings::resolve(&reader.declared.manifest, overrides, machine()).map_err(LoadError::Settings)?;
+    reader.is_whole &= unset.is_empty();
+    reader.found.extend(unset);
+    reader.read_all(&settings, overrides.profile.as_deref())?;
+    Ok(reader.resolve(settings, overrides.profile.clone()))
+}
+
+struct Reader<'a> {
+    files: &'a dyn Files,
     root: Root,
     sources: Sources,
     found: Vec<Diagnostic>,
     declared: Declarations,
+    /// Whether all files that were named were there and are text, so that what is declared nowhere is a stranger.
+    is_whole: bool,
 }
 
-impl Reader {
-    fn read(&mut self, path: &Path) -> Result<SourceId, LoadError> {
-        let bytes = fs::read(path).map_err(|error| LoadError::Io { path: path.into(), error })?;
-        let text = String::from_utf8(bytes).map_err(|_| {
-            let error = io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8; KDL files are UTF-8 text");
-            LoadError::Io { path: path.into(), error }
-        })?;
-        Ok(self.sources.add(self.root.name(path), text))
+impl Reader<'_> {
+    /// A text; `None` where the bytes are none, which has been reported.
+    fn read(&mut self, path: &Path) -> Result<Option<SourceId>, LoadError> {
+        let bytes = self.files.read(path).map_err(|error| LoadError::Io { path: path.into(), error })?;
+        let name = self.root.name(path);
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(self.sources.add(name, text))),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let id = self.sources.add(name, String::from_utf8_lossy(error.as_bytes()));
+                self.found.push(not_text(Span { source: id, offset: at, len: 3 }, error.as_bytes()));
+                self.is_whole = false;
+                Ok(None)
+            }
+        }
     }
 
-    fn read_all(&mut self, settings: &Settings) -> Result<(), LoadError> {
-        if let Some(id) = self.read_if_there(&settings.runtime.value)? {
+    fn read_all(&mut self, settings: &Settings, profile: Option<&str>) -> Result<(), LoadError> {
+        if let Some(id) = self.read_if_there(&settings.runtime, profile, |s| &s.runtime)? {
             let (runtime, found) = manifest::runtime(&self.sources, id);
             self.declared.runtime = runtime;
             self.found.extend(found);
         }
-        for path in self.kdl_files("config/pipelines")?.iter().filter(|p| !p.to_string_lossy().ends_with(".generated.kdl")) {
-            let id = self.read(path)?;
+        let pipelines = self.files.kdl_files(&self.root.join("config/pipelines"));
+        let pipelines = pipelines.map_err(|error| LoadError::Io { path: self.root.join("config/pipelines"), error })?;
+        for path in pipelines.iter().flatten().filter(|p| !p.to_string_lossy().ends_with(".generated.kdl")) {
+            let Some(id) = self.read(path)? else { continue };
             let (pipelines, found) = manifest::pipelines(&self.sources, id);
             self.declared.pipelines.extend(pipelines);
             self.found.extend(found);
         }
-        if let Some(id) = self.read_if_there(&settings.aggregations.value)? {
+        if let Some(id) = self.read_if_there(&settings.aggregations, profile, |s| &s.aggregations)? {
             let (aggregations, found) = manifest::aggregations(&self.sources, id);
             self.declared.aggregations = aggregations;
             self.found.extend(found);
         }
-        for path in self.kdl_files(&settings.feature_views.value)? {
-            let id = self.read(&path)?;
+        for path in self.kdl_files(&settings.feature_views, profile, |s| &s.feature_views)? {
+            let Some(id) = self.read(&path)? else { continue };
             let (views, found) = manifest::feature_view(&self.sources, id);
             self.declared.views.extend(views);
             self.found.extend(found);
         }
-        for path in self.kdl_files(&settings.feature_services.value)? {
-            let id = self.read(&path)?;
+        for path in self.kdl_files(&settings.feature_services, profile, |s| &s.feature_services)? {
+            let Some(id) = self.read(&path)? else { continue };
             let (services, found) = manifest::feature_service(&self.sources, id);
             self.declared.services.extend(services);
             self.found.extend(found);
@@ -113,64 +145,97 @@ impl Reader {
         Ok(())
     }
 
-    fn read_if_there(&mut self, relative: &str) -> Result<Option<SourceId>, LoadError> {
-        let path = self.root.join(relative);
-        if path.exists() { self.read(&path).map(Some) } else { Ok(None) }
-    }
-
-    /// The KDL files of a directory by name; hidden ones are no part of the workspace.
-    fn kdl_files(&self, relative: &str) -> Result<Vec<PathBuf>, LoadError> {
-        let directory = self.root.join(relative);
-        if !directory.is_dir() {
-            return Ok(Vec::new());
+    fn read_if_there(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Said) -> Result<Option<SourceId>, LoadError> {
+        let path = self.root.join(&setting.value);
+        if self.files.exists(&path) {
+            return self.read(&path);
         }
-        let entries = fs::read_dir(&directory).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());
-        let entries = entries.map_err(|error| LoadError::Io { path: directory, error })?;
-        let is_hidden = |p: &Path| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-        let is_kdl = |p: &PathBuf| p.extension().is_some_and(|e| e == "kdl") && !is_hidden(p);
-        let mut files: Vec<PathBuf> = entries.into_iter().map(|e| e.path()).filter(is_kdl).collect();
-        files.sort();
-        Ok(files)
+        self.absent(setting, profile, of, "file");
+        Ok(None)
     }
 
-    fn resolve(mut self, settings: Option<Settings>) -> Loaded {
+    fn kdl_files(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Said) -> Result<Vec<PathBuf>, LoadError> {
+        let directory = self.root.join(&setting.value);
+        let files = self.files.kdl_files(&directory).map_err(|error| LoadError::Io { path: directory, error })?;
+        if files.is_none() {
+            self.absent(setting, profile, of, "directory");
+        }
+        Ok(files.unwrap_or_default())
+    }
+
+    /// What a file of the workspace names must be there; a default need not.
+    fn absent(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Said, what: &str) {
+        let manifest = &self.declared.manifest;
+        let profile = manifest.profiles.iter().find(|p| Some(p.name.value.as_str()) == profile);
+        let said = profile.and_then(|p| of(&p.settings).as_ref()).or(of(&manifest.settings).as_ref());
+        let Some(said) = said.filter(|said| matches!(&said.value, Text::Env(_)) || said.value == Text::Literal(setting.value.clone())) else {
+            return;
+        };
+        self.is_whole = false;
+        let message = format!("there is no {what} `{}`", setting.value);
+        let hint = format!("paths are relative to the directory of Daedalus.kdl; make it, or correct the path{}", self.near(&setting.value));
+        self.found.push(Diagnostic::error(code::MISSING_FILE, message, said.span).label(format!("no such {what}")).hint(hint));
+    }
+
+    /// The path that was probably meant.
+    fn near(&self, path: &str) -> String {
+        const USUAL: [&str; 4] =
+            ["config/training/runtime.kdl", "config/training/aggregations.kdl", "feature_views", "feature_services"];
+        let is_there = |path: &str| {
+            let path = self.root.join(path);
+            self.files.exists(&path) || self.files.kdl_files(&path).is_ok_and(|files| files.is_some())
+        };
+        let near = did_you_mean(path, USUAL.into_iter().filter(|path| is_there(path)));
+        near.map_or(String::new(), |near| format!(": did you mean `{near}`?"))
+    }
+
+    fn resolve(mut self, settings: Settings, profile: Option<String>) -> Loaded {
         let aggregates = rules::aggregates();
         let vocabulary = Vocabulary { aggregates: &aggregates, rules: rules::NAMES, on_polars: rules::ON_POLARS };
         let broken = self.broken_texts();
         self.declared.partial = broken.clone();
         let (catalog, mut found) = resolve::resolve(&self.declared, &vocabulary);
-        found.retain(|d| !is_cascade(d, &broken, &self.sources));
+        let whole = self.is_whole;
+        found.retain(|d| d.code != catalog::code::UNKNOWN_NAME || (whole && !is_cascade(d, &broken, &self.sources)));
         self.found.extend(found);
         if !self.found.iter().any(Diagnostic::is_error) {
-            self.found.extend(resolve::unused(&catalog, &self.declared));
+            self.found.extend(lint::lint(&catalog, &self.declared));
         }
-        // In the order of files and places; errors and warnings together, as they stand in the text.
-        self.found.sort_by_key(|d| (d.span().source, d.span().offset, d.code));
-        self.found.dedup();
         let sound = !self.found.iter().any(Diagnostic::is_error);
         let profiles = self.declared.manifest.profiles.iter().map(|p| p.name.value.clone()).collect();
-        let workspace = settings.filter(|_| sound).map(|settings| Workspace { root: self.root, catalog, settings, profiles });
-        Loaded { sources: self.sources, diagnostics: self.found, workspace }
+        let workspace = sound.then(|| Workspace { root: self.root, catalog, settings, profiles, profile });
+        let mut loaded = Loaded { sources: self.sources, diagnostics: Vec::new(), declared: self.declared, workspace };
+        loaded.extend(self.found);
+        loaded
     }
 
     /// The files in which the manifest itself has mistakes, so that some of their definitions may have been left out.
     fn broken_texts(&self) -> Vec<SourceId> {
-        self.found.iter().filter(|d| d.is_error()).map(|d| d.span().source).collect()
+        let broken: HashSet<SourceId> = self.found.iter().filter(|d| d.is_error()).map(|d| d.span().source).collect();
+        broken.into_iter().collect()
     }
+}
+
+/// One of the settings, as `config` or a profile says it.
+type Said = fn(&SettingsDecl) -> &Option<Spanned<Text>>;
+
+fn not_text(place: Span, bytes: &[u8]) -> Diagnostic {
+    let hint = match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "this is UTF-16; save the file as UTF-8".to_string(),
+        _ => format!("the byte here is 0x{:02X}; save the file as UTF-8", bytes.get(place.offset).copied().unwrap_or_default()),
+    };
+    Diagnostic::error(code::NOT_TEXT, "this is not UTF-8; KDL files are UTF-8 text", place).hint(hint)
 }
 
 /// Whether a name counts as unknown only because its definition, in a file with mistakes, was left out.
 fn is_cascade(diagnostic: &Diagnostic, broken: &[SourceId], sources: &Sources) -> bool {
-    if diagnostic.code != "daeda::catalog::unknown-name" {
-        return false;
-    }
     let span = diagnostic.span();
     let name = sources.get(span.source).text.get(span.offset..span.offset + span.len).unwrap_or_default();
-    let quoted = format!("\"{}\"", name.trim_matches('"'));
-    broken.iter().any(|id| sources.get(*id).text.lines().any(|line| defines(line.trim_start(), &quoted)))
+    let name = name.trim_start_matches("(constant)").trim_matches('"');
+    broken.iter().any(|id| sources.get(*id).text.lines().any(|line| defines(line.trim_start(), name)))
 }
 
-fn defines(line: &str, quoted: &str) -> bool {
+fn defines(line: &str, name: &str) -> bool {
     const DEFINERS: [&str; 11] = [
         "feature-view",
         "feature-service",
@@ -185,7 +250,7 @@ fn defines(line: &str, quoted: &str) -> bool {
         "constant",
     ];
     let mut words = line.split_whitespace();
-    words.next().is_some_and(|first| DEFINERS.contains(&first)) && words.next() == Some(quoted)
+    words.next().is_some_and(|first| DEFINERS.contains(&first)) && words.next().is_some_and(|word| word.trim_matches(['"', '{', ';']) == name)
 }
 
 #[cfg(test)]

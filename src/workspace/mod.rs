@@ -2,13 +2,19 @@
 //!
 //! Knows nothing of how anything runs. Invariant: a [`Workspace`] that loads without errors can be planned without further checks.
 
+mod buildable;
+mod code;
+mod files;
 mod graph;
 mod load;
 mod settings;
 mod target;
 
 pub use graph::{PlanError, graph};
-pub use load::{LoadError, Loaded, find, load};
+pub use buildable::unbuildable;
+pub use code::CODES;
+pub use files::{Files, Memory};
+pub use load::{LoadError, Loaded, find, load, load_from};
 pub use settings::{Origin, Overrides, Setting, Settings};
 pub use target::{Keys, Target, TargetError, parse_target, select};
 
@@ -25,6 +31,8 @@ pub struct Workspace {
     pub settings: Settings,
     /// Names of the profiles that are declared.
     pub profiles: Vec<String>,
+    /// The one that was chosen.
+    pub profile: Option<String>,
 }
 
 impl Workspace {

@@ -2,6 +2,7 @@
 //!
 //! Precedence, weakest first: default, file, profile, environment (`DAEDA_OUTPUT_ROOT`), `--set output-root=…`.
 
+use super::code;
 use crate::catalog::declaration::{ManifestDecl, SettingsDecl, Text};
 use crate::catalog::quantity::Size;
 use crate::source::{Diagnostic, Span, Spanned, suggestion};
@@ -83,25 +84,17 @@ pub const NAMES: [&str; 10] = [
     "replace-max",
 ];
 
-/// What is wrong with an override.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SettingsError {
-    /// In a file: has a place.
-    InFile(Diagnostic),
-    /// On the command line or in the environment.
-    Outside(String),
-}
-
 impl Settings {
-    /// `machine` is what there is at most: (cpus, bytes of memory).
-    pub fn resolve(manifest: &ManifestDecl, overrides: &Overrides, machine: (u64, u64)) -> Result<Self, SettingsError> {
+    /// `machine` is what there is at most: (cpus, bytes of memory). An error is of the command line or the environment; variables that files
+    /// name and that are not set are diagnostics, and leave the value as it was.
+    pub fn resolve(manifest: &ManifestDecl, overrides: &Overrides, machine: (u64, u64)) -> Result<(Self, Vec<Diagnostic>), String> {
         let mut settings = Self::defaults(machine);
-        settings.apply(&manifest.settings, Origin::File, overrides)?;
+        let mut unset = settings.apply(&manifest.settings, Origin::File, overrides);
         if let Some(name) = overrides.profile.as_deref() {
             let profile = manifest.profiles.iter().find(|p| p.name.value == name);
             let known = manifest.profiles.iter().map(|p| p.name.value.as_str());
-            let unknown = || SettingsError::Outside(format!("there is no profile `{name}`; {}", suggestion(name, known)));
-            settings.apply(&profile.ok_or_else(unknown)?.settings, Origin::Profile(name.into()), overrides)?;
+            let unknown = || format!("there is no profile `{name}`; {}", suggestion(name, known));
+            unset.extend(settings.apply(&profile.ok_or_else(unknown)?.settings, Origin::Profile(name.into()), overrides));
         }
         for name in NAMES {
             let variable = format!("DAEDA_{}", name.to_uppercase().replace(['-', '.'], "_"));
@@ -113,7 +106,7 @@ impl Settings {
             settings.set(name, value, Origin::Set)?;
         }
         settings.cut_to(machine);
-        Ok(settings)
+        Ok((settings, unset))
     }
 
     /// An envelope beyond the machine is cut to what there is.
@@ -141,7 +134,8 @@ impl Settings {
         }
     }
 
-    fn apply(&mut self, declared: &SettingsDecl, origin: Origin, overrides: &Overrides) -> Result<(), SettingsError> {
+    fn apply(&mut self, declared: &SettingsDecl, origin: Origin, overrides: &Overrides) -> Vec<Diagnostic> {
+        let mut unset = Vec::new();
         let texts = [
             (&declared.runtime, &mut self.runtime),
             (&declared.aggregations, &mut self.aggregations),
@@ -151,8 +145,10 @@ impl Settings {
             (&declared.enriched_output_root, &mut self.enriched_output_root),
         ];
         for (text, setting) in texts {
-            if let Some(text) = text {
-                *setting = Setting { value: read_text(text, overrides)?, origin: origin.clone() };
+            match text.as_ref().map(|text| read_text(text, overrides)) {
+                Some(Ok(value)) => *setting = Setting { value, origin: origin.clone() },
+                Some(Err(diagnostic)) => unset.push(diagnostic),
+                None => {}
             }
         }
         if let Some(cpus) = &declared.resources.cpus {
@@ -167,10 +163,10 @@ impl Settings {
         if let Some(max) = &declared.replace_max {
             self.replace_max = Setting { value: Some(max.value), origin };
         }
-        Ok(())
+        unset
     }
 
-    fn set(&mut self, name: &str, value: &str, origin: Origin) -> Result<(), SettingsError> {
+    fn set(&mut self, name: &str, value: &str, origin: Origin) -> Result<(), String> {
         let text = |setting: &mut Setting<String>, origin| *setting = Setting { value: value.into(), origin };
         match name.strip_prefix("training.").unwrap_or(name) {
             "runtime" => text(&mut self.runtime, origin),
@@ -183,7 +179,7 @@ impl Settings {
             "resources.memory" => self.memory = Setting { value: size(name, value)?, origin },
             "resources.object-store" => self.object_store = Setting { value: size(name, value)?, origin },
             "replace-max" => self.replace_max = Setting { value: Some(number(name, value)?), origin },
-            _ => return Err(SettingsError::Outside(format!("there is no setting `{name}`; {}", suggestion(name, NAMES)))),
+            _ => return Err(format!("there is no setting `{name}`; {}", suggestion(name, NAMES))),
         }
         Ok(())
     }
@@ -207,27 +203,27 @@ fn rounded(size: Size) -> String {
     if size.bytes.is_multiple_of(1 << 20) { size.to_string() } else { format!("{:.1}GiB", size.bytes as f64 / (1u64 << 30) as f64) }
 }
 
-fn read_text(text: &Spanned<Text>, overrides: &Overrides) -> Result<String, SettingsError> {
+fn read_text(text: &Spanned<Text>, overrides: &Overrides) -> Result<String, Diagnostic> {
     match &text.value {
         Text::Literal(value) => Ok(value.clone()),
         Text::Env(variable) => {
-            overrides.environment.get(variable).cloned().ok_or_else(|| SettingsError::InFile(unset(variable, text.span)))
+            overrides.environment.get(variable).cloned().ok_or_else(|| unset(variable, text.span))
         }
     }
 }
 
 fn unset(variable: &str, span: Span) -> Diagnostic {
     let message = format!("the environment has no variable `{variable}`");
-    Diagnostic::error("daeda::workspace::unset-variable", message, span).hint(format!("set it: export {variable}=…"))
+    Diagnostic::error(code::UNSET_VARIABLE, message, span).label("not set").hint(format!("set it: export {variable}=…"))
 }
 
-fn number(name: &str, value: &str) -> Result<u64, SettingsError> {
+fn number(name: &str, value: &str) -> Result<u64, String> {
     let number = value.parse().ok().filter(|n| *n > 0);
-    number.ok_or_else(|| SettingsError::Outside(format!("{name} is a whole number of at least 1, not `{value}`")))
+    number.ok_or_else(|| format!("{name} is a whole number of at least 1, not `{value}`"))
 }
 
-fn size(name: &str, value: &str) -> Result<Size, SettingsError> {
-    Size::parse(value).ok_or_else(|| SettingsError::Outside(format!("{name} is a size such as 16GiB, not `{value}`")))
+fn size(name: &str, value: &str) -> Result<Size, String> {
+    Size::parse(value).ok_or_else(|| format!("{name} is a size such as 16GiB, not `{value}`"))
 }
 
 /// What this machine has: (cpus, bytes of memory).
@@ -242,8 +238,8 @@ pub fn machine() -> (u64, u64) {
 mod tests {
     use super::*;
 
-    fn resolve(overrides: &Overrides) -> Result<Settings, SettingsError> {
-        Settings::resolve(&ManifestDecl::default(), overrides, (4, 8 << 30))
+    fn resolve(overrides: &Overrides) -> Result<Settings, String> {
+        Settings::resolve(&ManifestDecl::default(), overrides, (4, 8 << 30)).map(|(settings, _)| settings)
     }
 
     #[test]
@@ -264,7 +260,7 @@ mod tests {
     #[test]
     fn a_mistyped_setting_is_refused_with_the_right_one() {
         let overrides = Overrides { set: vec![("outputroot".into(), "x".into())], ..Overrides::default() };
-        let Err(SettingsError::Outside(message)) = resolve(&overrides) else { panic!("refused") };
+        let Err(message) = resolve(&overrides) else { panic!("refused") };
         assert!(message.contains("`output-root`"), "{message}");
     }
 }

@@ -2,9 +2,12 @@
 
 use super::Resolver;
 use super::expressions::Columns;
+use super::names::Kind;
+use super::options::retry;
+use crate::catalog::code;
 use crate::catalog::declaration::*;
 use crate::catalog::model::*;
-use crate::source::{Diagnostic, suggestion};
+use crate::source::{Diagnostic, listed, suggestion};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -21,23 +24,19 @@ impl Resolver<'_> {
         let partitions = match &declared.partitions {
             None => None,
             Some(name) => {
-                let known: Vec<String> = self.declared.manifest.partitions.iter().map(|p| p.name.value.clone()).collect();
-                let partitions = self.catalog.partitions.clone();
-                Some(self.look_up("partitions", name, &partitions, &known)?.name)
+                Some(self.look_up(Kind::Partitions, name, |catalog| catalog.partitions.get(&name.value).map(|p| p.name.clone()))?)
             }
         };
         let service = match &declared.service {
             None => None,
             Some(name) => {
-                let known: Vec<String> = self.declared.services.iter().map(|s| s.name.value.clone()).collect();
-                let services = self.catalog.services.clone();
-                Some(self.look_up("feature service", name, &services, &known)?)
+                Some(self.look_up(Kind::Service, name, |catalog| catalog.services.get(&name.value).cloned())?)
             }
         };
         if declared.ops.is_empty() {
             let message = format!("asset `{}` has no ops, so there is nothing to build", declared.name);
             let hint = "add op \"compile\" rule=\"compile\" and op \"skeleton\" rule=\"skeleton\" needs=\"compile\"";
-            self.report(Diagnostic::error("daeda::catalog::no-columns", message, declared.name.span).hint(hint));
+            self.report(Diagnostic::error(code::NO_COLUMNS, message, declared.name.span).hint(hint));
             return None;
         }
         let ops: Option<Vec<Op>> = declared.ops.iter().map(|op| self.op(op, declared, service.as_ref())).collect();
@@ -63,13 +62,15 @@ impl Resolver<'_> {
         if let Some(settle) = declared.settle.as_ref().filter(|_| declared.partitions.is_none()) {
             let message = format!("asset `{}` has no partitions, so nothing of it ever settles", declared.name);
             let hint = "remove `settle`, or give the asset partitions";
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, settle.span).hint(hint));
+            self.report(Diagnostic::error(code::BAD_OPTION, message, settle.span).hint(hint));
         }
-        let unsupported = declared.checks.iter().find(|c| !self.check_is_sound(c));
-        if let Some(check) = unsupported {
+        for check in &declared.checks {
+            self.check_is_possible(check);
+        }
+        for check in declared.checks.iter().filter(|c| !checks_something(c)) {
             let message = format!("check `{}` checks nothing", check.name);
             let hint = "give it rows-min=, rows-max=, or column= with null-ratio-max=";
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, check.name.span).hint(hint));
+            self.report(Diagnostic::error(code::BAD_OPTION, message, check.name.span).hint(hint));
         }
     }
 
@@ -77,15 +78,20 @@ impl Resolver<'_> {
     fn checked_columns(&mut self, declared: &AssetDecl, service: Option<&Arc<Service>>) {
         let Some(service) = service else { return };
         let mut known = Columns::starting(self.is_partial(service.span));
-        service.columns.iter().for_each(|c| known.add(c.name.clone(), c.data_type.clone()));
+        service.columns.iter().for_each(|c| known.add(c.name.clone(), c.data_type.clone(), c.span));
         for column in declared.checks.iter().filter_map(|c| c.column.as_ref()).filter(|c| known.get(c).is_none()) {
             self.unknown_column(column, &format!("service `{}`", service.name), &known);
         }
     }
 
-    fn check_is_sound(&self, check: &CheckDecl) -> bool {
-        let ratio = check.null_ratio_max.is_some() == check.column.is_some();
-        ratio && (check.rows_min.is_some() || check.rows_max.is_some() || check.null_ratio_max.is_some())
+    /// A partition cannot have fewer rows than the fewest.
+    fn check_is_possible(&mut self, check: &CheckDecl) {
+        let (Some(least), Some(most)) = (&check.rows_min, &check.rows_max) else { return };
+        if least.value > most.value {
+            let message = format!("no partition has at least {least} rows and at most {most}");
+            let diagnostic = Diagnostic::error(code::RETRY, message, most.span).also(least.span, "more than that");
+            self.report(diagnostic.hint(format!("say rows-min={most} rows-max={least}")));
+        }
     }
 
     fn op(&mut self, declared: &OpDecl, asset: &AssetDecl, service: Option<&Arc<Service>>) -> Option<Op> {
@@ -99,10 +105,11 @@ impl Resolver<'_> {
             if !siblings.contains(&need.value) {
                 let message = format!("asset `{}` has no op `{need}`", asset.name);
                 let hint = suggestion(need, siblings.iter().map(String::as_str));
-                self.report(Diagnostic::error("daeda::catalog::unknown-name", message, need.span).hint(hint));
+                self.report(Diagnostic::error(code::UNKNOWN_NAME, message, need.span).hint(hint));
                 return None;
             }
         }
+        self.op_options(declared, asset);
         let retry = declared.retry.as_ref().map(retry).unwrap_or_default();
         Some(Op {
             name: declared.name.value.clone(),
@@ -122,7 +129,7 @@ impl Resolver<'_> {
         if !self.vocabulary.rules.contains(&declared.rule.value.as_str()) {
             let message = format!("there is no rule kind `{}`", declared.rule);
             let hint = suggestion(&declared.rule, self.vocabulary.rules.iter().copied());
-            self.report(Diagnostic::error("daeda::catalog::unknown-name", message, declared.rule.span).hint(hint));
+            self.report(Diagnostic::error(code::UNKNOWN_NAME, message, declared.rule.span).hint(hint));
             return None;
         }
         if declared.rule.value == "command" {
@@ -130,14 +137,15 @@ impl Resolver<'_> {
         }
         if let Some(command) = &declared.command {
             let message = format!("`run`, `input`, `source` and `env` belong to a command, and this is a {}", declared.rule);
-            let diagnostic = Diagnostic::error("daeda::catalog::bad-option", message, command.span);
+            let diagnostic = Diagnostic::error(code::BAD_OPTION, message, command.span).also(declared.rule.span, "the rule");
             self.report(diagnostic.hint("remove them, or say rule=\"command\""));
             return None;
         }
         if service.is_none() {
             let message = format!("rule `{}` works on a feature service, and asset `{}` names none", declared.rule, asset.name);
-            let hint = "add service \"…\" to the asset";
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, declared.rule.span).hint(hint));
+            let near = listed(self.names.all(Kind::Service));
+            let hint = format!("add service \"…\" to the asset; services: {near}");
+            self.report(Diagnostic::error(code::INCOMPLETE, message, declared.rule.span).also(asset.name.span, "the asset").hint(hint));
             return None;
         }
         Some(())
@@ -171,17 +179,12 @@ impl Resolver<'_> {
         let start = path.iter().position(|n| Some(n) == path.last()).unwrap_or(0);
         let message = format!("ops of asset `{}` need each other: {}", asset.name, path[start..].join(" → "));
         let span = left.iter().find(|o| o.name == path[start]).map_or(asset.name.span, |o| o.span);
-        self.report(Diagnostic::error("daeda::catalog::cycle", message, span).hint("remove one of these `needs`"));
+        self.report(Diagnostic::error(code::CYCLE, message, span).hint("remove one of these `needs`"));
     }
 }
 
-fn retry(declared: &RetryDecl) -> Retry {
-    Retry {
-        times: declared.times.value,
-        delay: declared.delay.unwrap_or_default(),
-        backoff: declared.backoff,
-        max_delay: declared.max_delay,
-        jitter: declared.jitter,
-        exit_codes: declared.exit_codes.clone(),
-    }
+/// Whether a check has anything to look at.
+fn checks_something(check: &CheckDecl) -> bool {
+    let ratio = check.null_ratio_max.is_some() == check.column.is_some();
+    ratio && (check.rows_min.is_some() || check.rows_max.is_some() || check.null_ratio_max.is_some())
 }

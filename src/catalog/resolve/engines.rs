@@ -1,6 +1,8 @@
 //! On which engines operators run: what `config/pipelines/` says, and whether these engines can do it.
 
 use super::Resolver;
+use super::names::Kind as Names;
+use crate::catalog::code;
 use crate::catalog::compile::compile;
 use crate::catalog::dag::{Engine, Kind, Operator};
 use crate::catalog::declaration::PipelineDecl;
@@ -19,14 +21,13 @@ impl Resolver<'_> {
                 format!("`{}` has no recipe for the engine `polars`, on which `{operator}` of `{service}` is to run", aggregate.value);
             let remedy = format!("rolling_aggregate \"{operator}\" engine=\"arrow\"");
             let hint = format!("say {remedy} in `pipeline \"{service}\"` of config/pipelines/{service}.kdl, or compute engine=\"native\"");
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, aggregate.span).hint(hint));
+            self.report(Diagnostic::error(code::ENGINE, message, aggregate.span).hint(hint));
         }
     }
 
     fn pipeline(&mut self, declared: &PipelineDecl, is_whole: bool) {
-        let services: Vec<String> = self.declared.services.iter().map(|s| s.name.value.clone()).collect();
-        let sound = self.catalog.services.clone();
-        let Some(service) = self.look_up("feature service", &declared.service, &sound, &services) else { return };
+        let name = &declared.service;
+        let Some(service) = self.look_up(Names::Service, name, |catalog| catalog.services.get(&name.value).cloned()) else { return };
         let operators = compile(&self.catalog, &service).operators;
         let rolling: Vec<&str> = operators.iter().filter(|o| o.does.engines().len() > 1).map(|o| o.id.as_str()).collect();
         for said in &declared.engines {
@@ -36,13 +37,13 @@ impl Resolver<'_> {
                 }
                 let message = no_choice(&said.operator.value, &service.name, &operators);
                 let hint = suggestion(&said.operator, rolling.iter().copied());
-                self.report(Diagnostic::error("daeda::catalog::unknown-name", message, said.operator.span).hint(hint));
+                self.report(Diagnostic::error(code::UNKNOWN_NAME, message, said.operator.span).hint(hint));
                 continue;
             }
             let engines = self.catalog.engines.entry(service.name.clone()).or_default();
             if engines.insert(said.operator.value.clone(), said.engine.value).is_some() {
                 let message = format!("the engine of `{}` is said twice", said.operator);
-                let diagnostic = Diagnostic::error("daeda::catalog::duplicate-name", message, said.operator.span);
+                let diagnostic = Diagnostic::error(code::DUPLICATE_NAME, message, said.operator.span);
                 self.report(diagnostic.hint("remove one of them"));
             }
         }
