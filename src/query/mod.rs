@@ -4,6 +4,7 @@
 
 pub mod causes;
 pub mod clean;
+pub mod contract;
 pub mod day;
 pub mod declared;
 pub mod explain;

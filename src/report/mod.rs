@@ -3,6 +3,8 @@
 //! Knows nothing of how anything runs. Invariant: every event has a place in every reporter; a new one does not compile until it has.
 
 pub mod diagnostics;
+pub mod github;
 pub mod json;
 pub mod plain;
+pub mod sarif;
 pub mod terminal;

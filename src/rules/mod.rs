@@ -12,6 +12,7 @@ mod compile;
 mod enrich;
 mod failures;
 mod kept;
+pub mod inspection;
 mod keyed;
 mod loader;
 mod operators;

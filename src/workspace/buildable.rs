@@ -71,19 +71,16 @@ impl Survey<'_> {
         let Some((op, rule)) = resolved(asset, declared) else { return };
         let span = declared.output.as_ref().map_or(declared.name.span, |output| output.span);
         let subject = Subject { catalog: &self.workspace.catalog, site: &self.site, asset, op, dag };
-        let partitions = partitions.filter(|_| !rule.is_unpartitioned());
-        let Some((partitions, keys)) = partitions else {
-            let place = rule.place(&subject, None).path();
-            self.claim(place, Holder { id: format!("{}.{}", asset.name, op.name), span });
-            return;
-        };
-        for key in keys {
-            let Some(period) = partitions.cadence.period(key) else { continue };
-            let place = rule.place(&subject, Some(Partition { key, period })).path();
-            if !self.claim(place, Holder { id: format!("{}.{}@{key}", asset.name, op.name), span }) {
-                return;
+        let id = format!("{}.{}", asset.name, op.name);
+        let claims: Vec<(PathBuf, String)> = match partitions.filter(|_| !rule.is_unpartitioned()) {
+            None => vec![(rule.place(&subject, None).path(), id)],
+            Some((partitions, keys)) => {
+                let periods = keys.iter().filter_map(|key| Some(Partition { key, period: partitions.cadence.period(key)? }));
+                periods.map(|of| (rule.place(&subject, Some(of)).path(), format!("{id}@{}", of.key))).collect()
             }
-        }
+        };
+        // Of several periods the first that collides is enough.
+        let _ = claims.into_iter().all(|(place, id)| self.claim(place, Holder { id, span }));
     }
 
     /// Reports a place that is taken, or that lies over a source; whether it was free.

@@ -74,6 +74,8 @@ pub fn load_from(files: &dyn Files, directory: &Path, overrides: &Overrides) -> 
     };
     if let Some(id) = reader.read(&directory.join(MANIFEST))? {
         let (manifest, found) = manifest::daedalus(&reader.sources, id);
+        // Of one that could not be read at all, everything would be missed that it declares.
+        reader.is_whole = found.is_empty() || !manifest.entities.is_empty() || !manifest.assets.is_empty();
         reader.found.extend(found);
         reader.declared.manifest = manifest;
     }
