@@ -395,8 +395,18 @@ pub struct AggregationDecl {
 /// The function as written; which options make sense for it is the catalog's to say.
 #[derive(Debug, Clone)]
 pub enum FunctionDecl {
-    Ratio { numerator: Name, denominator: Name },
-    Of { function: String, column: Option<Name>, k: Option<Spanned<Amount>>, distinct: Option<Span>, flatten: Option<Span>, max: Option<Spanned<Amount>> },
+    Ratio {
+        numerator: Name,
+        denominator: Name,
+    },
+    Of {
+        function: String,
+        column: Option<Name>,
+        k: Option<Spanned<Amount>>,
+        distinct: Option<Span>,
+        flatten: Option<Span>,
+        max: Option<Spanned<Amount>>,
+    },
 }
 
 #[derive(Debug, Clone)]

@@ -21,7 +21,10 @@ fn annotation(diagnostic: &Diagnostic, sources: &Sources, prefix: &str) -> Strin
     // Of several lines only the lines are shown, and a column of another line would be taken for one of the first.
     let columns = if end_line == line { format!("col={column},endColumn={}", end_column.max(column)) } else { format!("col={column}") };
     let title = property(diagnostic.code);
-    format!("::{level} file={file},line={line},endLine={end_line},{columns},title={title}::{}\n", data(&message(diagnostic, sources, prefix)))
+    format!(
+        "::{level} file={file},line={line},endLine={end_line},{columns},title={title}::{}\n",
+        data(&message(diagnostic, sources, prefix))
+    )
 }
 
 /// The message, the places that it speaks of, and the way out.

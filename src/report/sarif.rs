@@ -89,7 +89,10 @@ mod tests {
         let run = &document["runs"][0];
         assert_eq!(run["tool"]["driver"]["rules"][1]["shortDescription"]["text"], "First.");
         let result = &run["results"][0];
-        assert_eq!((&result["ruleIndex"], &result["level"], &result["message"]["text"]), (&json!(1), &json!("warning"), &json!("message\n\nhint")));
+        assert_eq!(
+            (&result["ruleIndex"], &result["level"], &result["message"]["text"]),
+            (&json!(1), &json!("warning"), &json!("message\n\nhint"))
+        );
         let place = &result["locations"][0]["physicalLocation"];
         assert_eq!(place["artifactLocation"]["uri"], "training/feature_views/f%C3%BCr%20x.kdl");
         assert_eq!(place["region"], json!({ "startLine": 1, "startColumn": 4, "endLine": 1, "endColumn": 5 }));

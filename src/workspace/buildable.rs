@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 
 /// Everything that would keep assets from being built, and what is asked for beyond the envelope.
 pub fn unbuildable(workspace: &Workspace, declared: &Declarations) -> Vec<Diagnostic> {
-    let mut survey = Survey { workspace, site: workspace.site(), sources: sources(workspace, declared), holders: HashMap::new(), found: Vec::new() };
+    let mut survey =
+        Survey { workspace, site: workspace.site(), sources: sources(workspace, declared), holders: HashMap::new(), found: Vec::new() };
     for declared in &declared.manifest.assets {
         if let Some(asset) = workspace.catalog.assets.get(&declared.name.value) {
             survey.asset(asset, declared);

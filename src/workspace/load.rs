@@ -5,13 +5,14 @@ use super::code;
 use super::files::{Disk, Files};
 use super::settings::{Overrides, Setting, Settings, machine};
 use crate::catalog;
-use crate::catalog::declaration::{Declarations, SettingsDecl, Text};
+use crate::catalog::declaration::{AggregationsDecl, Declarations, PipelineDecl, RuntimeDecl, ServiceDecl, SettingsDecl, Text, ViewDecl};
 use crate::catalog::lint;
 use crate::catalog::resolve::{self, Vocabulary};
 use crate::manifest;
 use crate::path::Root;
 use crate::rules;
 use crate::source::{Diagnostic, SourceId, Sources, Span, Spanned, did_you_mean};
+use rayon::prelude::*;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -113,41 +114,40 @@ impl Reader<'_> {
         }
     }
 
+    /// Reads the texts one after the other, in the order in which things are said of them, and understands them on all cores.
     fn read_all(&mut self, settings: &Settings, profile: Option<&str>) -> Result<(), LoadError> {
-        if let Some(id) = self.read_if_there(&settings.runtime, profile, |s| &s.runtime)? {
-            let (runtime, found) = manifest::runtime(&self.sources, id);
-            self.declared.runtime = runtime;
-            self.found.extend(found);
-        }
+        let mut texts: Vec<(Kind, SourceId)> = Vec::new();
+        let runtime = self.read_if_there(&settings.runtime, profile, |s| &s.runtime)?;
+        texts.extend(runtime.map(|id| (Kind::Runtime, id)));
         let pipelines = self.files.kdl_files(&self.root.join("config/pipelines"));
         let pipelines = pipelines.map_err(|error| LoadError::Io { path: self.root.join("config/pipelines"), error })?;
         for path in pipelines.iter().flatten().filter(|p| !p.to_string_lossy().ends_with(".generated.kdl")) {
-            let Some(id) = self.read(path)? else { continue };
-            let (pipelines, found) = manifest::pipelines(&self.sources, id);
-            self.declared.pipelines.extend(pipelines);
-            self.found.extend(found);
+            texts.extend(self.read(path)?.map(|id| (Kind::Pipelines, id)));
         }
-        if let Some(id) = self.read_if_there(&settings.aggregations, profile, |s| &s.aggregations)? {
-            let (aggregations, found) = manifest::aggregations(&self.sources, id);
-            self.declared.aggregations = aggregations;
-            self.found.extend(found);
-        }
+        let aggregations = self.read_if_there(&settings.aggregations, profile, |s| &s.aggregations)?;
+        texts.extend(aggregations.map(|id| (Kind::Aggregations, id)));
         for path in self.kdl_files(&settings.feature_views, profile, |s| &s.feature_views)? {
-            let Some(id) = self.read(&path)? else { continue };
-            let (views, found) = manifest::feature_view(&self.sources, id);
-            self.declared.views.extend(views);
-            self.found.extend(found);
+            texts.extend(self.read(&path)?.map(|id| (Kind::Views, id)));
         }
         for path in self.kdl_files(&settings.feature_services, profile, |s| &s.feature_services)? {
-            let Some(id) = self.read(&path)? else { continue };
-            let (services, found) = manifest::feature_service(&self.sources, id);
-            self.declared.services.extend(services);
+            texts.extend(self.read(&path)?.map(|id| (Kind::Services, id)));
+        }
+        let sources = &self.sources;
+        let understood: Vec<_> = texts.par_iter().map(|(kind, id)| kind.understand(sources, *id)).collect();
+        for (said, found) in understood {
             self.found.extend(found);
+            match said {
+                Said::Runtime(runtime) => self.declared.runtime = *runtime,
+                Said::Aggregations(aggregations) => self.declared.aggregations = *aggregations,
+                Said::Pipelines(pipelines) => self.declared.pipelines.extend(pipelines),
+                Said::Views(views) => self.declared.views.extend(views),
+                Said::Services(services) => self.declared.services.extend(services),
+            }
         }
         Ok(())
     }
 
-    fn read_if_there(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Said) -> Result<Option<SourceId>, LoadError> {
+    fn read_if_there(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Of) -> Result<Option<SourceId>, LoadError> {
         let path = self.root.join(&setting.value);
         if self.files.exists(&path) {
             return self.read(&path);
@@ -156,7 +156,7 @@ impl Reader<'_> {
         Ok(None)
     }
 
-    fn kdl_files(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Said) -> Result<Vec<PathBuf>, LoadError> {
+    fn kdl_files(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Of) -> Result<Vec<PathBuf>, LoadError> {
         let directory = self.root.join(&setting.value);
         let files = self.files.kdl_files(&directory).map_err(|error| LoadError::Io { path: directory, error })?;
         if files.is_none() {
@@ -166,23 +166,24 @@ impl Reader<'_> {
     }
 
     /// What a file of the workspace names must be there; a default need not.
-    fn absent(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Said, what: &str) {
+    fn absent(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Of, what: &str) {
         let manifest = &self.declared.manifest;
         let profile = manifest.profiles.iter().find(|p| Some(p.name.value.as_str()) == profile);
         let said = profile.and_then(|p| of(&p.settings).as_ref()).or(of(&manifest.settings).as_ref());
-        let Some(said) = said.filter(|said| matches!(&said.value, Text::Env(_)) || said.value == Text::Literal(setting.value.clone())) else {
+        let Some(said) = said.filter(|said| matches!(&said.value, Text::Env(_)) || said.value == Text::Literal(setting.value.clone()))
+        else {
             return;
         };
         self.is_whole = false;
         let message = format!("there is no {what} `{}`", setting.value);
-        let hint = format!("paths are relative to the directory of Daedalus.kdl; make it, or correct the path{}", self.near(&setting.value));
+        let hint =
+            format!("paths are relative to the directory of Daedalus.kdl; make it, or correct the path{}", self.near(&setting.value));
         self.found.push(Diagnostic::error(code::MISSING_FILE, message, said.span).label(format!("no such {what}")).hint(hint));
     }
 
     /// The path that was probably meant.
     fn near(&self, path: &str) -> String {
-        const USUAL: [&str; 4] =
-            ["config/training/runtime.kdl", "config/training/aggregations.kdl", "feature_views", "feature_services"];
+        const USUAL: [&str; 4] = ["config/training/runtime.kdl", "config/training/aggregations.kdl", "feature_views", "feature_services"];
         let is_there = |path: &str| {
             let path = self.root.join(path);
             self.files.exists(&path) || self.files.kdl_files(&path).is_ok_and(|files| files.is_some())
@@ -219,7 +220,41 @@ impl Reader<'_> {
 }
 
 /// One of the settings, as `config` or a profile says it.
-type Said = fn(&SettingsDecl) -> &Option<Spanned<Text>>;
+type Of = fn(&SettingsDecl) -> &Option<Spanned<Text>>;
+
+/// The kinds of file beside Daedalus.kdl.
+#[derive(Clone, Copy)]
+enum Kind {
+    Runtime,
+    Pipelines,
+    Aggregations,
+    Views,
+    Services,
+}
+
+/// What one of them declares.
+enum Said {
+    Runtime(Box<RuntimeDecl>),
+    Pipelines(Vec<PipelineDecl>),
+    Aggregations(Box<AggregationsDecl>),
+    Views(Vec<ViewDecl>),
+    Services(Vec<ServiceDecl>),
+}
+
+impl Kind {
+    fn understand(self, sources: &Sources, id: SourceId) -> (Said, Vec<Diagnostic>) {
+        fn of<T>((said, found): (T, Vec<Diagnostic>), what: impl FnOnce(T) -> Said) -> (Said, Vec<Diagnostic>) {
+            (what(said), found)
+        }
+        match self {
+            Kind::Runtime => of(manifest::runtime(sources, id), |said| Said::Runtime(Box::new(said))),
+            Kind::Pipelines => of(manifest::pipelines(sources, id), Said::Pipelines),
+            Kind::Aggregations => of(manifest::aggregations(sources, id), |said| Said::Aggregations(Box::new(said))),
+            Kind::Views => of(manifest::feature_view(sources, id), Said::Views),
+            Kind::Services => of(manifest::feature_service(sources, id), Said::Services),
+        }
+    }
+}
 
 fn not_text(place: Span, bytes: &[u8]) -> Diagnostic {
     let hint = match bytes {
@@ -252,7 +287,19 @@ fn defines(line: &str, name: &str) -> bool {
         "constant",
     ];
     let mut words = line.split_whitespace();
-    words.next().is_some_and(|first| DEFINERS.contains(&first)) && words.next().is_some_and(|word| word.trim_matches(['"', '{', ';']) == name)
+    // One whose name is broken may have been meant.
+    let is_it = |word: Option<&str>| {
+        let word = word.unwrap_or("{");
+        let named = word.trim_matches(['"', '{', ';']);
+        named == name || word.starts_with('{') || word.contains('=') || word.contains(|c: char| "'`".contains(c)) || near(named, name)
+    };
+    words.next().is_some_and(|first| DEFINERS.contains(&first)) && is_it(words.next())
+}
+
+/// Whether a name that cannot be one, such as a number or one with a space in it, stands where another is missed.
+fn near(written: &str, name: &str) -> bool {
+    let is_name = |text: &str| text.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    !is_name(written) || name.starts_with(written)
 }
 
 #[cfg(test)]

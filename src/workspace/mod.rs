@@ -10,10 +10,10 @@ mod load;
 mod settings;
 mod target;
 
-pub use graph::{PlanError, graph};
 pub use buildable::unbuildable;
 pub use code::CODES;
 pub use files::{Files, Memory};
+pub use graph::{PlanError, graph};
 pub use load::{LoadError, Loaded, find, load, load_from};
 pub use settings::{Origin, Overrides, Setting, Settings};
 pub use target::{Keys, Target, TargetError, parse_target, select};

@@ -206,9 +206,7 @@ fn rounded(size: Size) -> String {
 fn read_text(text: &Spanned<Text>, overrides: &Overrides) -> Result<String, Diagnostic> {
     match &text.value {
         Text::Literal(value) => Ok(value.clone()),
-        Text::Env(variable) => {
-            overrides.environment.get(variable).cloned().ok_or_else(|| unset(variable, text.span))
-        }
+        Text::Env(variable) => overrides.environment.get(variable).cloned().ok_or_else(|| unset(variable, text.span)),
     }
 }
 

@@ -64,7 +64,10 @@ fn sarif_has_rules_places_and_related_places() {
         let index = result["ruleIndex"].as_u64().unwrap() as usize;
         assert_eq!(rules[index]["id"], result["ruleId"]);
         let region = &result["locations"][0]["physicalLocation"]["region"];
-        assert!(["startLine", "startColumn", "endLine", "endColumn"].iter().all(|key| region[key].as_u64().is_some_and(|n| n > 0)), "{result}");
+        assert!(
+            ["startLine", "startColumn", "endLine", "endColumn"].iter().all(|key| region[key].as_u64().is_some_and(|n| n > 0)),
+            "{result}"
+        );
     }
     let text = document.to_string();
     assert!(text.contains("f%C3%BCr%20uns.kdl") && text.contains("relatedLocations"), "{text}");
@@ -77,15 +80,25 @@ fn annotations_have_file_line_and_column_from_the_repository() {
     assert_eq!(said.code, 3);
     let lines: Vec<&str> = said.stdout.lines().collect();
     assert_eq!(lines.len(), 5, "{}", said.stdout);
-    assert!(lines.iter().all(|line| line.starts_with("::error file=") && line.contains(",line=") && line.contains(",col=")), "{}", said.stdout);
-    assert!(lines[0].starts_with("::error file=Daedalus.kdl,line=10,endLine=10,col=14,endColumn=22,title=daeda%3A%3Acatalog%3A%3Aunknown-name::"), "{}", lines[0]);
+    assert!(
+        lines.iter().all(|line| line.starts_with("::error file=") && line.contains(",line=") && line.contains(",col=")),
+        "{}",
+        said.stdout
+    );
+    assert!(
+        lines[0]
+            .starts_with("::error file=Daedalus.kdl,line=10,endLine=10,col=14,endColumn=22,title=daeda%3A%3Acatalog%3A%3Aunknown-name::"),
+        "{}",
+        lines[0]
+    );
     // Within a repository, files are named from its root.
     let repository = tempfile::tempdir().unwrap();
     fs::create_dir(repository.path().join(".git")).unwrap();
     let below = repository.path().join("training, new");
     fs::create_dir_all(below.join("feature_views")).unwrap();
     fs::write(below.join("Daedalus.kdl"), "daedalus version=1\nentity \"a\"\n").unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_daeda")).args(["check", "--format", "github"]).current_dir(below.join("feature_views")).output();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_daeda")).args(["check", "--format", "github"]).current_dir(below.join("feature_views")).output();
     let said = Said::from(output.unwrap());
     assert!(said.stdout.starts_with("::error file=training%2C new/Daedalus.kdl,line=2,endLine=2,col=1,endColumn=7,"), "{}", said.stdout);
 }
@@ -127,5 +140,9 @@ fn the_fixture_s_data_is_as_declared_and_a_gap_is_found() {
     assert_eq!(said.code, 0, "{}", said.stdout);
     fs::remove_dir_all(workspace.feed(1).parent().unwrap()).unwrap();
     let said = workspace.daeda(&["check", "--data"]);
-    assert!(said.code == 0 && said.stdout.contains("daeda::data::missing-partition") && said.stdout.contains("2026-02-02"), "{}", said.stdout);
+    assert!(
+        said.code == 0 && said.stdout.contains("daeda::data::missing-partition") && said.stdout.contains("2026-02-02"),
+        "{}",
+        said.stdout
+    );
 }

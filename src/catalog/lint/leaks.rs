@@ -55,7 +55,8 @@ fn ahead(catalog: &Catalog, service: &Service, declared: &ServiceDecl, forward: 
     for (keep, filter) in declared.curate.iter().zip(&service.curate) {
         if let Some((name, span)) = first_of(&filter.expr.columns(), &looking) {
             let message = format!("`{}` keeps rows by `{name}`, which looks ahead of them", keep.name);
-            let hint = "rows that will be asked about in production cannot be chosen by what happens later; filter by what is known at their time";
+            let hint =
+                "rows that will be asked about in production cannot be chosen by what happens later; filter by what is known at their time";
             found.push(Diagnostic::warning(code::LEAK, message, keep.filter.span).also(span, "it looks ahead").hint(hint));
         }
     }

@@ -3,8 +3,8 @@
 use super::Resolver;
 use super::expressions::Columns;
 use super::names::Kind;
-use crate::catalog::code;
 use crate::catalog::aggregate::{Options, Signature};
+use crate::catalog::code;
 use crate::catalog::declaration::*;
 use crate::catalog::model::*;
 use crate::catalog::quantity::Window;
@@ -269,7 +269,8 @@ impl<'a> Resolver<'a> {
         if let Some(wrong) = options.given().into_iter().find(|o| !signature.options().contains(o)) {
             let message = format!("`{name}` has no option `{wrong}`");
             let known = signature.options().join(", ");
-            let hint = if known.is_empty() { format!("remove `{wrong}=`; `{name}` has no options") } else { format!("its options: {known}") };
+            let hint =
+                if known.is_empty() { format!("remove `{wrong}=`; `{name}` has no options") } else { format!("its options: {known}") };
             self.report(Diagnostic::error(code::FUNCTION, message, place(wrong)).hint(hint));
             return None;
         }

@@ -29,9 +29,7 @@ impl Resolver<'_> {
         };
         let service = match &declared.service {
             None => None,
-            Some(name) => {
-                Some(self.look_up(Kind::Service, name, |catalog| catalog.services.get(&name.value).cloned())?)
-            }
+            Some(name) => Some(self.look_up(Kind::Service, name, |catalog| catalog.services.get(&name.value).cloned())?),
         };
         if declared.ops.is_empty() {
             let message = format!("asset `{}` has no ops, so there is nothing to build", declared.name);
@@ -179,7 +177,15 @@ impl Resolver<'_> {
         let start = path.iter().position(|n| Some(n) == path.last()).unwrap_or(0);
         let message = format!("ops of asset `{}` need each other: {}", asset.name, path[start..].join(" → "));
         let span = left.iter().find(|o| o.name == path[start]).map_or(asset.name.span, |o| o.span);
-        self.report(Diagnostic::error(code::CYCLE, message, span).hint("remove one of these `needs`"));
+        let mut diagnostic = Diagnostic::error(code::CYCLE, message, span);
+        for pair in path[start..].windows(2) {
+            let needs = asset.ops.iter().filter(|op| op.name.value == pair[0]).flat_map(|op| &op.needs);
+            diagnostic = needs
+                .filter(|need| need.value == pair[1])
+                .take(1)
+                .fold(diagnostic, |d, need| d.also(need.span, format!("`{}` needs it", pair[0])));
+        }
+        self.report(diagnostic.hint("remove one of these `needs`"));
     }
 }
 

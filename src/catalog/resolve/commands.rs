@@ -7,11 +7,11 @@ use crate::catalog::command::{Command, Input, Piece, Placeholder, Unknown, Word,
 use crate::catalog::compile::compile;
 use crate::catalog::dag::{ArrowUdf, Kind};
 use crate::catalog::declaration::*;
-use crate::catalog::model::{Asset, Catalog, Place};
+use crate::catalog::model::{Asset, Catalog, Place, View};
 use crate::source::{Diagnostic, Span, Spanned, suggestion};
 use std::collections::BTreeSet;
 use std::ops::Range;
-
+use std::sync::Arc;
 
 impl Resolver<'_> {
     /// What a `command` op runs; `None` where that is broken.
@@ -132,11 +132,22 @@ impl Resolver<'_> {
                 let span = catalog.assets.get(&circle[0]).map(|asset| asset.span);
                 let message = format!("assets are made from each other: {}", circle.join(" → "));
                 let hint = "each arrow is an `input`, or a view with source asset=…; remove one of them";
-                self.found.extend(span.map(|span| Diagnostic::error(code::CYCLE, message, span).hint(hint)));
+                let diagnostic = span.map(|span| Diagnostic::error(code::CYCLE, message, span).hint(hint));
+                self.found.extend(diagnostic.map(|diagnostic| with_inputs(&catalog, &circle, diagnostic)));
             }
         }
         self.catalog = catalog;
     }
+}
+
+/// Shows the arrows of a circle that are inputs.
+fn with_inputs(catalog: &Catalog, circle: &[String], diagnostic: Diagnostic) -> Diagnostic {
+    let input = |pair: &[String]| {
+        let ops = catalog.assets.get(&pair[0]).into_iter().flat_map(|asset| &asset.ops);
+        let mut inputs = ops.flat_map(|op| &op.command).flat_map(|command| &command.inputs);
+        inputs.find(|input| input.asset == pair[1]).map(|input| (input.span, format!("`{}` reads it", pair[0])))
+    };
+    circle.windows(2).filter_map(input).fold(diagnostic, |diagnostic, (span, text)| diagnostic.also(span, text))
 }
 
 /// A place within a text; all of it where it was written with escapes.
@@ -173,7 +184,10 @@ fn circle(catalog: &Catalog, path: &mut Vec<String>, known: &mut BTreeSet<String
 /// The assets that an asset is made from: inputs of its commands, and those behind the views of its service.
 pub fn read_by(catalog: &Catalog, asset: &Asset) -> BTreeSet<String> {
     let inputs = asset.ops.iter().flat_map(|op| &op.command).flat_map(|command| &command.inputs).map(|input| input.asset.clone());
-    let dag = asset.service.as_ref().map(|service| compile(catalog, service));
+    let is_of_asset = |view: &Arc<View>| matches!(view.place, Place::Asset(_));
+    // Without such a view, which is the rule, nothing has to be compiled to know it.
+    let service = asset.service.as_ref().filter(|_| catalog.views.values().any(is_of_asset));
+    let dag = service.map(|service| compile(catalog, service));
     let views = dag.iter().flat_map(|dag| &dag.operators).filter_map(|operator| match &operator.does {
         Kind::Scan(scan) => Some(&scan.view),
         Kind::ArrowUdf(ArrowUdf::Coverage { store, .. }) => Some(&store.view),

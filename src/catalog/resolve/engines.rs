@@ -5,7 +5,7 @@ use super::names::Kind as Names;
 use crate::catalog::code;
 use crate::catalog::compile::compile;
 use crate::catalog::dag::{Engine, Kind, Operator};
-use crate::catalog::declaration::PipelineDecl;
+use crate::catalog::declaration::{ComputeEngine, PipelineDecl};
 use crate::source::{Diagnostic, Span, Spanned, suggestion};
 use std::collections::BTreeMap;
 
@@ -37,7 +37,9 @@ impl Resolver<'_> {
                 }
                 let message = no_choice(&said.operator.value, &service.name, &operators);
                 let hint = suggestion(&said.operator, rolling.iter().copied());
-                self.report(Diagnostic::error(code::UNKNOWN_NAME, message, said.operator.span).hint(hint));
+                let exists = operators.iter().any(|operator| operator.id == said.operator.value);
+                let code = if exists { code::ENGINE } else { code::UNKNOWN_NAME };
+                self.report(Diagnostic::error(code, message, said.operator.span).hint(hint));
                 continue;
             }
             let engines = self.catalog.engines.entry(service.name.clone()).or_default();
@@ -52,7 +54,9 @@ impl Resolver<'_> {
     /// Aggregates that are to run on Polars and cannot, each with the place that says so, its service and its operator.
     fn without_recipe(&self) -> Vec<(String, Spanned<String>, String)> {
         let mut found = BTreeMap::new();
-        for service in self.catalog.services.values() {
+        let on_polars = self.catalog.runtime.engine == ComputeEngine::Polars;
+        let services = self.catalog.services.values();
+        for service in services.filter(|service| on_polars || self.catalog.engines.contains_key(&service.name)) {
             for operator in compile(&self.catalog, service).operators {
                 let Kind::RollingAggregate(rolling) = &operator.does else { continue };
                 if operator.engine == Engine::Polars && !self.vocabulary.on_polars.contains(&rolling.aggregate.as_str()) {

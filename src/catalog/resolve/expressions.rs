@@ -45,7 +45,10 @@ impl Columns {
 
     /// Whether a name may be of a column that was left out: it is no slip of one that is there.
     pub fn excuses(&self, name: &str) -> bool {
-        self.partial && !is_slip(name, self.columns.iter().map(|column| column.name.as_str()))
+        // A window that was left out is called like its neighbours.
+        let letters = |name: &str| name.replace(|c: char| c.is_ascii_digit(), "");
+        let others = self.columns.iter().map(|column| column.name.as_str()).filter(|other| letters(other) != letters(name));
+        self.partial && !is_slip(name, others)
     }
 
     pub fn names(&self) -> Vec<String> {

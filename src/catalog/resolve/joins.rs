@@ -58,7 +58,10 @@ impl Resolver<'_> {
     fn join_keys(&mut self, declared: &JoinDecl, view: &Arc<View>, left: &Columns) -> Option<Vec<(String, String)>> {
         if view.keys.is_empty() {
             let message = format!("view `{}` has no key to join on", view.name);
-            let hint = format!("say in view `{}` what its rows are about, such as entity \"user\"; the entity's key is one of its fields", view.name);
+            let hint = format!(
+                "say in view `{}` what its rows are about, such as entity \"user\"; the entity's key is one of its fields",
+                view.name
+            );
             self.report(Diagnostic::error(code::KEYS, message, declared.view.span).also(view.span, "the view").hint(hint));
             return None;
         }
@@ -90,6 +93,9 @@ impl Resolver<'_> {
                 let right = right_type.map(|t| t.to_string()).unwrap_or_default();
                 let message = format!("`{column}` is {left_type}, and the key `{key}` of view `{}` is {right}", view.name);
                 let mut diagnostic = Diagnostic::error(code::WRONG_TYPE, message, column.span).label(format!("this is {left_type}"));
+                if let Some(origin) = left.origin(column) {
+                    diagnostic = diagnostic.also(origin, "declared here");
+                }
                 if let Some(field) = view.field(key) {
                     diagnostic = diagnostic.also(field.span, format!("this is {right}"));
                 }
@@ -122,7 +128,7 @@ impl Resolver<'_> {
         };
         let full = format!("{prefix}{name}");
         let hint = format!("give the join a prefix of its own, such as prefix=\"{}_\"", view.name);
-        self.brings(&Spanned::new(full, name.span), &field.data_type, name.span, left, &hint)?;
+        self.brings(&Spanned::new(full, name.span), &field.data_type, field.span, left, &hint)?;
         Some(name.clone())
     }
 }

@@ -58,8 +58,22 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
+    /// What is absent from a file with mistakes may have been left out because of them, so it is not missed as well.
     fn report(&mut self, diagnostic: Diagnostic) {
-        self.found.push(diagnostic);
+        const OF_ABSENCE: [&str; 8] = [
+            code::INCOMPLETE,
+            code::NO_TIME,
+            code::NO_COLUMNS,
+            code::KEYS,
+            code::FUNCTION,
+            code::BAD_OPTION,
+            code::RETRY,
+            code::WRONG_TYPE,
+        ];
+        let may_follow = OF_ABSENCE.contains(&diagnostic.code) && diagnostic.labels.iter().any(|label| self.is_partial(label.span));
+        if !may_follow {
+            self.found.push(diagnostic);
+        }
     }
 
     /// A view's own columns.
@@ -150,7 +164,7 @@ impl Resolver<'_> {
         let start = self.instant(&cadence, &declared.start)?;
         let end = match &declared.end {
             None => None,
-            Some(end) => Some(self.end(&cadence, end, start)?),
+            Some(end) => Some(self.end(&cadence, end, &declared.start, start)?),
         };
         Some(Partitions { name: declared.name.value.clone(), cadence, start, end })
     }
@@ -162,9 +176,7 @@ impl Resolver<'_> {
             self.report(diagnostic.hint("use an IANA name such as \"Europe/Berlin\" or \"UTC\""));
         } else if every != Every::Day {
             let message = format!("a {} has no time zone: only days do", every.name());
-            self.report(
-                Diagnostic::error(code::BAD_OPTION, message, name.span).hint("remove `timezone`, or say every=\"day\""),
-            );
+            self.report(Diagnostic::error(code::BAD_OPTION, message, name.span).hint("remove `timezone`, or say every=\"day\""));
             return None;
         }
         zone
@@ -181,13 +193,13 @@ impl Resolver<'_> {
     }
 
     /// The instant at which the last period is over.
-    fn end(&mut self, cadence: &Cadence, text: &Name, start: i64) -> Option<i64> {
+    fn end(&mut self, cadence: &Cadence, text: &Name, first: &Name, start: i64) -> Option<i64> {
         self.instant(cadence, text)?;
         let end = cadence.end_of(text)?;
         if end <= start {
             let message = format!("the last period, `{text}`, comes before the first one");
             let hint = format!("the first one is {}; without `end` there is a new one as time passes", cadence.key_at(start));
-            self.report(Diagnostic::error(code::BAD_DATE, message, text.span).hint(hint));
+            self.report(Diagnostic::error(code::BAD_DATE, message, text.span).also(first.span, "the first one").hint(hint));
             return None;
         }
         Some(end)

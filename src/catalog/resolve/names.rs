@@ -26,7 +26,11 @@ pub enum Kind {
 const KINDS: [(Kind, &str, &str); 10] = [
     (Kind::View, "feature view", "declare it in feature_views/: feature-view \"NAME\" { source \"…\"; fields { … } }"),
     (Kind::Service, "feature service", "declare it in feature_services/: feature-service \"NAME\" { spine \"…\"; columns { … } }"),
-    (Kind::Aggregation, "aggregation", "declare it in aggregations.kdl: aggregation \"NAME\" view=\"…\" by=\"…\" { count; windows \"7d\" }"),
+    (
+        Kind::Aggregation,
+        "aggregation",
+        "declare it in aggregations.kdl: aggregation \"NAME\" view=\"…\" by=\"…\" { count; windows \"7d\" }",
+    ),
     (Kind::Embedding, "embedding", "declare it in aggregations.kdl: embedding \"NAME\" store=\"…\" lookup=\"…\""),
     (Kind::Store, "embedding store", "declare it in aggregations.kdl: embedding-store \"NAME\" view=\"…\" key=\"…\" vector=\"…\""),
     (Kind::Entity, "entity", "declare it in Daedalus.kdl: entity \"NAME\" key=\"…\""),
@@ -94,7 +98,8 @@ impl Names {
     /// What is said of a name that no declaration of its kind has.
     pub fn stranger(&self, kind: Kind, name: &Name) -> Diagnostic {
         let word = kind.word();
-        let message = if kind == Kind::Partitions { format!("there are no {word} `{name}`") } else { format!("there is no {word} `{name}`") };
+        let message =
+            if kind == Kind::Partitions { format!("there are no {word} `{name}`") } else { format!("there is no {word} `{name}`") };
         let diagnostic = Diagnostic::error(code::UNKNOWN_NAME, message, name.span);
         diagnostic.label(format!("no such {word}")).hint(self.hint(kind, name))
     }

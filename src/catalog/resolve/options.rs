@@ -87,8 +87,7 @@ impl Resolver<'_> {
     }
 
     fn unknown_in_output(&mut self, name: &str, span: Span, asset: &AssetDecl) {
-        const OF_PATHS: [&str; 9] =
-            ["output-root", "enriched-output-root", "asset", "op", "partition", "day", "hour", "year", "month"];
+        const OF_PATHS: [&str; 9] = ["output-root", "enriched-output-root", "asset", "op", "partition", "day", "hour", "year", "month"];
         let known = if asset.partitions.is_some() { &OF_PATHS[..] } else { &OF_PATHS[..4] };
         let message = format!("`{{{name}}}` stands for nothing here");
         let hint = suggestion(name, known.iter().copied());

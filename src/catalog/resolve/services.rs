@@ -42,14 +42,15 @@ impl Resolver<'_> {
         let sessions = declared.spine.sessions.as_ref().and_then(|s| self.sessions(s, &columns));
         let joins: Vec<Join> = declared.joins.iter().filter_map(|j| self.join(j, &mut columns, true)).collect();
         let sound = joins.len() == declared.joins.len();
+        // What the broken steps would have added is unknown, and is not missed after them.
+        columns.partial |= !sound;
         let (rolling, rolling_sound) = self.service_rolling(declared, &mut columns);
-        if !(sound && rolling_sound) {
-            // Whatever the broken steps would have added is unknown, so nothing after them can be judged.
-            return None;
-        }
+        columns.partial |= !rolling_sound;
         let curate = declared.curate.iter().filter_map(|k| self.keep(k, &columns)).collect();
-        let embed = self.service_embed(declared, &mut columns)?;
+        let embed = self.service_embed(declared, &mut columns);
+        columns.partial |= embed.is_none();
         let (contract, takes_rest) = self.contract(declared, &columns)?;
+        let embed = embed.filter(|_| sound && rolling_sound)?;
         Some(Service {
             name: declared.name.value.clone(),
             span: declared.name.span,
@@ -145,6 +146,7 @@ impl Resolver<'_> {
         }
         for (left, key) in measure.on.iter().zip(&measure.by) {
             match (columns.get(left), own.get(key)) {
+                (None, _) if columns.excuses(left) => return None,
                 (None, _) => {
                     let message = format!("`{}` is by `{left}`, which the row does not have", part.name);
                     let diagnostic = Diagnostic::error(code::UNKNOWN_COLUMN, message, name.span);
@@ -187,6 +189,9 @@ impl Resolver<'_> {
         let actual = columns.get(&embedding.input);
         if actual == Some(&wanted) {
             return Some(());
+        }
+        if actual.is_none() && columns.excuses(&embedding.input) {
+            return None;
         }
         let (code, message) = match actual {
             None => (code::UNKNOWN_COLUMN, format!("`{name}` is over `{}`, which the row does not have", embedding.input)),

@@ -3,8 +3,8 @@
 use super::Resolver;
 use super::expressions::{Columns, place};
 use super::names::Kind;
-use crate::catalog::code;
 use crate::catalog::calendar::{Cadence, Partitions};
+use crate::catalog::code;
 use crate::catalog::declaration::*;
 use crate::catalog::model::*;
 use crate::catalog::pattern::pattern_cadence;
@@ -150,8 +150,7 @@ impl Resolver<'_> {
             return self.reported(diagnostic.hint("remove `format`; for a Lance dataset name its path instead of the asset"));
         }
         if let Some(pattern) = &source.partition {
-            let diagnostic =
-                Diagnostic::error(code::LAYOUT, "an asset's partitions lie where it publishes them", pattern.span);
+            let diagnostic = Diagnostic::error(code::LAYOUT, "an asset's partitions lie where it publishes them", pattern.span);
             return self.reported(diagnostic.hint("remove `partition`"));
         }
         // Partitions that are broken have been reported where they stand.
@@ -199,7 +198,9 @@ impl Resolver<'_> {
             }
             (other, _) => {
                 let message = format!("`{name}` is {other}, which cannot order events");
+                let field = fields.iter().find(|f| f.name == name.value);
                 let diagnostic = Diagnostic::error(code::WRONG_TYPE, message, name.span);
+                let diagnostic = field.into_iter().fold(diagnostic, |d, field| d.also(field.span, "declared here"));
                 self.report(diagnostic.hint("a timestamp column is int64 with a unit, or timestamp<ms>"));
                 return None;
             }

@@ -82,7 +82,10 @@ fn a_view_has_its_source_and_fields() {
 fn a_service_has_its_spine_joins_and_contract() {
     let (sources, services) = read("feature_services/dssm_ranking.kdl", manifest::feature_service);
     let service = &services[0];
-    assert_eq!((service.version.as_deref(), service.owner.as_deref(), service.grain.as_deref()), (Some(&1), Some("recsys"), Some("impression")));
+    assert_eq!(
+        (service.version.as_deref(), service.owner.as_deref(), service.grain.as_deref()),
+        (Some(&1), Some("recsys"), Some("impression"))
+    );
     let sessions = service.spine.sessions.as_ref().unwrap();
     assert_eq!(*sessions.drop[0], SessionKind::ViewOnly);
     assert_eq!(under(&sources, sessions.likes.span), "event = 'like'");

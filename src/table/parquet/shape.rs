@@ -70,10 +70,8 @@ mod tests {
     #[test]
     fn a_footer_says_types_nulls_and_ranges() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let columns: [(&str, ArrayRef); 2] = [
-            ("at", Arc::new(Int64Array::from(vec![Some(7), None, Some(-2)]))),
-            ("text", Arc::new(StringArray::from(vec!["a", "b", "c"]))),
-        ];
+        let columns: [(&str, ArrayRef); 2] =
+            [("at", Arc::new(Int64Array::from(vec![Some(7), None, Some(-2)]))), ("text", Arc::new(StringArray::from(vec!["a", "b", "c"])))];
         let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap();
         let mut writer = ArrowWriter::try_new(File::create(file.path()).unwrap(), batch.schema(), None).unwrap();
         writer.write(&batch).unwrap();

@@ -160,15 +160,20 @@ fn text_of(files: &BTreeMap<String, Vec<u8>>, name: &str) -> String {
     files.get(name).map_or(String::new(), |bytes| String::from_utf8(bytes.clone()).unwrap())
 }
 
-/// Lines that stand in a text (whatever their indent) replaced by others, indented as the first of them. Without old lines the new ones are
-/// the whole file.
+/// Lines that stand in a text (whatever their indent) replaced by others, indented as the first of them. Where they do not follow each other
+/// the first is taken out by itself. Without old lines the new ones are the whole file.
 fn edited(case: &str, text: &str, old: &[String], new: &[String]) -> String {
     if old.is_empty() {
         return new.iter().map(|line| format!("{line}\n")).collect();
     }
     let lines: Vec<&str> = text.lines().collect();
     let is_here = |at: &usize| old.iter().enumerate().all(|(i, old)| lines.get(at + i).is_some_and(|line| line.trim() == old.trim()));
-    let at = (0..lines.len()).find(is_here).unwrap_or_else(|| panic!("{case}: {old:?} does not stand there"));
+    let Some(at) = (0..lines.len()).find(is_here) else {
+        assert!(old.len() > 1, "{case}: {old:?} does not stand there");
+        let without = if old[0].is_empty() { text.to_string() } else { edited(case, text, &old[..1], &["⟨gone⟩".into()]) };
+        let without: String = without.lines().filter(|line| line.trim() != "⟨gone⟩").map(|line| format!("{line}\n")).collect();
+        return edited(case, &without, &old[1..], new);
+    };
     let indent = &lines[at][..lines[at].len() - lines[at].trim_start().len()];
     let replaced = new.iter().map(|line| if line.is_empty() { String::new() } else { format!("{indent}{line}") });
     let before = lines[..at].iter().map(|line| line.to_string());

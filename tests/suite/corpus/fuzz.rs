@@ -22,9 +22,53 @@ const LONGEST: Duration = Duration::from_secs(10);
 
 /// What is put in beside pieces of the corpus.
 const PIECES: [&str; 48] = [
-    "{", "}", "\"", "\\", "#", "=", ";", "\n", "\r\n", "\t", "(", ")", "(env)", "(constant)", "/-", "/*", "*/", "//", "\"\"\"", "#\"", "\"#",
-    "#true", "#null", "true", "r#\"", "0", "-1", "1e309", "99999999999999999999", "\u{feff}", "\u{202e}", "ü", "🦀", "\0", "*", "'", "{day}",
-    "{%Q}", "{output-root}", "..", "lifetime", "0d", "9223372036854775807ms", "vector<float16, 4294967295>", "list<list<bool>>", "((((", "NOT NOT",
+    "{",
+    "}",
+    "\"",
+    "\\",
+    "#",
+    "=",
+    ";",
+    "\n",
+    "\r\n",
+    "\t",
+    "(",
+    ")",
+    "(env)",
+    "(constant)",
+    "/-",
+    "/*",
+    "*/",
+    "//",
+    "\"\"\"",
+    "#\"",
+    "\"#",
+    "#true",
+    "#null",
+    "true",
+    "r#\"",
+    "0",
+    "-1",
+    "1e309",
+    "99999999999999999999",
+    "\u{feff}",
+    "\u{202e}",
+    "ü",
+    "🦀",
+    "\0",
+    "*",
+    "'",
+    "{day}",
+    "{%Q}",
+    "{output-root}",
+    "..",
+    "lifetime",
+    "0d",
+    "9223372036854775807ms",
+    "vector<float16, 4294967295>",
+    "list<list<bool>>",
+    "((((",
+    "NOT NOT",
     "timestamp<ns, Europe/Berlin>",
 ];
 
@@ -154,7 +198,8 @@ fn whatever_stands_in_the_files_is_survived() {
         let judged = catch_unwind(AssertUnwindSafe(|| judge(&files, &pages, random.next_u32() % 16 == 0)));
         let took = begun.elapsed();
         longest = longest.max(took);
-        let judged = judged.unwrap_or_else(|_| Err("a panic".into())).and_then(|n| if took > LONGEST { Err(format!("{took:?}")) } else { Ok(n) });
+        let judged =
+            judged.unwrap_or_else(|_| Err("a panic".into())).and_then(|n| if took > LONGEST { Err(format!("{took:?}")) } else { Ok(n) });
         match judged {
             Ok(0) => sound += 1,
             Ok(number) => said += number,
