@@ -170,7 +170,10 @@ pub fn is_slip<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> boo
 }
 
 fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>, likeness: f64) -> Option<&'a str> {
-    let scored = known.into_iter().map(|name| (strsim::jaro_winkler(wrong, name), name));
+    // Of short words Jaro and Winkler do not see that two letters changed places.
+    let swapped = |name: &str| name.len() >= 3 && strsim::osa_distance(wrong, name) == 1;
+    let score = |name: &str| strsim::jaro_winkler(wrong, name).max(if swapped(name) { 0.8 } else { 0.0 });
+    let scored = known.into_iter().map(|name| (score(name), name));
     scored.filter(|(score, _)| *score > likeness).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 

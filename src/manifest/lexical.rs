@@ -14,7 +14,7 @@ pub(super) const DEEPEST: usize = 10;
 pub(super) struct Refusal {
     pub place: Range<usize>,
     pub message: String,
-    pub hint: &'static str,
+    pub hint: String,
 }
 
 /// The text with its comments blanked.
@@ -35,7 +35,7 @@ fn forbidden(text: &str) -> Result<(), Refusal> {
         Some((at, c)) => Err(Refusal {
             place: at..at + c.len_utf8(),
             message: format!("the character U+{:04X} cannot stand in a manifest", u32::from(c)),
-            hint: "remove it; it is invisible, so an editor may have put it there",
+            hint: "remove it; it is invisible, so an editor may have put it there".into(),
         }),
         None => Ok(()),
     }
@@ -65,8 +65,8 @@ impl Scanner<'_> {
         self.at += length;
     }
 
-    fn refuse(&self, length: usize, message: &str, hint: &'static str) -> Refusal {
-        Refusal { place: self.at..self.at + length, message: message.to_string(), hint }
+    fn refuse(&self, length: usize, message: &str, hint: &str) -> Refusal {
+        Refusal { place: self.at..self.at + length, message: message.to_string(), hint: hint.to_string() }
     }
 
     fn step(&mut self) -> Result<(), Refusal> {
@@ -124,7 +124,7 @@ impl Scanner<'_> {
         let word = &self.rest()[..length];
         if !is_number(word) {
             let message = format!("`{word}` is not a number");
-            return Err(self.refuse(length, &message, "a text stands in quotes: \"90d\", \"16GiB\", \"2026-02-01\""));
+            return Err(self.refuse(length, &message, &format!("a text stands in quotes: \"{word}\"")));
         }
         self.keep(length);
         Ok(())
@@ -176,7 +176,7 @@ impl Scanner<'_> {
             None => Ok(()),
             Some(at) => {
                 let hint = "add } at its end; perhaps a block within it is not closed";
-                Err(Refusal { place: *at..*at + 1, message: "this block is not closed".into(), hint })
+                Err(Refusal { place: *at..*at + 1, message: "this block is not closed".into(), hint: hint.into() })
             }
         }
     }
@@ -256,7 +256,7 @@ impl Scanner<'_> {
             if !is_escape(after) {
                 let place = self.at + at..self.at + at + 1 + next_length(after);
                 let hint = "write \\\\ for a backslash, or a raw text: #\"…\"#";
-                return Err(Refusal { place, message: "this escape does not exist".into(), hint });
+                return Err(Refusal { place, message: "this escape does not exist".into(), hint: hint.into() });
             }
             at += 1 + next_length(after);
         }
@@ -277,8 +277,11 @@ impl Scanner<'_> {
             None => Ok(()),
             Some(next) => {
                 let place = self.at + length..self.at + length + next.len_utf8();
-                let hint = "put a space behind the quote, and write \\\" for a quote within a text";
-                Err(Refusal { place, message: "a text cannot touch what stands behind it".into(), hint })
+                let hint = match next {
+                    ',' => "leave the comma out: values have spaces between them",
+                    _ => "put a space behind the quote, and write \\\" for a quote within a text",
+                };
+                Err(Refusal { place, message: "a text cannot touch what stands behind it".into(), hint: hint.into() })
             }
         }
     }

@@ -87,7 +87,7 @@ fn annotations_have_file_line_and_column_from_the_repository() {
     );
     assert!(
         lines[0]
-            .starts_with("::error file=Daedalus.kdl,line=10,endLine=10,col=14,endColumn=22,title=daeda%3A%3Acatalog%3A%3Aunknown-name::"),
+            .starts_with("::error file=Daedalus.kdl,line=11,endLine=11,col=14,endColumn=22,title=daeda%3A%3Acatalog%3A%3Aunknown-name::"),
         "{}",
         lines[0]
     );

@@ -95,7 +95,7 @@ impl Resolver<'_> {
         let inputs = readable(op).map(|input| format!("input.{input}"));
         let known: Vec<String> = Placeholder::NAMES.iter().map(|n| n.to_string()).chain(inputs).collect();
         let near = suggestion(name, known.iter().map(String::as_str));
-        let hint = format!("{near}; the text itself is written `{{{{{name}}}}}`");
+        let hint = format!("{} the text itself is written `{{{{{name}}}}}`", if near.ends_with('?') { near } else { near + ";" });
         self.report(Diagnostic::error(code::PLACEHOLDER, message, inner(span, text, &unknown.at)).hint(hint));
     }
 

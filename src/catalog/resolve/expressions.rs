@@ -14,6 +14,8 @@ pub struct Columns {
     columns: Vec<Column>,
     /// Whether some may be missing because the manifest left out what it could not read.
     pub partial: bool,
+    /// Whether a step that brings columns is broken, so that nobody knows which are missing.
+    pub broken: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -27,7 +29,7 @@ struct Column {
 impl Columns {
     /// No columns yet, and whether some will be missing.
     pub fn starting(partial: bool) -> Self {
-        Self { columns: Vec::new(), partial }
+        Self { columns: Vec::new(), partial, broken: false }
     }
 
     pub fn add(&mut self, name: impl Into<String>, data_type: DataType, span: Span) {
@@ -45,10 +47,8 @@ impl Columns {
 
     /// Whether a name may be of a column that was left out: it is no slip of one that is there.
     pub fn excuses(&self, name: &str) -> bool {
-        // A window that was left out is called like its neighbours.
-        let letters = |name: &str| name.replace(|c: char| c.is_ascii_digit(), "");
-        let others = self.columns.iter().map(|column| column.name.as_str()).filter(|other| letters(other) != letters(name));
-        self.partial && !is_slip(name, others)
+        let others = self.columns.iter().map(|column| column.name.as_str());
+        self.broken || (self.partial && !is_slip(name, others))
     }
 
     pub fn names(&self) -> Vec<String> {

@@ -175,7 +175,7 @@ impl Resolver<'_> {
             let diagnostic = Diagnostic::error(code::BAD_OPTION, format!("`{name}` is not a time zone"), name.span);
             self.report(diagnostic.hint("use an IANA name such as \"Europe/Berlin\" or \"UTC\""));
         } else if every != Every::Day {
-            let message = format!("a {} has no time zone: only days do", every.name());
+            let message = format!("{}s have no time zone: only days do", every.name());
             self.report(Diagnostic::error(code::BAD_OPTION, message, name.span).hint("remove `timezone`, or say every=\"day\""));
             return None;
         }
@@ -186,7 +186,8 @@ impl Resolver<'_> {
         let start = cadence.start_of(text);
         if start.is_none() {
             let message = format!("`{text}` is not the start of a {}", cadence.every.name());
-            let example = cadence.key_at(cadence.start_of("2026-02-02").unwrap_or_default());
+            let day = text.split('T').next().unwrap_or_default();
+            let example = cadence.key_at(cadence.start_of(day).or(cadence.start_of("2026-02-02")).unwrap_or_default());
             self.report(Diagnostic::error(code::BAD_DATE, message, text.span).hint(format!("write it as \"{example}\"")));
         }
         start

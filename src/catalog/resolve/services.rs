@@ -43,12 +43,12 @@ impl Resolver<'_> {
         let joins: Vec<Join> = declared.joins.iter().filter_map(|j| self.join(j, &mut columns, true)).collect();
         let sound = joins.len() == declared.joins.len();
         // What the broken steps would have added is unknown, and is not missed after them.
-        columns.partial |= !sound;
+        columns.broken |= !sound;
         let (rolling, rolling_sound) = self.service_rolling(declared, &mut columns);
-        columns.partial |= !rolling_sound;
+        columns.broken |= !rolling_sound;
         let curate = declared.curate.iter().filter_map(|k| self.keep(k, &columns)).collect();
         let embed = self.service_embed(declared, &mut columns);
-        columns.partial |= embed.is_none();
+        columns.broken |= embed.is_none();
         let (contract, takes_rest) = self.contract(declared, &columns)?;
         let embed = embed.filter(|_| sound && rolling_sound)?;
         Some(Service {
@@ -102,7 +102,8 @@ impl Resolver<'_> {
             let found = self.look_up(Kind::Aggregation, name, |catalog| catalog.aggregations.get(&name.value).cloned());
             let Some(aggregation) = found else { continue };
             if self.spine_has_keys(&aggregation, name, columns).is_some() {
-                columns.partial |= self.is_partial(aggregation.span);
+                // A window with a mistake was left out of it.
+                columns.broken |= self.is_partial(aggregation.span);
                 if self.brings_windows(&aggregation, name, columns).is_some() {
                     out.push(Spanned::new(aggregation, name.span));
                 }

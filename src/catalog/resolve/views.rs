@@ -213,7 +213,9 @@ impl Resolver<'_> {
         if source.format.value == Format::Lance {
             let misplaced = [&source.partition, &source.first, &source.ready].into_iter().flatten().next();
             if let Some(name) = misplaced {
-                return self.meaningless(name, "a Lance dataset is one directory: it has no partitions");
+                let message = "a Lance dataset is one directory: it has no partitions";
+                let diagnostic = Diagnostic::error(code::LAYOUT, message, name.span).also(source.format.span, "the format");
+                return self.reported(diagnostic.hint("remove it"));
             }
         }
         if layout.is_some() && timestamp.is_none() {
