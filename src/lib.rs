@@ -5,6 +5,7 @@ pub mod cli;
 pub mod digest;
 pub mod engine;
 pub mod features;
+pub mod history;
 pub mod manifest;
 pub mod pack;
 pub mod path;

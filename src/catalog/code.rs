@@ -125,8 +125,8 @@ pub const CODES: &[(&str, &str)] = &[
     ),
     (
         RETRY,
-        "Retries, timeouts and checks that contradict themselves: a first pause longer than the longest one, pauses between tries that are \
-         never made, a time out after no time, a check that no partition can pass. `exit-codes` belong to commands; what other rules fail \
+        "Retries and timeouts that contradict themselves: a first pause longer than the longest one, pauses between tries that are never made, \
+         a try that may take no time. `exit-codes` belong to commands; what other rules fail \
          with says by itself whether it can pass.",
     ),
     (

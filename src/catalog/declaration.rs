@@ -61,6 +61,14 @@ pub struct SettingsDecl {
     pub enriched_output_root: Option<Spanned<Text>>,
     pub resources: ResourcesDecl,
     pub replace_max: Option<Spanned<u64>>,
+    pub history: HistoryDecl,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HistoryDecl {
+    pub runs: Option<Spanned<u64>>,
+    pub keep: Option<Spanned<Duration>>,
+    pub size: Option<Spanned<Size>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -180,11 +188,24 @@ pub enum CheckSeverity {
 #[derive(Debug, Clone)]
 pub struct CheckDecl {
     pub name: Name,
+    pub severity: CheckSeverity,
     pub column: Option<Name>,
     pub rows_min: Option<Spanned<u64>>,
     pub rows_max: Option<Spanned<u64>>,
     pub null_ratio_max: Option<Spanned<f64>>,
-    pub severity: CheckSeverity,
+    pub unique: Vec<Name>,
+    pub min: Option<Spanned<Literal>>,
+    pub max: Option<Spanned<Literal>>,
+    pub accepted: Vec<Spanned<Literal>>,
+    pub newest_within: Option<Spanned<Duration>>,
+    pub unit: Option<Spanned<TimeUnit>>,
+    pub median_min: Option<Spanned<Literal>>,
+    pub median_max: Option<Spanned<Literal>>,
+    pub median_of: Option<Spanned<u64>>,
+    /// `where`.
+    pub condition: Option<Name>,
+    pub share_min: Option<Spanned<f64>>,
+    pub share_max: Option<Spanned<f64>>,
 }
 
 #[derive(Debug, Clone)]

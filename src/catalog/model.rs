@@ -4,9 +4,10 @@
 
 use super::aggregate::Options;
 use super::calendar::{Cadence, Partitions};
+use super::check::Check;
 use super::command::Command;
 use super::dag::Engine;
-use super::declaration::{Backoff, CheckDecl, ComputeEngine, Format, Gaps, Jitter, Late, Pool, SessionKind};
+use super::declaration::{Backoff, ComputeEngine, Format, Gaps, Jitter, Late, Pool, SessionKind};
 use super::expr::Expr;
 use super::quantity::{Duration, Size, Window};
 use super::types::{DataType, TimeUnit};
@@ -289,7 +290,7 @@ pub struct Asset {
     pub service: Option<Arc<Service>>,
     pub settle: Option<Duration>,
     pub ops: Vec<Op>,
-    pub checks: Vec<CheckDecl>,
+    pub checks: Vec<Check>,
 }
 
 #[derive(Debug, Clone)]

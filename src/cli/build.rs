@@ -5,6 +5,7 @@ use super::context::{Context, Remember};
 use super::error::{CliError, code};
 use super::output::{print, print_json, say};
 use crate::engine::check::OutputCheck;
+use crate::engine::clock::SystemClock;
 use crate::engine::decision::Permits;
 use crate::engine::disk::SystemDisk;
 use crate::engine::driver::{self, Ended, Options, Refused, Tools};
@@ -13,6 +14,7 @@ use crate::engine::execute::Cancel;
 use crate::engine::failure::FailureKind;
 use crate::engine::graph::Graph;
 use crate::engine::worker::WorkerPool;
+use crate::history::Recorder;
 use crate::query;
 use crate::report::{json, plain, terminal};
 use crate::rules::TableRecords;
@@ -54,12 +56,22 @@ pub fn build(
 }
 
 fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &BuildOptions, sink: &dyn Sink) -> Ended {
+    let recorder = Recorder::begin(sink, SystemClock { fixed: context.clock.fixed }, context.history_head(workspace));
+    let ended = drive_telling(context, workspace, graph, options, &recorder);
+    if let Some(why) = recorder.end() {
+        context.warn(&why);
+    }
+    ended
+}
+
+fn drive_telling(context: &Context, workspace: &Workspace, graph: &Graph, options: &BuildOptions, sink: &dyn Sink) -> Ended {
     let cancel = Cancel::default();
     stop_on_signal(&cancel);
     let world = context.world(workspace);
     let (memory, index) = (context.memory(workspace), context.index(workspace));
     let program = std::env::current_exe().unwrap_or_else(|_| "daeda".into());
     let workers = WorkerPool::new(program, workspace.state_directory().join("logs"), workspace.root.clone());
+    let envelope = context.envelope();
     let tools = Tools {
         world: &world,
         records: &TableRecords,
@@ -70,6 +82,7 @@ fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
         sink,
         memory: &memory,
         cancel: &cancel,
+        envelope: &envelope,
     };
     let settings = &workspace.settings;
     let options = Options {
@@ -81,7 +94,9 @@ fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &Buil
         cpus: settings.cpus.value,
         memory: settings.memory.value.bytes,
     };
-    driver::build(graph, tools, &options)
+    let ended = driver::build(graph, tools, &options);
+    context.say_unshared(&envelope);
+    ended
 }
 
 pub fn output_check(verify: bool) -> OutputCheck {

@@ -7,6 +7,7 @@ use super::output::{say, wants_color};
 use crate::engine::check::{Eyes, Verdict};
 use crate::engine::clock::{self, Clock, SystemClock};
 use crate::engine::decision::Permits;
+use crate::engine::envelope::Envelope;
 use crate::engine::failure::FailureMemory;
 use crate::engine::graph::Graph;
 use crate::engine::hashing::{Hashed, watched};
@@ -14,10 +15,12 @@ use crate::engine::index::TraceIndex;
 use crate::engine::judge::Judge;
 use crate::engine::survey::survey;
 use crate::engine::world::World;
+use crate::history::{self, Retention};
 use crate::report::diagnostics::{self, Style};
 use crate::report::plain::hashing;
 use crate::rules::{TableRecords, TableWorld};
 use crate::workspace::{self, Loaded, Overrides, Target, Workspace, parse_target};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Whether caches keep what a survey learned: a dry run changes no byte.
@@ -53,10 +56,14 @@ impl<'a> Context<'a> {
         &self.start
     }
 
+    /// The directory of the workspace.
+    pub fn root(&self) -> Result<PathBuf, CliError> {
+        Ok(workspace::find(&self.start)?)
+    }
+
     /// Everything there is to say about the workspace, sound or not.
     pub fn load(&self) -> Result<Loaded, CliError> {
-        let root = workspace::find(&self.start)?;
-        Ok(workspace::load(&root, &self.overrides)?)
+        Ok(workspace::load(&self.root()?, &self.overrides)?)
     }
 
     /// The workspace. Mistakes end the command; warnings are said in a line each.
@@ -160,6 +167,35 @@ impl<'a> Context<'a> {
         FailureMemory::new(&workspace.state_directory())
     }
 
+    /// The envelope that all processes of this user share.
+    pub fn envelope(&self) -> Envelope {
+        Envelope::shared(&runtime_directory(&self.overrides.environment))
+    }
+
+    pub fn say_unshared(&self, envelope: &Envelope) {
+        if let Some(why) = envelope.trouble() {
+            self.warn(&format!("what other daeda processes use here is not known: {why}; DAEDA_RUNTIME_DIR names another place"));
+        }
+    }
+
+    /// Says what is worth knowing and holds nothing up.
+    pub fn warn(&self, what: &str) {
+        if self.args.log_format == Format::Text {
+            what.lines().for_each(|line| say(&format!("warning: {line}\n")));
+        }
+    }
+
+    /// What the history knows of a build when it begins.
+    pub fn history_head(&self, workspace: &Workspace) -> history::Head {
+        let settings = &workspace.settings;
+        let keep = Retention {
+            runs: settings.history_runs.value,
+            age: settings.history_keep.value.millis,
+            bytes: settings.history_size.value.bytes,
+        };
+        history::Head { state: workspace.state_directory(), command: typed(), keep }
+    }
+
     /// How data on stdout is drawn.
     pub fn style(&self) -> Style {
         let color = wants_color(self.args.color == Color::Always, self.args.color == Color::Never, &std::io::stdout());
@@ -167,8 +203,21 @@ impl<'a> Context<'a> {
     }
 }
 
+/// The command line as it was typed, without the program's path.
+fn typed() -> String {
+    let words: Vec<String> = std::env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy())).collect();
+    format!("daeda {}", words.join(" "))
+}
+
+/// Where the processes of one user meet: `DAEDA_RUNTIME_DIR`, or below what the system has for that.
+fn runtime_directory(environment: &BTreeMap<String, String>) -> PathBuf {
+    let of_system = || Some(PathBuf::from(environment.get("XDG_RUNTIME_DIR")?)).filter(|path| path.is_dir()).map(|path| path.join("daeda"));
+    let own = environment.get("DAEDA_RUNTIME_DIR").map(PathBuf::from);
+    own.or_else(of_system).unwrap_or_else(|| std::env::temp_dir().join(format!("daeda-{}", rustix::process::getuid().as_raw())))
+}
+
 /// A word as a shell reads it.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "_-./=:@%+,".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) { word.to_string() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }

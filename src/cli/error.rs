@@ -30,6 +30,7 @@ pub enum CliError {
     Invalid(String),
     Environment(String),
     Refused(String),
+    Bug(String),
     /// stdout is gone: whoever read it has seen enough.
     Closed,
 }
@@ -48,6 +49,7 @@ impl CliError {
             Self::Manifest(_) | Self::Invalid(_) => code::INVALID,
             Self::Environment(_) => code::ENVIRONMENT,
             Self::Refused(_) => code::REFUSED,
+            Self::Bug(_) => code::BUG,
             Self::Closed => code::DONE,
         }
     }
@@ -63,6 +65,7 @@ impl CliError {
                 say(&format!("error: the manifest has mistakes, {errors} in all; `daeda check --explain CODE` says more about each\n"));
             }
             Self::Usage(text) | Self::Invalid(text) | Self::Environment(text) | Self::Refused(text) => say(&format!("error: {text}\n")),
+            Self::Bug(text) => say(&format!("error: {text}; this is a bug in daeda, please report it\n")),
             Self::Closed => {}
         }
         self.code()

@@ -8,6 +8,7 @@ use super::check::{Eyes, Verdict, output_differs};
 use super::clock::rfc3339;
 use super::decision::Decision;
 use super::driver::{Options, Tools};
+use super::envelope::Slot;
 use super::event::Event;
 use super::execute::{Made, Progress};
 use super::failure::{Failure, FailureKind, Past};
@@ -84,12 +85,13 @@ impl<'a> Shared<'a> {
         self.tools.sink.event(&Event::Published { action: action.id.clone(), seconds, peak_memory, metadata });
     }
 
-    /// Runs an action to its end: lock, verdict, attempts.
-    pub(super) fn run(&self, index: usize) -> (Result<Ran, Failure>, u64) {
+    /// Runs an action to its end: lock, verdict, attempts. While it waits, for the lock or for its next attempt, others have its room.
+    pub(super) fn run(&self, index: usize, slot: &mut Slot) -> (Result<Ran, Failure>, u64) {
         let action = &self.graph.actions()[index];
         let mut look = Look::Once;
         let waiting = || {
             look = Look::Again;
+            slot.release();
             self.tools.sink.event(&Event::WaitingForLock { action: action.id.clone() });
         };
         let cancelled = || self.tools.cancel.is_requested();
@@ -98,6 +100,9 @@ impl<'a> Shared<'a> {
             Ok(None) => return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), 1),
             Err(error) => return (Err(Failure::io(&format!("cannot lock the output in {}", action.place.root.display()), &error)), 1),
         };
+        if !slot.acquire(&cancelled) {
+            return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), 1);
+        }
         let verdict = match self.judge_again(index, look) {
             Ok(verdict) => verdict,
             Err(failure) => return (Err(failure), 1),
@@ -106,7 +111,7 @@ impl<'a> Shared<'a> {
         if let (Decision::Stand, Some(digest), None) = (decision, verdict.output, &verdict.cleaned) {
             return (Ok(Ran::Found(digest)), 1);
         }
-        self.attempts(index, verdict, &lock)
+        self.attempts(index, verdict, &lock, slot)
     }
 
     /// The verdict on an action that is about to run. What can be observed no more cannot be run on.
@@ -120,7 +125,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    fn attempts(&self, index: usize, mut verdict: Verdict, lock: &Lock) -> (Result<Ran, Failure>, u64) {
+    fn attempts(&self, index: usize, mut verdict: Verdict, lock: &Lock, slot: &mut Slot) -> (Result<Ran, Failure>, u64) {
         let action = &self.graph.actions()[index];
         let mut attempt = 1;
         loop {
@@ -150,7 +155,8 @@ impl<'a> Shared<'a> {
             let delay = action.common.retry.delay(attempt, rand::random());
             let error = failure.message;
             self.tools.sink.event(&Event::Retrying { action: action.id.clone(), attempt, error, delay: delay as f64 / 1e3 });
-            if !self.sleep(delay) {
+            slot.release();
+            if !self.sleep(delay) || !slot.acquire(&|| self.tools.cancel.is_requested()) {
                 return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), attempt);
             }
             // An input that has changed meanwhile is what the next attempt is about.
@@ -204,6 +210,7 @@ impl<'a> Shared<'a> {
             match progress {
                 Progress::Step { message, done, total } => self.tools.sink.event(&Event::Progress { action, message, done, total }),
                 Progress::Said(line) => self.tools.sink.event(&Event::Said { action, line }),
+                Progress::Checked(result) => self.tools.sink.event(&Event::Checked { action, result }),
                 Progress::Running(_) => {}
             }
         };

@@ -51,6 +51,8 @@ pub struct Verdict {
     pub output: Option<Digest>,
     /// When the data of that output was cleaned away.
     pub cleaned: Option<String>,
+    /// A check of what is published has failed that only warns.
+    pub warned: bool,
     /// What failed under just this trace, where that is why.
     pub failure: Option<Box<Past>>,
     /// Where it was asked for.
@@ -68,7 +70,7 @@ pub struct Evidence {
 impl Verdict {
     /// A verdict that nothing further is known of.
     pub fn of(state: State, reasons: Vec<Reason>) -> Self {
-        Self { state, reasons, trace: None, output: None, cleaned: None, failure: None, evidence: None }
+        Self { state, reasons, trace: None, output: None, cleaned: None, warned: false, failure: None, evidence: None }
     }
 
     /// Whether a cleaned output would be another one today, as far as that can be known.
@@ -96,9 +98,9 @@ impl Eyes<'_> {
         };
         let now = TraceDigest { definition: action.common.definition_digest(), data: trace::digest_of(&seen.observations) };
         if seen.unknown.is_empty()
-            && let Some(Known { output, cleaned }) = self.indexed(action, &directory, now)
+            && let Some(Known { output, cleaned, warned }) = self.indexed(action, &directory, now)
         {
-            return Verdict { trace: Some(now), output: Some(output), cleaned, ..Verdict::of(State::Fresh, vec![]) };
+            return Verdict { trace: Some(now), output: Some(output), cleaned, warned, ..Verdict::of(State::Fresh, vec![]) };
         }
         match self.record(action, &directory) {
             Some(record) => self.check_record(action, &directory, record, upstreams, look, now),
@@ -154,8 +156,9 @@ impl Eyes<'_> {
         if is_same && output_differs(directory, &record, self.output).is_none() {
             // Nothing differs, so that nothing need be explained.
             self.index.keep(action, directory, self.records.file_name(directory), &record, now.data);
+            let warned = record.is_warned();
             let (output, cleaned) = (Some(record.output.digest), record.cleaned);
-            return Verdict { trace: Some(now), output, cleaned, ..Verdict::of(State::Fresh, vec![]) };
+            return Verdict { trace: Some(now), output, cleaned, warned, ..Verdict::of(State::Fresh, vec![]) };
         }
         let seen = match self.see(action, upstreams, look, Detail::Values) {
             Ok(seen) => seen,
@@ -187,6 +190,7 @@ impl Eyes<'_> {
             trace: Some(now),
             output,
             cleaned,
+            warned: record.is_warned(),
             evidence: self.evidence(seen.observations, Some(record)),
             ..Verdict::of(state, reasons)
         }

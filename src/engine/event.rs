@@ -3,6 +3,7 @@
 //! Invariant: the enum is closed and matched exhaustively. A new fact worth telling is a new variant.
 
 use super::action::ActionId;
+use super::execute::CheckResult;
 use super::state::Reason;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -40,6 +41,31 @@ pub enum Event {
     WaitingForLock {
         action: ActionId,
     },
+    /// No room yet: other processes hold cpus and memory.
+    WaitingForRoom {
+        action: ActionId,
+        cpus: u64,
+        memory: u64,
+        holders: Vec<Holder>,
+    },
+    /// It has its cpus and memory now. Turns count the changes of the envelope, of all processes that share it.
+    Admitted {
+        action: ActionId,
+        cpus: u64,
+        memory: u64,
+        /// The turn in which it got in line, and the one in which it was admitted.
+        queued: u64,
+        turn: u64,
+        /// How many that came later were admitted before.
+        overtaken: u64,
+        /// How long it has waited.
+        seconds: f64,
+    },
+    /// It has given its cpus and memory back.
+    Released {
+        action: ActionId,
+        turn: u64,
+    },
     Started {
         action: ActionId,
         attempt: u64,
@@ -55,6 +81,12 @@ pub enum Event {
     Said {
         action: ActionId,
         line: String,
+    },
+    /// What a check of the output found, before that is published.
+    Checked {
+        action: ActionId,
+        #[serde(flatten)]
+        result: CheckResult,
     },
     /// An attempt failed and will be repeated after so many seconds.
     Retrying {
@@ -81,6 +113,9 @@ pub enum Event {
         /// What was printed meanwhile, if anything was.
         #[serde(skip_serializing_if = "Option::is_none")]
         log: Option<String>,
+        /// The most memory that the last attempt held, and what it may hold. Bytes; 0 where nobody knows.
+        peak_memory: u64,
+        memory: u64,
     },
     Blocked {
         action: ActionId,
@@ -94,6 +129,15 @@ pub enum Event {
     Interrupted,
     /// The last event of every build, however it ended.
     Finished(Summary),
+}
+
+/// What another process runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Holder {
+    pub pid: u32,
+    pub action: String,
+    pub cpus: u64,
+    pub memory: u64,
 }
 
 /// How a build went.

@@ -23,6 +23,21 @@ pub struct Made {
     pub seen: Value,
 }
 
+/// What a check of an output found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckResult {
+    pub check: String,
+    /// What it looks at: `rows`, `nulls`, `unique`.
+    pub kind: String,
+    pub passed: bool,
+    /// Whether a failure keeps the output from being published.
+    pub blocks: bool,
+    /// What was measured.
+    pub value: Value,
+    /// What is wrong, if anything is.
+    pub detail: Option<String>,
+}
+
 /// What a running action says meanwhile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -34,6 +49,8 @@ pub enum Progress {
     },
     /// A line of a program that it runs.
     Said(String),
+    /// A check of what it wrote has ended.
+    Checked(CheckResult),
     /// The leader of a process group that it has started; none once that has ended.
     Running(Option<u32>),
 }

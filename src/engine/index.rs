@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::RwLock;
 
 const KIND: &str = "daeda index of traces";
-const VERSION: u32 = SCHEME * 100 + 3;
+const VERSION: u32 = SCHEME * 100 + 4;
 
 /// The two halves of a trace: what the manifest says, and what the world and the upstreams are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Known {
     pub output: Digest,
     /// When the output's data was cleaned away.
     pub cleaned: Option<String>,
+    /// A check of it has failed that only warns.
+    pub warned: bool,
 }
 
 /// What is kept of a record and its output:
@@ -40,6 +42,7 @@ pub struct Known {
 /// | data that differs from what was recorded by its tokens only: compared once, and found to be the same | 0 or 1, a digest |
 /// | output | a digest |
 /// | when its data was cleaned away, or nothing | a text |
+/// | whether a check of it only warned | 0 or 1 |
 /// | the output's directory | a stat |
 /// | the record's file, then the data files | their number; names and stats |
 type Entry = Vec<u8>;
@@ -170,6 +173,7 @@ fn entry_of(directory: &Path, file: &str, record: &Record, data: Digest) -> Opti
     packer.digest(&trace.definition).digest(&trace.data);
     packer.small(u32::from(same.is_some())).digest(&same.unwrap_or(trace.data));
     packer.digest(&record.output.digest).text(record.cleaned.as_deref().unwrap_or_default());
+    packer.small(u32::from(record.is_warned()));
     settled(directory)?.pack(&mut packer);
     packer.small(names.len() as u32);
     for name in names {
@@ -190,7 +194,8 @@ fn believed(entry: &[u8], directory: &Path, trace: TraceDigest) -> Option<Known>
     }
     let output = from.digest()?;
     let cleaned = Some(from.text()?).filter(|time| !time.is_empty()).map(str::to_string);
-    is_as_it_was(from, directory).filter(|is| *is).map(|_| Known { output, cleaned })
+    let warned = from.small()? == 1;
+    is_as_it_was(from, directory).filter(|is| *is).map(|_| Known { output, cleaned, warned })
 }
 
 /// Whether a directory and the files in it are what the rest of an entry says.

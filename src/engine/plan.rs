@@ -185,6 +185,15 @@ impl<'a> Plan<'a> {
         }
     }
 
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// What was to run and was never begun.
+    pub fn withdrawn(&mut self, index: usize) {
+        self.settle(index, Outcome::Skipped);
+    }
+
     /// Starts nothing more; what is under way is still awaited.
     pub fn stop(&mut self) {
         self.stopped = true;

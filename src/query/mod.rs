@@ -14,5 +14,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod published;
 pub mod ranges;
+pub mod runs;
 pub mod status;
 pub mod undeclared;
+pub mod warnings;

@@ -56,8 +56,12 @@ impl Sink for Terminal {
             | Event::Held { .. }
             | Event::Refused { .. }
             | Event::WaitingForLock { .. }
+            | Event::WaitingForRoom { .. }
+            | Event::Admitted { .. }
+            | Event::Released { .. }
             | Event::Warned { .. }
             | Event::Said { .. }
+            | Event::Checked { .. }
             | Event::Blocked { .. }
             | Event::Skipped { .. }
             | Event::Interrupted

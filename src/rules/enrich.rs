@@ -3,7 +3,7 @@
 //! Invariants: the partition is never whole in memory; rows keep their order; what the metadata says of the result comes from the
 //! footers of the files that were written.
 
-use super::checks::{self, CheckSpec};
+use super::checks::{self, CheckSpec, Staged};
 use super::failures::of_table;
 use super::kept::Kept;
 use super::keyed;
@@ -135,7 +135,7 @@ impl<'a> Enrichment<'a> {
         let written = writer.finish().map_err(of_table)?;
         self.asked = asked;
         let mut made = Made { files: output_files(&written.files), warnings: std::mem::take(&mut self.warnings), ..Made::default() };
-        checks::judge(&self.spec.checks, &written, &mut made)?;
+        checks::judge(&self.spec.checks, &Staged::written(self.job, &written), &mut made, self.tell)?;
         self.describe(&mut made, names)?;
         Ok(made)
     }

@@ -1,7 +1,7 @@
 //! `skeleton`: the source layer of a service for one period. Spine, joins, rolling aggregates, filters and the contract, as Parquet.
 
 use super::budget::Budget;
-use super::checks::{self, CheckSpec};
+use super::checks::{self, CheckSpec, Staged};
 use super::failures::of_table;
 use super::kept::Kept;
 use super::keyed;
@@ -146,7 +146,7 @@ impl Work<'_> {
     fn made(&self, written: Written, schema: SchemaRef, seen: Seen) -> Result<Made, Failure> {
         seen.uses.write(&self.job.staging, &schema)?;
         let mut made = Made { files: output_files(&written.files), warnings: seen.warnings, ..Made::default() };
-        checks::judge(&self.spec.checks, &written, &mut made)?;
+        checks::judge(&self.spec.checks, &Staged::written(self.job, &written), &mut made, self.tell)?;
         made.metadata.insert("rows".into(), json!(written.rows));
         made.metadata.insert("columns".into(), json!(schema.fields().len()));
         made.metadata.insert("output_path".into(), json!(output_path(&self.spec.workspace, &self.job.action)));

@@ -80,7 +80,8 @@ pub fn load_from(files: &dyn Files, directory: &Path, overrides: &Overrides) -> 
         reader.found.extend(found);
         reader.declared.manifest = manifest;
     }
-    let (settings, unset) = Settings::resolve(&reader.declared.manifest, overrides, machine()).map_err(LoadError::Settings)?;
+    let (settings, unset) =
+        Settings::resolve(&reader.declared.manifest, overrides, machine(&overrides.environment)).map_err(LoadError::Settings)?;
     reader.is_whole &= unset.is_empty();
     reader.found.extend(unset);
     reader.read_all(&settings, overrides.profile.as_deref())?;

@@ -3,8 +3,8 @@
 //! Precedence, weakest first: default, file, profile, environment (`DAEDA_OUTPUT_ROOT`), `--set output-root=…`.
 
 use super::code;
-use crate::catalog::declaration::{ManifestDecl, SettingsDecl, Text};
-use crate::catalog::quantity::Size;
+use crate::catalog::declaration::{HistoryDecl, ManifestDecl, SettingsDecl, Text};
+use crate::catalog::quantity::{Duration, Size};
 use crate::source::{Diagnostic, Span, Spanned, suggestion};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -68,10 +68,13 @@ pub struct Settings {
     pub memory: Setting<Size>,
     pub object_store: Setting<Size>,
     pub replace_max: Setting<Option<u64>>,
+    pub history_runs: Setting<u64>,
+    pub history_keep: Setting<Duration>,
+    pub history_size: Setting<Size>,
 }
 
 /// The names of the settings, as `--set` and the environment write them.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 13] = [
     "runtime",
     "aggregations",
     "feature-views",
@@ -82,6 +85,9 @@ pub const NAMES: [&str; 10] = [
     "resources.memory",
     "resources.object-store",
     "replace-max",
+    "history.runs",
+    "history.keep",
+    "history.size",
 ];
 
 impl Settings {
@@ -131,6 +137,9 @@ impl Settings {
             memory: Setting::default(Size { bytes: machine.1 }),
             object_store: Setting::default(Size { bytes: 12 << 30 }),
             replace_max: Setting::default(None),
+            history_runs: Setting::default(10_000),
+            history_keep: Setting::default(Duration { millis: 365 * Duration::DAY.millis }),
+            history_size: Setting::default(Size { bytes: 256 << 20 }),
         }
     }
 
@@ -161,9 +170,22 @@ impl Settings {
             self.object_store = Setting { value: store.value, origin: origin.clone() };
         }
         if let Some(max) = &declared.replace_max {
-            self.replace_max = Setting { value: Some(max.value), origin };
+            self.replace_max = Setting { value: Some(max.value), origin: origin.clone() };
         }
+        self.apply_history(&declared.history, &origin);
         unset
+    }
+
+    fn apply_history(&mut self, declared: &HistoryDecl, origin: &Origin) {
+        if let Some(runs) = &declared.runs {
+            self.history_runs = Setting { value: runs.value, origin: origin.clone() };
+        }
+        if let Some(keep) = &declared.keep {
+            self.history_keep = Setting { value: keep.value, origin: origin.clone() };
+        }
+        if let Some(size) = &declared.size {
+            self.history_size = Setting { value: size.value, origin: origin.clone() };
+        }
     }
 
     fn set(&mut self, name: &str, value: &str, origin: Origin) -> Result<(), String> {
@@ -179,6 +201,9 @@ impl Settings {
             "resources.memory" => self.memory = Setting { value: size(name, value)?, origin },
             "resources.object-store" => self.object_store = Setting { value: size(name, value)?, origin },
             "replace-max" => self.replace_max = Setting { value: Some(number(name, value)?), origin },
+            "history.runs" => self.history_runs = Setting { value: number(name, value)?, origin },
+            "history.keep" => self.history_keep = Setting { value: duration(name, value)?, origin },
+            "history.size" => self.history_size = Setting { value: size(name, value)?, origin },
             _ => return Err(format!("there is no setting `{name}`; {}", suggestion(name, NAMES))),
         }
         Ok(())
@@ -194,6 +219,9 @@ impl Settings {
         rows.push((NAMES[8], self.object_store.value.to_string(), self.object_store.origin.to_string()));
         let max = self.replace_max.value.map_or("none".into(), |n| n.to_string());
         rows.push((NAMES[9], max, self.replace_max.origin.to_string()));
+        rows.push((NAMES[10], self.history_runs.value.to_string(), self.history_runs.origin.to_string()));
+        rows.push((NAMES[11], self.history_keep.value.to_string(), self.history_keep.origin.to_string()));
+        rows.push((NAMES[12], self.history_size.value.to_string(), self.history_size.origin.to_string()));
         rows
     }
 }
@@ -224,8 +252,18 @@ fn size(name: &str, value: &str) -> Result<Size, String> {
     Size::parse(value).ok_or_else(|| format!("{name} is a size such as 16GiB, not `{value}`"))
 }
 
-/// What this machine has: (cpus, bytes of memory).
-pub fn machine() -> (u64, u64) {
+fn duration(name: &str, value: &str) -> Result<Duration, String> {
+    Duration::parse(value).ok_or_else(|| format!("{name} is a duration such as 90d, not `{value}`"))
+}
+
+/// What this machine has: (cpus, bytes of memory). `DAEDA_MACHINE="16 64GiB"` says so where it cannot be seen, as in some containers.
+pub fn machine(environment: &BTreeMap<String, String>) -> (u64, u64) {
+    let told = environment.get("DAEDA_MACHINE").and_then(|text| text.split_once(' '));
+    let told = told.and_then(|(cpus, memory)| Some((cpus.parse().ok()?, Size::parse(memory)?.bytes)));
+    told.unwrap_or_else(seen_machine)
+}
+
+fn seen_machine() -> (u64, u64) {
     let cpus = std::thread::available_parallelism().map_or(1, |n| n.get() as u64);
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = text.lines().find_map(|l| l.strip_prefix("MemTotal:")).and_then(|l| l.split_whitespace().next()?.parse::<u64>().ok());
@@ -253,6 +291,14 @@ mod tests {
     fn the_envelope_is_cut_to_the_machine() {
         let overrides = Overrides { set: vec![("resources.cpus".into(), "64".into())], ..Overrides::default() };
         assert_eq!(resolve(&overrides).unwrap().cpus.value, 4);
+    }
+
+    #[test]
+    fn the_machine_can_be_told() {
+        let told = |text: &str| machine(&[("DAEDA_MACHINE".to_string(), text.to_string())].into());
+        assert_eq!(told("16 64GiB"), (16, 64 << 30));
+        // What is no size of a machine is not believed.
+        assert_eq!(told("many"), seen_machine());
     }
 
     #[test]

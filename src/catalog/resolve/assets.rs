@@ -1,7 +1,6 @@
 //! Assets: their partitions, service and op graph.
 
 use super::Resolver;
-use super::expressions::Columns;
 use super::names::Kind;
 use super::options::retry;
 use crate::catalog::code;
@@ -40,7 +39,7 @@ impl Resolver<'_> {
         let ops: Option<Vec<Op>> = declared.ops.iter().map(|op| self.op(op, declared, service.as_ref())).collect();
         let ops = self.ordered(ops?, declared)?;
         self.asset_options(declared);
-        self.checked_columns(declared, service.as_ref());
+        let checks = self.checks(declared, service.as_ref());
         Some(Asset {
             name: declared.name.value.clone(),
             span: declared.name.span,
@@ -52,7 +51,7 @@ impl Resolver<'_> {
             service,
             settle: declared.settle.as_ref().map(|s| s.value),
             ops,
-            checks: declared.checks.clone(),
+            checks,
         })
     }
 
@@ -61,34 +60,6 @@ impl Resolver<'_> {
             let message = format!("asset `{}` has no partitions, so nothing of it ever settles", declared.name);
             let hint = "remove `settle`, or give the asset partitions";
             self.report(Diagnostic::error(code::BAD_OPTION, message, settle.span).hint(hint));
-        }
-        for check in &declared.checks {
-            self.check_is_possible(check);
-        }
-        for check in declared.checks.iter().filter(|c| !checks_something(c)) {
-            let message = format!("check `{}` checks nothing", check.name);
-            let hint = "give it rows-min=, rows-max=, or column= with null-ratio-max=";
-            self.report(Diagnostic::error(code::BAD_OPTION, message, check.name.span).hint(hint));
-        }
-    }
-
-    /// A check's column is one of the contract's.
-    fn checked_columns(&mut self, declared: &AssetDecl, service: Option<&Arc<Service>>) {
-        let Some(service) = service else { return };
-        let mut known = Columns::starting(self.is_partial(service.span));
-        service.columns.iter().for_each(|c| known.add(c.name.clone(), c.data_type.clone(), c.span));
-        for column in declared.checks.iter().filter_map(|c| c.column.as_ref()).filter(|c| known.get(c).is_none()) {
-            self.unknown_column(column, &format!("service `{}`", service.name), &known);
-        }
-    }
-
-    /// A partition cannot have fewer rows than the fewest.
-    fn check_is_possible(&mut self, check: &CheckDecl) {
-        let (Some(least), Some(most)) = (&check.rows_min, &check.rows_max) else { return };
-        if least.value > most.value {
-            let message = format!("no partition has at least {least} rows and at most {most}");
-            let diagnostic = Diagnostic::error(code::RETRY, message, most.span).also(least.span, "more than that");
-            self.report(diagnostic.hint(format!("say rows-min={most} rows-max={least}")));
         }
     }
 
@@ -187,10 +158,4 @@ impl Resolver<'_> {
         }
         self.report(diagnostic.hint("remove one of these `needs`"));
     }
-}
-
-/// Whether a check has anything to look at.
-fn checks_something(check: &CheckDecl) -> bool {
-    let ratio = check.null_ratio_max.is_some() == check.column.is_some();
-    ratio && (check.rows_min.is_some() || check.rows_max.is_some() || check.null_ratio_max.is_some())
 }

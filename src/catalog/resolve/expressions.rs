@@ -110,7 +110,7 @@ fn origins(mut diagnostic: Diagnostic, names: &BTreeSet<String>, columns: &Colum
     diagnostic
 }
 
-fn diagnose(text: &Name, error: ExprError, columns: &Columns) -> Diagnostic {
+pub fn diagnose(text: &Name, error: ExprError, columns: &Columns) -> Diagnostic {
     let code = match error.kind {
         ExprErrorKind::UnknownColumn => code::UNKNOWN_COLUMN,
         _ => code::EXPRESSION,

@@ -5,6 +5,7 @@
 
 mod aggregations;
 mod assets;
+mod checks;
 mod commands;
 mod engines;
 mod expressions;

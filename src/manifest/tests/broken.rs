@@ -75,7 +75,7 @@ const MISTAKES: &[(File, &str, &str, &str)] = &[
     (Daedalus, "asset \"a\" { settle \"30\"; }", "bad-value", "30"),
     (Daedalus, "asset \"a\" { op \"b\" rule=\"c\" { retry 3 backoff=\"exponentail\"; }; }", "bad-value", "exponentail"),
     (Daedalus, "asset \"a\" { op \"b\" rule=\"c\" { retry 3 exit-codes=\"75,111\"; }; }", "bad-value", "75,111"),
-    (Daedalus, "asset \"a\" { check \"b\" null-ratio-max=2; }", "bad-value", "2"),
+    (Daedalus, "asset \"a\" { check \"b\" column=\"c\" null-ratio-max=2; }", "bad-value", "2"),
     (Daedalus, "asset \"a\" { check \"b\" rows-min=1 severity=\"warning\"; }", "bad-value", "warning"),
     (View, "feature-view \"a\" { source \"x\" unit=\"sec\"; }", "bad-value", "sec"),
     (View, "feature-view \"a\" { source \"x\" first=\"yesterday\"; }", "bad-value", "yesterday"),
@@ -109,6 +109,7 @@ const MISTAKES: &[(File, &str, &str, &str)] = &[
     (Aggregations, "aggregation \"a\" { count; windows \"1d\"; }", "missing", "aggregation"),
     (Aggregations, "aggregation \"a\" view=\"v\" { sum; windows \"1d\"; }", "missing", "sum"),
     (Aggregations, "aggregation \"a\" { ratio \"b\"; windows \"1d\"; }", "missing", "ratio"),
+    (Daedalus, "asset \"a\" { check \"b\" min=1; }", "missing", "check"),
     (Aggregations, "embedding \"a\" store=\"b\"", "missing", "embedding"),
     (Aggregations, "embedding \"a\" store=\"b\" pool=\"mean\"", "missing", "embedding"),
     // too many

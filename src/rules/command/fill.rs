@@ -111,7 +111,11 @@ impl Filler<'_> {
                 Placeholder::Asset => self.occasion.asset.into(),
                 Placeholder::Op => self.occasion.op.into(),
                 Placeholder::Partition => self.occasion.key.ok_or_else(of_period)?.into(),
-                Placeholder::Time(format) => fill(&format!("{{{format}}}"), &self.spec.cadence, self.occasion.start.ok_or_else(of_period)?),
+                Placeholder::Time(format) => fill(
+                    &format!("{{{format}}}"),
+                    &self.spec.cadence,
+                    self.occasion.period.map(|period| period.start).ok_or_else(of_period)?,
+                ),
                 Placeholder::Input(name) => {
                     let list = self.lists.join(name);
                     if !self.occasion.inputs.contains_key(name) {

@@ -21,7 +21,7 @@ use super::world::Ask;
 use super::{Outline, Partition, RuleKind, Subject, Tell, spec_of};
 use crate::catalog::calendar::Cadence;
 use crate::catalog::command::{Command, Word};
-use crate::engine::action::{Job, Place, Request};
+use crate::engine::action::{Interval, Job, Place, Request};
 use crate::engine::execute::Made;
 use crate::engine::failure::Failure;
 use crate::engine::observation::{Kind, Observation};
@@ -58,8 +58,9 @@ pub struct Occasion<'a> {
     pub asset: &'a str,
     pub op: &'a str,
     pub key: Option<&'a str>,
-    /// The period's first instant.
-    pub start: Option<i64>,
+    pub period: Option<Interval>,
+    /// Bytes that may be held while what it wrote is checked.
+    pub memory: u64,
     /// An empty directory.
     pub staging: &'a Path,
     /// Where the output will be published.
@@ -130,7 +131,8 @@ impl RuleKind for CommandRule {
             asset: &action.id.asset,
             op: &action.id.op,
             key: action.id.key.as_deref(),
-            start: action.period.map(|period| period.start),
+            period: action.period,
+            memory: action.common.resources.memory,
             staging: &job.staging,
             published: action.place.path(),
             inputs: inputs(job),
@@ -173,7 +175,7 @@ pub fn execute(spec: &CommandSpec, occasion: &Occasion, tell: Tell) -> Result<Ma
     // Who has written where nobody may write must hear of it first: a failure may have come of it.
     let log = || Some(occasion.log.clone());
     watch.end(&root).and_then(|()| ended.judge(spec, &filled)).map_err(|failure| failure.logged(log))?;
-    let mut made = output::collect(occasion.staging, &spec.checks)?;
+    let mut made = output::collect(spec, occasion, tell)?;
     made.metadata.insert("output_path".into(), root.name(&occasion.published).into());
     metadata::add(&told, &filled, &mut made);
     made.peak_memory = ended.peak_memory;

@@ -13,6 +13,7 @@ use daeda::engine::clock::SystemClock;
 use daeda::engine::decision::Permits;
 use daeda::engine::disk::{Disk, SystemDisk};
 use daeda::engine::driver::{self, Ended, Options, Tools};
+use daeda::engine::envelope::Envelope;
 use daeda::engine::event::{Event, Sink};
 use daeda::engine::execute::{Cancel, Executor, Made, Progress};
 use daeda::engine::failure::{Failure, FailureMemory};
@@ -206,6 +207,7 @@ impl Scene {
             sink: &sink,
             memory: &memory,
             cancel: &cancel,
+            envelope: &Envelope::alone(),
         };
         driver::build(&self.graph, tools, &OPTIONS)
     }
