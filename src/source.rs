@@ -170,7 +170,10 @@ pub fn is_slip<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> boo
 }
 
 fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>, likeness: f64) -> Option<&'a str> {
-    let scored = known.into_iter().map(|name| (strsim::jaro_winkler(wrong, name), name));
+    // Of short words Jaro and Winkler do not see that two letters changed places.
+    let swapped = |name: &str| name.len() >= 3 && strsim::osa_distance(wrong, name) == 1;
+    let score = |name: &str| strsim::jaro_winkler(wrong, name).max(if swapped(name) { 0.8 } else { 0.0 });
+    let scored = known.into_iter().map(|name| (score(name), name));
     scored.filter(|(score, _)| *score > likeness).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
@@ -179,7 +182,23 @@ pub fn suggestion<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str> + Cl
     match did_you_mean(wrong, known.clone()) {
         Some(name) => format!("did you mean `{name}`?"),
         None if known.clone().into_iter().next().is_none() => "none is declared here".into(),
-        None => format!("known here: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+        None => format!("known here: {}", listed(known)),
+    }
+}
+
+/// "1 column", "2 columns".
+pub fn counted(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Names with commas between them; of very many the first.
+pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    const MOST: usize = 24;
+    let names: Vec<&str> = names.into_iter().collect();
+    match names.len() {
+        0 => "none".into(),
+        n if n > MOST => format!("{} and {} more", names[..MOST].join(", "), n - MOST),
+        _ => names.join(", "),
     }
 }
 

@@ -383,14 +383,20 @@ fn back_from(reach: Reach, max_age: Option<i64>) -> Reach {
     }
 }
 
-/// Aggregations, windows and joins of a service that nothing needs, with where they are named.
-pub fn unused(catalog: &Catalog, service: &Service) -> Vec<Spanned<String>> {
-    let needed = Needed::of(catalog, service);
+/// Aggregations, joins, columns of joins and embeddings of a service that nothing needs, with where they are named.
+pub fn idle(service: &Service, needed: &Needed) -> Vec<Spanned<String>> {
+    let is_needed = |join: &Join, column: &str| needed.columns.contains(&format!("{}{column}", join.prefix));
+    let mut out: Vec<Spanned<String>> = Vec::new();
+    for join in &service.joins {
+        let idle: Vec<_> = join.columns.iter().filter(|column| !is_needed(join, column)).collect();
+        match idle.len() == join.columns.len() {
+            true => out.push(Spanned::new(format!("join `{}`", join.view.name), join.span)),
+            false => out.extend(idle.into_iter().map(|column| Spanned::new(format!("column `{}{column}`", join.prefix), column.span))),
+        }
+    }
     let idle_rolling = service.rolling.iter().filter(|a| !needed.rolling.iter().any(|(used, _)| used.name == a.name));
-    let idle_joins = service.joins.iter().filter(|j| !j.added().any(|(name, _)| needed.columns.contains(&name)));
     let idle_embed = service.embed.iter().filter(|e| !needed.embed.iter().any(|used| used.name == e.name));
-    let mut out: Vec<_> = idle_rolling.map(|a| Spanned::new(format!("aggregation `{}`", a.name), a.span)).collect();
-    out.extend(idle_joins.map(|j| Spanned::new(format!("join `{}`", j.view.name), j.span)));
+    out.extend(idle_rolling.map(|a| Spanned::new(format!("aggregation `{}`", a.name), a.span)));
     out.extend(idle_embed.map(|e| Spanned::new(format!("embedding `{}`", e.name), e.span)));
     out
 }

@@ -172,11 +172,11 @@ pub enum Jitter {
 pub struct RetryDecl {
     /// After the first attempt.
     pub times: Spanned<u64>,
-    pub delay: Option<Duration>,
-    pub backoff: Backoff,
-    pub max_delay: Option<Duration>,
-    pub jitter: Jitter,
-    pub exit_codes: Vec<i32>,
+    pub delay: Option<Spanned<Duration>>,
+    pub backoff: Option<Spanned<Backoff>>,
+    pub max_delay: Option<Spanned<Duration>>,
+    pub jitter: Option<Spanned<Jitter>>,
+    pub exit_codes: Vec<Spanned<i32>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -333,7 +333,7 @@ pub struct FieldDecl {
 #[derive(Debug, Clone)]
 pub struct ServiceDecl {
     pub name: Name,
-    pub version: u64,
+    pub version: Option<Spanned<u64>>,
     pub owner: Option<String>,
     pub grain: Option<String>,
     pub description: Option<String>,
@@ -379,7 +379,8 @@ pub struct JoinDecl {
     pub view: Name,
     pub how: Spanned<How>,
     pub max_age: Option<Spanned<Duration>>,
-    pub inclusive: bool,
+    /// Where it is said, if it is.
+    pub inclusive: Option<Span>,
     /// The left side's columns where they differ from the view's keys.
     pub on: Vec<Name>,
     pub prefix: Option<Name>,
@@ -439,14 +440,25 @@ pub struct AggregationDecl {
     pub function: Spanned<FunctionDecl>,
     pub windows: Vec<Spanned<Window>>,
     pub offset: Option<Spanned<Duration>>,
-    pub forward: bool,
+    /// Where it is said, if it is.
+    pub forward: Option<Span>,
 }
 
 /// The function as written; which options make sense for it is the catalog's to say.
 #[derive(Debug, Clone)]
 pub enum FunctionDecl {
-    Ratio { numerator: Name, denominator: Name },
-    Of { function: String, column: Option<Name>, k: Option<Spanned<Amount>>, distinct: bool, flatten: bool, max: Option<Spanned<Amount>> },
+    Ratio {
+        numerator: Name,
+        denominator: Name,
+    },
+    Of {
+        function: String,
+        column: Option<Name>,
+        k: Option<Spanned<Amount>>,
+        distinct: Option<Span>,
+        flatten: Option<Span>,
+        max: Option<Spanned<Amount>>,
+    },
 }
 
 #[derive(Debug, Clone)]

@@ -6,11 +6,13 @@
 pub mod aggregate;
 pub mod calendar;
 pub mod check;
+pub mod code;
 pub mod command;
 pub mod compile;
 pub mod dag;
 pub mod declaration;
 pub mod expr;
+pub mod lint;
 pub mod model;
 pub mod pattern;
 pub mod quantity;

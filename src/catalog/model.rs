@@ -39,6 +39,8 @@ pub struct Field {
     pub physical: String,
     pub data_type: DataType,
     pub nullable: bool,
+    /// Of its name in the view.
+    pub span: Span,
 }
 
 /// A declared source: an external asset `feature_view/<name>`.

@@ -269,16 +269,28 @@ pub struct Explain {
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Example:\n  daeda check --deny warnings")]
+#[command(after_help = "Examples:\n  daeda check --deny warnings\n  daeda check --data\n  daeda check --explain unknown-name")]
 pub struct Check {
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    /// Also compare what views declare with the footers of their files
+    #[arg(long)]
+    pub data: bool,
+    /// How to say it: drawn on the source, for programs, for code scanning, as annotations of a GitHub workflow
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    pub format: CheckFormat,
     /// Treat warnings as errors
     #[arg(long, value_name = "WHAT", value_parser = ["warnings"])]
     pub deny: Option<String>,
-    /// Print the page of a diagnostic's code
+    /// Print the page of a diagnostic's code; `all` prints every one
     #[arg(long, value_name = "CODE")]
     pub explain: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    Text,
+    Json,
+    Sarif,
+    Github,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -187,7 +187,7 @@ fn aggregation(node: &Node, found: &mut Vec<Diagnostic>) -> Option<AggregationDe
         function: node.children.iter().find(|child| FUNCTIONS.contains(&child.grammar.name)).and_then(function)?,
         windows: windows?,
         offset,
-        forward: direction.is_some_and(|direction| direction.value != BACKWARD),
+        forward: direction.filter(|direction| direction.value != BACKWARD).map(|direction| direction.span),
     })
 }
 
@@ -218,18 +218,19 @@ fn function(node: &Node) -> Option<Spanned<FunctionDecl>> {
 
 fn bare(node: &Node) -> FunctionDecl {
     let function = registry_name(node.grammar.name, false);
-    FunctionDecl::Of { function, column: None, k: None, distinct: false, flatten: false, max: None }
+    FunctionDecl::Of { function, column: None, k: None, distinct: None, flatten: None, max: None }
 }
 
 fn of(node: &Node, column: Name) -> FunctionDecl {
     let amount = |name| node.property(name)?.amount();
     let k = amount("k");
+    let flag = |name| node.property(name).filter(|_| node.flag(name)).map(|value| value.span());
     FunctionDecl::Of {
         function: registry_name(node.grammar.name, k.is_some()),
         column: Some(column),
         k,
-        distinct: node.flag("distinct"),
-        flatten: node.flag("flatten"),
+        distinct: flag("distinct"),
+        flatten: flag("flatten"),
         max: amount("max"),
     }
 }

@@ -7,6 +7,7 @@ use super::node::Node;
 use super::settings::{RESOURCES, resources};
 use crate::catalog::declaration::{AssetDecl, Backoff, CommandDecl, InputDecl, Jitter, OpDecl, RetryDecl};
 use crate::catalog::quantity::Duration;
+use crate::source::Spanned;
 
 const GROUP: Grammar = Grammar {
     name: "group",
@@ -182,15 +183,14 @@ fn op(node: &Node) -> Option<OpDecl> {
 }
 
 fn retry(node: &Node) -> Option<RetryDecl> {
-    let duration = |name| node.property_duration(name).map(|duration| duration.value);
     let codes = node.property("exit-codes").map(|value| value.words()).unwrap_or_default();
     Some(RetryDecl {
         times: node.argument(0)?.integer()?,
-        delay: duration("delay"),
-        backoff: node.choice("backoff", &BACKOFF).map(|word| word.value).unwrap_or_default(),
-        max_delay: duration("max-delay"),
-        jitter: node.choice("jitter", &JITTER).map(|word| word.value).unwrap_or_default(),
-        exit_codes: codes.iter().filter_map(|code| code.parse().ok()).collect(),
+        delay: node.property_duration("delay"),
+        backoff: node.choice("backoff", &BACKOFF),
+        max_delay: node.property_duration("max-delay"),
+        jitter: node.choice("jitter", &JITTER),
+        exit_codes: codes.into_iter().filter_map(|code| Some(Spanned::new(code.parse().ok()?, code.span))).collect(),
     })
 }
 

@@ -6,17 +6,28 @@ use super::code;
 use super::grammar::{Grammar, Repeat};
 use super::node::Node;
 use crate::catalog::declaration::Name;
-use crate::source::Diagnostic;
+use crate::source::{Diagnostic, Span, Spanned};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Removes and reports every node that defines a name which a node of its kind before it defines.
 pub(super) fn keep_first<'a>(parent: &Grammar, nodes: Vec<Node<'a>>, found: &mut Vec<Diagnostic>) -> Vec<Node<'a>> {
     let mut kept: Vec<Node<'a>> = Vec::with_capacity(nodes.len());
+    let mut first: HashMap<(&str, String), Span> = HashMap::new();
     for node in nodes {
-        let name = defined(parent, &node);
-        let same = |other: &&Node| other.grammar.name == node.grammar.name && defined(parent, other) == name;
-        match name.as_ref().and_then(|_| kept.iter().find(same)).and_then(|first| defined(parent, first)) {
-            Some(first) => found.extend(name.map(|second| clash(node.grammar, &second, &first))),
-            None => kept.push(node),
+        let Some(name) = defined(parent, &node) else {
+            kept.push(node);
+            continue;
+        };
+        match first.entry((node.grammar.name, name.value.clone())) {
+            Entry::Occupied(first) => {
+                let first = Spanned::new(name.value.clone(), *first.get());
+                found.push(clash(node.grammar, &name, &first));
+            }
+            Entry::Vacant(free) => {
+                free.insert(name.span);
+                kept.push(node);
+            }
         }
     }
     kept

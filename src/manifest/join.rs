@@ -60,7 +60,7 @@ pub(super) fn join(node: &Node) -> Option<JoinDecl> {
         view: node.first()?,
         how: node.choice("how", &HOW)?,
         max_age: node.property_duration("max-age"),
-        inclusive: node.flag("inclusive"),
+        inclusive: node.property("inclusive").filter(|_| node.flag("inclusive")).map(|value| value.span()),
         on: node.listed("on"),
         prefix: node.property_name("prefix"),
         columns: node.names("column"),

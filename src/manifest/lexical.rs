@@ -14,7 +14,7 @@ pub(super) const DEEPEST: usize = 10;
 pub(super) struct Refusal {
     pub place: Range<usize>,
     pub message: String,
-    pub hint: &'static str,
+    pub hint: String,
 }
 
 /// The text with its comments blanked.
@@ -35,7 +35,7 @@ fn forbidden(text: &str) -> Result<(), Refusal> {
         Some((at, c)) => Err(Refusal {
             place: at..at + c.len_utf8(),
             message: format!("the character U+{:04X} cannot stand in a manifest", u32::from(c)),
-            hint: "remove it; it is invisible, so an editor may have put it there",
+            hint: "remove it; it is invisible, so an editor may have put it there".into(),
         }),
         None => Ok(()),
     }
@@ -65,8 +65,8 @@ impl Scanner<'_> {
         self.at += length;
     }
 
-    fn refuse(&self, length: usize, message: &str, hint: &'static str) -> Refusal {
-        Refusal { place: self.at..self.at + length, message: message.to_string(), hint }
+    fn refuse(&self, length: usize, message: &str, hint: &str) -> Refusal {
+        Refusal { place: self.at..self.at + length, message: message.to_string(), hint: hint.to_string() }
     }
 
     fn step(&mut self) -> Result<(), Refusal> {
@@ -79,9 +79,54 @@ impl Scanner<'_> {
             Some('{') => return self.block(),
             Some('}') => return self.block_end(),
             Some('=') => return self.equals(),
+            Some('#') if self.is_at_start() => return self.keyword(),
+            Some('[' | ']') => return Err(self.refuse(1, "KDL has no brackets", "write values one after the other: tags \"a\" \"b\"")),
+            Some('\'') if self.is_at_start() => return Err(self.single_quotes()),
+            Some('0'..='9') if self.is_at_start() => return self.number(),
             Some(other) => self.keep(other.len_utf8()),
             None => {}
         }
+        Ok(())
+    }
+
+    /// Whether what stands next begins a word.
+    fn is_at_start(&self) -> bool {
+        self.clean.chars().next_back().is_none_or(|c| is_space(c) || matches!(c, '=' | '(' | ')' | '{' | '}' | ';'))
+    }
+
+    /// The length of the word that stands next.
+    fn word_length(&self) -> usize {
+        let ends = |c: char| is_space(c) || is_newline(c) || matches!(c, ';' | '{' | '}' | '=' | '(' | ')' | '"');
+        self.rest().find(ends).unwrap_or(self.rest().len())
+    }
+
+    /// `#true` and its like.
+    fn keyword(&mut self) -> Result<(), Refusal> {
+        let length = self.word_length();
+        let known = ["#true", "#false", "#null", "#inf", "#-inf", "#nan"];
+        if !known.contains(&&self.rest()[..length]) {
+            let hint = "a comment begins with //; true, false and raw texts are #true, #false and #\"…\"#";
+            return Err(self.refuse(1, "`#` begins no comment in KDL", hint));
+        }
+        self.keep(length);
+        Ok(())
+    }
+
+    fn single_quotes(&self) -> Refusal {
+        let line = self.rest().find(is_newline).unwrap_or(self.rest().len());
+        let closing = self.rest()[1..line].find('\'').map(|at| at + 2);
+        self.refuse(closing.unwrap_or(self.word_length()), "texts stand in double quotes", "put \" in place of '")
+    }
+
+    /// A number, which ends where its word does.
+    fn number(&mut self) -> Result<(), Refusal> {
+        let length = self.word_length();
+        let word = &self.rest()[..length];
+        if !is_number(word) {
+            let message = format!("`{word}` is not a number");
+            return Err(self.refuse(length, &message, &format!("a text stands in quotes: \"{word}\"")));
+        }
+        self.keep(length);
         Ok(())
     }
 
@@ -131,7 +176,7 @@ impl Scanner<'_> {
             None => Ok(()),
             Some(at) => {
                 let hint = "add } at its end; perhaps a block within it is not closed";
-                Err(Refusal { place: *at..*at + 1, message: "this block is not closed".into(), hint })
+                Err(Refusal { place: *at..*at + 1, message: "this block is not closed".into(), hint: hint.into() })
             }
         }
     }
@@ -211,7 +256,7 @@ impl Scanner<'_> {
             if !is_escape(after) {
                 let place = self.at + at..self.at + at + 1 + next_length(after);
                 let hint = "write \\\\ for a backslash, or a raw text: #\"…\"#";
-                return Err(Refusal { place, message: "this escape does not exist".into(), hint });
+                return Err(Refusal { place, message: "this escape does not exist".into(), hint: hint.into() });
             }
             at += 1 + next_length(after);
         }
@@ -232,11 +277,26 @@ impl Scanner<'_> {
             None => Ok(()),
             Some(next) => {
                 let place = self.at + length..self.at + length + next.len_utf8();
-                let hint = "put a space behind the quote, and write \\\" for a quote within a text";
-                Err(Refusal { place, message: "a text cannot touch what stands behind it".into(), hint })
+                let hint = match next {
+                    ',' => "leave the comma out: values have spaces between them",
+                    _ => "put a space behind the quote, and write \\\" for a quote within a text",
+                };
+                Err(Refusal { place, message: "a text cannot touch what stands behind it".into(), hint: hint.into() })
             }
         }
     }
+}
+
+/// Whether a word that begins with a digit is a number of KDL.
+fn is_number(word: &str) -> bool {
+    let digits = |text: &str, radix: u32| !text.is_empty() && text.chars().all(|c| c.is_digit(radix) || c == '_') && !text.starts_with('_');
+    let radix = [("0x", 16), ("0o", 8), ("0b", 2)].into_iter().find(|(prefix, _)| word.starts_with(prefix));
+    if let Some((prefix, radix)) = radix {
+        return digits(&word[prefix.len()..], radix);
+    }
+    let (mantissa, exponent) = word.split_once(['e', 'E']).map_or((word, None), |(mantissa, exponent)| (mantissa, Some(exponent)));
+    let (whole, fraction) = mantissa.split_once('.').map_or((mantissa, None), |(whole, fraction)| (whole, Some(fraction)));
+    digits(whole, 10) && fraction.is_none_or(|f| digits(f, 10)) && exponent.is_none_or(|e| digits(e.trim_start_matches(['+', '-']), 10))
 }
 
 pub(super) fn is_newline(c: char) -> bool {

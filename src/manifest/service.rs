@@ -140,7 +140,7 @@ fn service(node: &Node) -> Option<ServiceDecl> {
     let text = |name| node.property_name(name).map(|text| text.value);
     Some(ServiceDecl {
         name: node.first()?,
-        version: node.property_integer("version").map_or(1, |version| version.value),
+        version: node.property_integer("version"),
         owner: text("owner"),
         grain: text("grain"),
         description: node.text("description"),

@@ -3,6 +3,7 @@
 //! Knows no particular node. Invariants: one cause, one diagnostic (a misspelt part is not reported missing as well); what is left out
 //! of a checked node was reported.
 
+use super::FILES;
 use super::code;
 use super::duplicate;
 use super::grammar::{Count, Grammar, Kind, Repeat, Rule};
@@ -280,7 +281,10 @@ impl<'a> Checker<'a> {
     fn unknown_node(&mut self, name: &Spanned<String>, grammar: &'static Grammar) {
         let hint = match grammar.property(name) {
             Some(property) => format!("`{name}` is a property of the node itself: {name}=… is {}", property.kind.noun()),
-            None => suggestion(name, grammar.child_names()),
+            None => match FILES.iter().find(|file| file.name != grammar.name && file.child(name).is_some()) {
+                Some(file) => format!("`{name}` belongs into another file: {}", file.name),
+                None => suggestion(name, grammar.child_names()),
+            },
         };
         let message = format!("`{name}` is not known in {}", grammar.title());
         self.found.push(Diagnostic::error(code::UNKNOWN_NODE, message, name.span).hint(hint));

@@ -166,6 +166,8 @@ impl Kind {
         match self {
             Kind::Word(words) => also(did_you_mean(text, words.iter().copied()), self.rule()),
             Kind::Type => type_hint(text),
+            Kind::Size => also_written(size_meant(text), self.rule()),
+            Kind::Duration | Kind::Window => also_written(duration_meant(text), self.rule()),
             Kind::Zone => also(did_you_mean(text, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name())), self.rule()),
             _ => self.rule(),
         }
@@ -211,6 +213,48 @@ fn also(near: Option<&str>, rule: String) -> String {
         Some(word) => format!("did you mean `{word}`? {rule}"),
         None => rule,
     }
+}
+
+fn also_written(meant: Option<String>, rule: String) -> String {
+    match meant {
+        Some(meant) => format!("did you mean \"{meant}\"? {rule}"),
+        None => rule,
+    }
+}
+
+/// The leading number of a text and what follows it, without spaces and in small letters.
+fn number_and_unit(text: &str) -> Option<(u64, String)> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    Some((text[..end].parse().ok()?, text[end..].trim().to_lowercase()))
+}
+
+/// The size that was probably meant by `16GB` or `16 g`.
+fn size_meant(text: &str) -> Option<String> {
+    let (number, unit) = number_and_unit(text).filter(|(number, _)| *number > 0)?;
+    let unit = match unit.as_str() {
+        "k" | "kb" | "ki" | "kib" => "KiB",
+        "" | "m" | "mb" | "mi" | "mib" => "MiB",
+        "g" | "gb" | "gi" | "gib" => "GiB",
+        _ => return None,
+    };
+    Some(format!("{number}{unit}"))
+}
+
+/// The duration that was probably meant by `1w`, `30` or `2 hours`.
+fn duration_meant(text: &str) -> Option<String> {
+    let (number, unit) = number_and_unit(text).filter(|(number, _)| (1..1_000_000).contains(number))?;
+    let (factor, unit) = match unit.as_str() {
+        "w" | "week" | "weeks" => (7, "d"),
+        "month" | "months" => (30, "d"),
+        "y" | "year" | "years" => (365, "d"),
+        "" | "d" | "day" | "days" => (1, "d"),
+        "h" | "hr" | "hour" | "hours" => (1, "h"),
+        "m" | "min" | "mins" | "minute" | "minutes" => (1, "m"),
+        "s" | "sec" | "secs" | "second" | "seconds" => (1, "s"),
+        _ => return None,
+    };
+    Some(format!("{}{unit}", number * factor))
 }
 
 fn range(min: u64, max: u64) -> String {

@@ -5,6 +5,7 @@
 pub mod account;
 pub mod causes;
 pub mod clean;
+pub mod contract;
 pub mod day;
 pub mod declared;
 pub mod explain;

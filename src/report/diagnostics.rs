@@ -98,7 +98,7 @@ fn handler(style: Style) -> GraphicalReportHandler {
 }
 
 /// Breaks prose at spaces to a width. Indented lines are code, and stay as they are so that they can be copied.
-fn wrapped(text: &str, width: usize) -> String {
+pub fn wrapped(text: &str, width: usize) -> String {
     let lines = text.lines().map(|line| if line.starts_with(' ') { line.to_string() } else { wrapped_line(line, width) });
     lines.collect::<Vec<_>>().join("\n")
 }

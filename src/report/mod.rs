@@ -5,8 +5,10 @@
 mod alive;
 mod course;
 pub mod diagnostics;
+pub mod github;
 pub mod json;
 pub mod plain;
+pub mod sarif;
 pub mod several;
 pub mod terminal;
 mod ticker;

@@ -11,6 +11,7 @@ mod command;
 mod compile;
 mod enrich;
 mod failures;
+pub mod inspection;
 mod kept;
 mod keyed;
 mod loader;

@@ -1,15 +1,20 @@
 //! Finding and reading a workspace's files. Everything that is wrong with them is found in one run.
 
 use super::Workspace;
-use super::settings::{Overrides, Row, Settings, SettingsError, machine};
+use super::code;
+use super::files::{Disk, Files};
+use super::settings::{Overrides, Row, Setting, Settings, machine};
 use super::tuning::Tuning;
-use crate::catalog::declaration::Declarations;
+use crate::catalog;
+use crate::catalog::declaration::{AggregationsDecl, Declarations, PipelineDecl, RuntimeDecl, ServiceDecl, SettingsDecl, Text, ViewDecl};
+use crate::catalog::lint;
 use crate::catalog::resolve::{self, Vocabulary};
 use crate::manifest;
 use crate::path::Root;
 use crate::rules;
-use crate::source::{Diagnostic, SourceId, Sources};
-use std::fs;
+use crate::source::{Diagnostic, SourceId, Sources, Span, Spanned, did_you_mean};
+use rayon::prelude::*;
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -33,8 +38,19 @@ pub enum LoadError {
 pub struct Loaded {
     pub sources: Sources,
     pub diagnostics: Vec<Diagnostic>,
+    /// What the files say, with places, as far as they could be read.
+    pub declared: Declarations,
     /// Absent if any diagnostic is an error.
     pub workspace: Option<Workspace>,
+}
+
+impl Loaded {
+    /// Adds what was found since, in the order of files and places; errors and warnings together, as they stand in the text.
+    pub fn extend(&mut self, found: impl IntoIterator<Item = Diagnostic>) {
+        self.diagnostics.extend(found);
+        self.diagnostics.sort_by_key(|d| (d.span().source, d.span().offset, d.code));
+        self.diagnostics.dedup();
+    }
 }
 
 /// The nearest directory at or above `from` that holds `Daedalus.kdl`.
@@ -45,73 +61,91 @@ pub fn find(from: &Path) -> Result<PathBuf, LoadError> {
 
 /// Reads and resolves the workspace in a directory.
 pub fn load(directory: &Path, overrides: &Overrides) -> Result<Loaded, LoadError> {
-    let mut reader =
-        Reader { root: Root::new(directory), sources: Sources::default(), found: Vec::new(), declared: Declarations::default() };
-    let id = reader.read(&directory.join(MANIFEST))?;
-    let (manifest, found) = manifest::daedalus(&reader.sources, id);
-    reader.found.extend(found);
-    reader.declared.manifest = manifest;
-    let settings = match Settings::resolve(&reader.declared.manifest, overrides, machine(&overrides.environment)) {
-        Ok(settings) => Some(settings),
-        Err(SettingsError::InFile(diagnostic)) => {
-            reader.found.push(diagnostic);
-            None
-        }
-        Err(SettingsError::Outside(message)) => return Err(LoadError::Settings(message)),
-    };
-    let mut tuning = Vec::new();
-    if let Some(settings) = &settings {
-        reader.read_all(settings)?;
-        tuning = reader.tune(overrides, &settings.runtime.value)?;
-    }
-    Ok(reader.resolve(settings, tuning))
+    load_from(&Disk, directory, overrides)
 }
 
-struct Reader {
+/// Reads and resolves the workspace in a directory of some files.
+pub fn load_from(files: &dyn Files, directory: &Path, overrides: &Overrides) -> Result<Loaded, LoadError> {
+    let mut reader = Reader {
+        files,
+        root: Root::new(directory),
+        sources: Sources::default(),
+        found: Vec::new(),
+        declared: Declarations::default(),
+        is_whole: true,
+    };
+    if let Some(id) = reader.read(&directory.join(MANIFEST))? {
+        let (manifest, found) = manifest::daedalus(&reader.sources, id);
+        // Of one that could not be read at all, everything would be missed that it declares.
+        reader.is_whole = found.is_empty() || !manifest.entities.is_empty() || !manifest.assets.is_empty();
+        reader.found.extend(found);
+        reader.declared.manifest = manifest;
+    }
+    let (settings, unset) =
+        Settings::resolve(&reader.declared.manifest, overrides, machine(&overrides.environment)).map_err(LoadError::Settings)?;
+    reader.is_whole &= unset.is_empty();
+    reader.found.extend(unset);
+    reader.read_all(&settings, overrides.profile.as_deref())?;
+    let tuning = reader.tune(overrides, &settings.runtime.value)?;
+    Ok(reader.resolve(settings, tuning, overrides.profile.clone()))
+}
+
+struct Reader<'a> {
+    files: &'a dyn Files,
     root: Root,
     sources: Sources,
     found: Vec<Diagnostic>,
     declared: Declarations,
+    /// Whether all files that were named were there and are text, so that what is declared nowhere is a stranger.
+    is_whole: bool,
 }
 
-impl Reader {
-    fn read(&mut self, path: &Path) -> Result<SourceId, LoadError> {
-        let bytes = fs::read(path).map_err(|error| LoadError::Io { path: path.into(), error })?;
-        let text = String::from_utf8(bytes).map_err(|_| {
-            let error = io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8; KDL files are UTF-8 text");
-            LoadError::Io { path: path.into(), error }
-        })?;
-        Ok(self.sources.add(self.root.name(path), text))
+impl Reader<'_> {
+    /// A text; `None` where the bytes are none, which has been reported.
+    fn read(&mut self, path: &Path) -> Result<Option<SourceId>, LoadError> {
+        let bytes = self.files.read(path).map_err(|error| LoadError::Io { path: path.into(), error })?;
+        let name = self.root.name(path);
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(self.sources.add(name, text))),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let id = self.sources.add(name, String::from_utf8_lossy(error.as_bytes()));
+                self.found.push(not_text(Span { source: id, offset: at, len: 3 }, error.as_bytes()));
+                self.is_whole = false;
+                Ok(None)
+            }
+        }
     }
 
-    fn read_all(&mut self, settings: &Settings) -> Result<(), LoadError> {
-        if let Some(id) = self.read_if_there(&settings.runtime.value)? {
-            let (runtime, found) = manifest::runtime(&self.sources, id);
-            self.declared.runtime = runtime;
-            self.found.extend(found);
+    /// Reads the texts one after the other, in the order in which things are said of them, and understands them on all cores.
+    fn read_all(&mut self, settings: &Settings, profile: Option<&str>) -> Result<(), LoadError> {
+        let mut texts: Vec<(Kind, SourceId)> = Vec::new();
+        let runtime = self.read_if_there(&settings.runtime, profile, |s| &s.runtime)?;
+        texts.extend(runtime.map(|id| (Kind::Runtime, id)));
+        let pipelines = self.files.kdl_files(&self.root.join("config/pipelines"));
+        let pipelines = pipelines.map_err(|error| LoadError::Io { path: self.root.join("config/pipelines"), error })?;
+        for path in pipelines.iter().flatten().filter(|p| !p.to_string_lossy().ends_with(".generated.kdl")) {
+            texts.extend(self.read(path)?.map(|id| (Kind::Pipelines, id)));
         }
-        for path in self.kdl_files("config/pipelines")?.iter().filter(|p| !p.to_string_lossy().ends_with(".generated.kdl")) {
-            let id = self.read(path)?;
-            let (pipelines, found) = manifest::pipelines(&self.sources, id);
-            self.declared.pipelines.extend(pipelines);
-            self.found.extend(found);
+        let aggregations = self.read_if_there(&settings.aggregations, profile, |s| &s.aggregations)?;
+        texts.extend(aggregations.map(|id| (Kind::Aggregations, id)));
+        for path in self.kdl_files(&settings.feature_views, profile, |s| &s.feature_views)? {
+            texts.extend(self.read(&path)?.map(|id| (Kind::Views, id)));
         }
-        if let Some(id) = self.read_if_there(&settings.aggregations.value)? {
-            let (aggregations, found) = manifest::aggregations(&self.sources, id);
-            self.declared.aggregations = aggregations;
-            self.found.extend(found);
+        for path in self.kdl_files(&settings.feature_services, profile, |s| &s.feature_services)? {
+            texts.extend(self.read(&path)?.map(|id| (Kind::Services, id)));
         }
-        for path in self.kdl_files(&settings.feature_views.value)? {
-            let id = self.read(&path)?;
-            let (views, found) = manifest::feature_view(&self.sources, id);
-            self.declared.views.extend(views);
+        let sources = &self.sources;
+        let understood: Vec<_> = texts.par_iter().map(|(kind, id)| kind.understand(sources, *id)).collect();
+        for (said, found) in understood {
             self.found.extend(found);
-        }
-        for path in self.kdl_files(&settings.feature_services.value)? {
-            let id = self.read(&path)?;
-            let (services, found) = manifest::feature_service(&self.sources, id);
-            self.declared.services.extend(services);
-            self.found.extend(found);
+            match said {
+                Said::Runtime(runtime) => self.declared.runtime = *runtime,
+                Said::Aggregations(aggregations) => self.declared.aggregations = *aggregations,
+                Said::Pipelines(pipelines) => self.declared.pipelines.extend(pipelines),
+                Said::Views(views) => self.declared.views.extend(views),
+                Said::Services(services) => self.declared.services.extend(services),
+            }
         }
         Ok(())
     }
@@ -119,74 +153,136 @@ impl Reader {
     /// Overrides values of the runtime; what they are then, and where they come from.
     fn tune(&mut self, overrides: &Overrides, file: &str) -> Result<Vec<Row>, LoadError> {
         let tuning = Tuning::of(overrides, &self.declared.runtime);
-        match tuning.apply(&mut self.declared.runtime) {
-            Ok(()) => Ok(tuning.rows(&self.declared.runtime, file)),
-            Err(SettingsError::Outside(message)) => Err(LoadError::Settings(message)),
-            Err(SettingsError::InFile(diagnostic)) => {
-                self.found.push(diagnostic);
-                Ok(Vec::new())
-            }
+        tuning.apply(&mut self.declared.runtime).map_err(LoadError::Settings)?;
+        Ok(tuning.rows(&self.declared.runtime, file))
+    }
+
+    fn read_if_there(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Of) -> Result<Option<SourceId>, LoadError> {
+        let path = self.root.join(&setting.value);
+        if self.files.exists(&path) {
+            return self.read(&path);
         }
+        self.absent(setting, profile, of, "file");
+        Ok(None)
     }
 
-    fn read_if_there(&mut self, relative: &str) -> Result<Option<SourceId>, LoadError> {
-        let path = self.root.join(relative);
-        if path.exists() { self.read(&path).map(Some) } else { Ok(None) }
-    }
-
-    /// The KDL files of a directory by name; hidden ones are no part of the workspace.
-    fn kdl_files(&self, relative: &str) -> Result<Vec<PathBuf>, LoadError> {
-        let directory = self.root.join(relative);
-        if !directory.is_dir() {
-            return Ok(Vec::new());
+    fn kdl_files(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Of) -> Result<Vec<PathBuf>, LoadError> {
+        let directory = self.root.join(&setting.value);
+        let files = self.files.kdl_files(&directory).map_err(|error| LoadError::Io { path: directory, error })?;
+        if files.is_none() {
+            self.absent(setting, profile, of, "directory");
         }
-        let entries = fs::read_dir(&directory).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());
-        let entries = entries.map_err(|error| LoadError::Io { path: directory, error })?;
-        let is_hidden = |p: &Path| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with('.'));
-        let is_kdl = |p: &PathBuf| p.extension().is_some_and(|e| e == "kdl") && !is_hidden(p);
-        let mut files: Vec<PathBuf> = entries.into_iter().map(|e| e.path()).filter(is_kdl).collect();
-        files.sort();
-        Ok(files)
+        Ok(files.unwrap_or_default())
     }
 
-    fn resolve(mut self, settings: Option<Settings>, tuning: Vec<Row>) -> Loaded {
+    /// What a file of the workspace names must be there; a default need not.
+    fn absent(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Of, what: &str) {
+        let manifest = &self.declared.manifest;
+        let profile = manifest.profiles.iter().find(|p| Some(p.name.value.as_str()) == profile);
+        let said = profile.and_then(|p| of(&p.settings).as_ref()).or(of(&manifest.settings).as_ref());
+        let Some(said) = said.filter(|said| matches!(&said.value, Text::Env(_)) || said.value == Text::Literal(setting.value.clone()))
+        else {
+            return;
+        };
+        self.is_whole = false;
+        let message = format!("there is no {what} `{}`", setting.value);
+        let hint =
+            format!("paths are relative to the directory of Daedalus.kdl; make it, or correct the path{}", self.near(&setting.value));
+        self.found.push(Diagnostic::error(code::MISSING_FILE, message, said.span).label(format!("no such {what}")).hint(hint));
+    }
+
+    /// The path that was probably meant.
+    fn near(&self, path: &str) -> String {
+        const USUAL: [&str; 4] = ["config/training/runtime.kdl", "config/training/aggregations.kdl", "feature_views", "feature_services"];
+        let is_there = |path: &str| {
+            let path = self.root.join(path);
+            self.files.exists(&path) || self.files.kdl_files(&path).is_ok_and(|files| files.is_some())
+        };
+        let near = did_you_mean(path, USUAL.into_iter().filter(|path| is_there(path)));
+        near.map_or(String::new(), |near| format!(": did you mean `{near}`?"))
+    }
+
+    fn resolve(mut self, settings: Settings, tuning: Vec<Row>, profile: Option<String>) -> Loaded {
         let aggregates = rules::aggregates();
         let vocabulary = Vocabulary { aggregates: &aggregates, rules: rules::NAMES, on_polars: rules::ON_POLARS };
         let broken = self.broken_texts();
         self.declared.partial = broken.clone();
         let (catalog, mut found) = resolve::resolve(&self.declared, &vocabulary);
-        found.retain(|d| !is_cascade(d, &broken, &self.sources));
+        let whole = self.is_whole;
+        found.retain(|d| d.code != catalog::code::UNKNOWN_NAME || (whole && !is_cascade(d, &broken, &self.sources)));
         self.found.extend(found);
         if !self.found.iter().any(Diagnostic::is_error) {
-            self.found.extend(resolve::unused(&catalog, &self.declared));
+            self.found.extend(lint::lint(&catalog, &self.declared));
         }
-        // In the order of files and places; errors and warnings together, as they stand in the text.
-        self.found.sort_by_key(|d| (d.span().source, d.span().offset, d.code));
-        self.found.dedup();
         let sound = !self.found.iter().any(Diagnostic::is_error);
         let profiles = self.declared.manifest.profiles.iter().map(|p| p.name.value.clone()).collect();
-        let workspace = settings.filter(|_| sound).map(|settings| Workspace { root: self.root, catalog, settings, tuning, profiles });
-        Loaded { sources: self.sources, diagnostics: self.found, workspace }
+        let workspace = sound.then(|| Workspace { root: self.root, catalog, settings, tuning, profiles, profile });
+        let mut loaded = Loaded { sources: self.sources, diagnostics: Vec::new(), declared: self.declared, workspace };
+        loaded.extend(self.found);
+        loaded
     }
 
     /// The files in which the manifest itself has mistakes, so that some of their definitions may have been left out.
     fn broken_texts(&self) -> Vec<SourceId> {
-        self.found.iter().filter(|d| d.is_error()).map(|d| d.span().source).collect()
+        let broken: HashSet<SourceId> = self.found.iter().filter(|d| d.is_error()).map(|d| d.span().source).collect();
+        broken.into_iter().collect()
     }
+}
+
+/// One of the settings, as `config` or a profile says it.
+type Of = fn(&SettingsDecl) -> &Option<Spanned<Text>>;
+
+/// The kinds of file beside Daedalus.kdl.
+#[derive(Clone, Copy)]
+enum Kind {
+    Runtime,
+    Pipelines,
+    Aggregations,
+    Views,
+    Services,
+}
+
+/// What one of them declares.
+enum Said {
+    Runtime(Box<RuntimeDecl>),
+    Pipelines(Vec<PipelineDecl>),
+    Aggregations(Box<AggregationsDecl>),
+    Views(Vec<ViewDecl>),
+    Services(Vec<ServiceDecl>),
+}
+
+impl Kind {
+    fn understand(self, sources: &Sources, id: SourceId) -> (Said, Vec<Diagnostic>) {
+        fn of<T>((said, found): (T, Vec<Diagnostic>), what: impl FnOnce(T) -> Said) -> (Said, Vec<Diagnostic>) {
+            (what(said), found)
+        }
+        match self {
+            Kind::Runtime => of(manifest::runtime(sources, id), |said| Said::Runtime(Box::new(said))),
+            Kind::Pipelines => of(manifest::pipelines(sources, id), Said::Pipelines),
+            Kind::Aggregations => of(manifest::aggregations(sources, id), |said| Said::Aggregations(Box::new(said))),
+            Kind::Views => of(manifest::feature_view(sources, id), Said::Views),
+            Kind::Services => of(manifest::feature_service(sources, id), Said::Services),
+        }
+    }
+}
+
+fn not_text(place: Span, bytes: &[u8]) -> Diagnostic {
+    let hint = match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "this is UTF-16; save the file as UTF-8".to_string(),
+        _ => format!("the byte here is 0x{:02X}; save the file as UTF-8", bytes.get(place.offset).copied().unwrap_or_default()),
+    };
+    Diagnostic::error(code::NOT_TEXT, "this is not UTF-8; KDL files are UTF-8 text", place).hint(hint)
 }
 
 /// Whether a name counts as unknown only because its definition, in a file with mistakes, was left out.
 fn is_cascade(diagnostic: &Diagnostic, broken: &[SourceId], sources: &Sources) -> bool {
-    if diagnostic.code != "daeda::catalog::unknown-name" {
-        return false;
-    }
     let span = diagnostic.span();
     let name = sources.get(span.source).text.get(span.offset..span.offset + span.len).unwrap_or_default();
-    let quoted = format!("\"{}\"", name.trim_matches('"'));
-    broken.iter().any(|id| sources.get(*id).text.lines().any(|line| defines(line.trim_start(), &quoted)))
+    let name = name.trim_start_matches("(constant)").trim_matches('"');
+    broken.iter().any(|id| sources.get(*id).text.lines().any(|line| defines(line.trim_start(), name)))
 }
 
-fn defines(line: &str, quoted: &str) -> bool {
+fn defines(line: &str, name: &str) -> bool {
     const DEFINERS: [&str; 11] = [
         "feature-view",
         "feature-service",
@@ -201,7 +297,19 @@ fn defines(line: &str, quoted: &str) -> bool {
         "constant",
     ];
     let mut words = line.split_whitespace();
-    words.next().is_some_and(|first| DEFINERS.contains(&first)) && words.next() == Some(quoted)
+    // One whose name is broken may have been meant.
+    let is_it = |word: Option<&str>| {
+        let word = word.unwrap_or("{");
+        let named = word.trim_matches(['"', '{', ';']);
+        named == name || word.starts_with('{') || word.contains('=') || word.contains(|c: char| "'`".contains(c)) || near(named, name)
+    };
+    words.next().is_some_and(|first| DEFINERS.contains(&first)) && is_it(words.next())
+}
+
+/// Whether a name that cannot be one, such as a number or one with a space in it, stands where another is missed.
+fn near(written: &str, name: &str) -> bool {
+    let is_name = |text: &str| text.starts_with(|c: char| c.is_alphabetic() || c == '_');
+    !is_name(written) || name.starts_with(written)
 }
 
 #[cfg(test)]

@@ -2,14 +2,20 @@
 //!
 //! Knows nothing of how anything runs. Invariant: a [`Workspace`] that loads without errors can be planned without further checks.
 
+mod buildable;
+mod code;
+mod files;
 mod graph;
 mod load;
 mod settings;
 mod target;
 mod tuning;
 
+pub use buildable::unbuildable;
+pub use code::CODES;
+pub use files::{Files, Memory};
 pub use graph::{PlanError, graph};
-pub use load::{LoadError, Loaded, find, load};
+pub use load::{LoadError, Loaded, find, load, load_from};
 pub use settings::{Origin, Overrides, Row, Setting, Settings, misspelt};
 pub use target::{Keys, Target, TargetError, due_after, job_targets, parse_target, select};
 
@@ -28,6 +34,8 @@ pub struct Workspace {
     pub tuning: Vec<Row>,
     /// Names of the profiles that are declared.
     pub profiles: Vec<String>,
+    /// The one that was chosen.
+    pub profile: Option<String>,
 }
 
 impl Workspace {

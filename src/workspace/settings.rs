@@ -3,6 +3,7 @@
 //! Precedence, weakest first: default, file, profile, environment (`DAEDA_OUTPUT_ROOT`), `--set output-root=…`; then what the machine has.
 //! Values of the runtime file are in [`tuning`](super::tuning). Invariant: whatever a value comes from, it is judged by the same rules.
 
+use super::code;
 use super::tuning::{self, Tuning};
 use crate::catalog::declaration::{HistoryDecl, ManifestDecl, SettingsDecl, Text};
 use crate::catalog::quantity::{Duration, Size};
@@ -97,25 +98,17 @@ pub const NAMES: [&str; 13] = [
     "history.size",
 ];
 
-/// What is wrong with an override.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SettingsError {
-    /// In a file: has a place.
-    InFile(Diagnostic),
-    /// On the command line or in the environment.
-    Outside(String),
-}
-
 impl Settings {
-    /// `machine` is what there is at most: (cpus, bytes of memory).
-    pub fn resolve(manifest: &ManifestDecl, overrides: &Overrides, machine: (u64, u64)) -> Result<Self, SettingsError> {
+    /// `machine` is what there is at most: (cpus, bytes of memory). An error is of the command line or the environment; variables that files
+    /// name and that are not set are diagnostics, and leave the value as it was.
+    pub fn resolve(manifest: &ManifestDecl, overrides: &Overrides, machine: (u64, u64)) -> Result<(Self, Vec<Diagnostic>), String> {
         let mut settings = Self::defaults(machine);
-        settings.apply(&manifest.settings, Origin::File, overrides)?;
+        let mut unset = settings.apply(&manifest.settings, Origin::File, overrides);
         if let Some(name) = overrides.profile.as_deref() {
             let profile = manifest.profiles.iter().find(|p| p.name.value == name);
             let known = manifest.profiles.iter().map(|p| p.name.value.as_str());
-            let unknown = || SettingsError::Outside(format!("there is no profile `{name}`; {}", suggestion(name, known)));
-            settings.apply(&profile.ok_or_else(unknown)?.settings, Origin::Profile(name.into()), overrides)?;
+            let unknown = || format!("there is no profile `{name}`; {}", suggestion(name, known));
+            unset.extend(settings.apply(&profile.ok_or_else(unknown)?.settings, Origin::Profile(name.into()), overrides));
         }
         for name in NAMES {
             let variable = variable_of(name);
@@ -127,7 +120,7 @@ impl Settings {
             settings.set(name, value, Origin::Set)?;
         }
         settings.cut_to(machine);
-        Ok(settings)
+        Ok((settings, unset))
     }
 
     /// An envelope beyond the machine is cut to what there is.
@@ -158,7 +151,8 @@ impl Settings {
         }
     }
 
-    fn apply(&mut self, declared: &SettingsDecl, origin: Origin, overrides: &Overrides) -> Result<(), SettingsError> {
+    fn apply(&mut self, declared: &SettingsDecl, origin: Origin, overrides: &Overrides) -> Vec<Diagnostic> {
+        let mut unset = Vec::new();
         let texts = [
             (&declared.runtime, &mut self.runtime),
             (&declared.aggregations, &mut self.aggregations),
@@ -168,13 +162,10 @@ impl Settings {
             (&declared.enriched_output_root, &mut self.enriched_output_root),
         ];
         for (text, setting) in texts {
-            if let Some(text) = text {
-                let value = read_text(text, overrides)?;
-                let origin = match &text.value {
-                    Text::Literal(_) => origin.clone(),
-                    Text::Env(variable) => Origin::Variable(Box::new(origin.clone()), variable.clone()),
-                };
-                *setting = Setting { value, origin };
+            match text.as_ref().map(|text| (text, read_text(text, overrides))) {
+                Some((text, Ok(value))) => *setting = Setting { value, origin: origin_of(text, &origin) },
+                Some((_, Err(diagnostic))) => unset.push(diagnostic),
+                None => {}
             }
         }
         if let Some(cpus) = &declared.resources.cpus {
@@ -190,7 +181,7 @@ impl Settings {
             self.replace_max = Setting { value: Some(max.value), origin: origin.clone() };
         }
         self.apply_history(&declared.history, &origin);
-        Ok(())
+        unset
     }
 
     fn apply_history(&mut self, declared: &HistoryDecl, origin: &Origin) {
@@ -205,7 +196,7 @@ impl Settings {
         }
     }
 
-    fn set(&mut self, name: &str, value: &str, origin: Origin) -> Result<(), SettingsError> {
+    fn set(&mut self, name: &str, value: &str, origin: Origin) -> Result<(), String> {
         let given = Given { name, value, origin: &origin };
         let name = bare(name);
         if let Some(text) = self.text(name) {
@@ -223,7 +214,7 @@ impl Settings {
             "history.size" => self.history_size = Setting { value: given.size()?, origin },
             _ => {
                 let hint = suggestion(name, NAMES.into_iter().chain(tuning::NAMES));
-                return Err(SettingsError::Outside(format!("there is no setting `{name}`; {hint}")));
+                return Err(format!("there is no setting `{name}`; {hint}"));
             }
         }
         Ok(())
@@ -264,19 +255,27 @@ fn rounded(size: Size) -> String {
     if size.bytes.is_multiple_of(1 << 20) { size.to_string() } else { format!("{:.1}GiB", size.bytes as f64 / (1u64 << 30) as f64) }
 }
 
-fn read_text(text: &Spanned<Text>, overrides: &Overrides) -> Result<String, SettingsError> {
+/// Where a text of the file comes from: the file, and the variable that it names.
+fn origin_of(text: &Spanned<Text>, file: &Origin) -> Origin {
+    match &text.value {
+        Text::Literal(_) => file.clone(),
+        Text::Env(variable) => Origin::Variable(Box::new(file.clone()), variable.clone()),
+    }
+}
+
+fn read_text(text: &Spanned<Text>, overrides: &Overrides) -> Result<String, Diagnostic> {
     match &text.value {
         Text::Literal(value) => Ok(value.clone()),
         Text::Env(variable) => {
             let value = overrides.environment.get(variable).filter(|value| !value.trim().is_empty());
-            value.cloned().ok_or_else(|| SettingsError::InFile(unset(variable, text.span)))
+            value.cloned().ok_or_else(|| unset(variable, text.span))
         }
     }
 }
 
 fn unset(variable: &str, span: Span) -> Diagnostic {
     let message = format!("the environment has no variable `{variable}`");
-    Diagnostic::error("daeda::workspace::unset-variable", message, span).hint(format!("set it: export {variable}=…"))
+    Diagnostic::error(code::UNSET_VARIABLE, message, span).label("not set").hint(format!("set it: export {variable}=…"))
 }
 
 /// A value from outside the files.
@@ -287,25 +286,25 @@ struct Given<'a> {
 }
 
 impl Given<'_> {
-    fn wrong(&self, what: &str) -> SettingsError {
+    fn wrong(&self, what: &str) -> String {
         let Self { name, value, origin } = self;
-        SettingsError::Outside(format!("{name} is {what}, not `{value}` ({origin})"))
+        format!("{name} is {what}, not `{value}` ({origin})")
     }
 
-    fn number(&self, least: u64) -> Result<u64, SettingsError> {
+    fn number(&self, least: u64) -> Result<u64, String> {
         let number = self.value.parse().ok().filter(|n| *n >= least);
         number.ok_or_else(|| self.wrong(&format!("a whole number of at least {least}")))
     }
 
-    fn size(&self) -> Result<Size, SettingsError> {
+    fn size(&self) -> Result<Size, String> {
         Size::parse(self.value).filter(|size| size.bytes > 0).ok_or_else(|| self.wrong("a size such as 16GiB"))
     }
 
-    fn duration(&self) -> Result<Duration, SettingsError> {
+    fn duration(&self) -> Result<Duration, String> {
         Duration::parse(self.value).ok_or_else(|| self.wrong("a duration such as 90d"))
     }
 
-    fn path(&self) -> Result<String, SettingsError> {
+    fn path(&self) -> Result<String, String> {
         if self.value.trim().is_empty() { Err(self.wrong("a path and cannot be empty")) } else { Ok(self.value.into()) }
     }
 }
@@ -355,8 +354,8 @@ fn seen_machine() -> (u64, u64) {
 mod tests {
     use super::*;
 
-    fn resolve(overrides: &Overrides) -> Result<Settings, SettingsError> {
-        Settings::resolve(&ManifestDecl::default(), overrides, (4, 8 << 30))
+    fn resolve(overrides: &Overrides) -> Result<Settings, String> {
+        Settings::resolve(&ManifestDecl::default(), overrides, (4, 8 << 30)).map(|(settings, _)| settings)
     }
 
     #[test]
@@ -387,7 +386,7 @@ mod tests {
         overrides.environment.insert("DAEDA_OUTPUT_ROOT".into(), "of_environment".into());
         overrides.set.push(("output-root".into(), "of_set".into()));
         let root = |manifest: &ManifestDecl, overrides: &Overrides| {
-            let root = Settings::resolve(manifest, overrides, (4, 8 << 30)).unwrap().output_root;
+            let root = Settings::resolve(manifest, overrides, (4, 8 << 30)).unwrap().0.output_root;
             (root.value, root.origin.to_string())
         };
         let of = |value: &str, origin: &str| (value.to_string(), origin.to_string());
@@ -416,7 +415,7 @@ mod tests {
         let wrong = |variable: &str, value: &str| {
             let mut overrides = Overrides::default();
             overrides.environment.insert(variable.into(), value.into());
-            let Err(SettingsError::Outside(message)) = resolve(&overrides) else { panic!("refused") };
+            let Err(message) = resolve(&overrides) else { panic!("refused") };
             message
         };
         assert_eq!(
@@ -444,7 +443,7 @@ mod tests {
     #[test]
     fn a_mistyped_setting_is_refused_with_the_right_one() {
         let overrides = Overrides { set: vec![("outputroot".into(), "x".into())], ..Overrides::default() };
-        let Err(SettingsError::Outside(message)) = resolve(&overrides) else { panic!("refused") };
+        let Err(message) = resolve(&overrides) else { panic!("refused") };
         assert!(message.contains("`output-root`"), "{message}");
     }
 }

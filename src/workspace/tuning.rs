@@ -2,7 +2,7 @@
 //!
 //! Invariant: an override is what the file would have said, and is judged by the same rules.
 
-use super::settings::{Origin, Overrides, SettingsError, bare, variable_of};
+use super::settings::{Origin, Overrides, bare, variable_of};
 use crate::catalog::declaration::{ComputeEngine, RuntimeDecl};
 use crate::catalog::model::Runtime;
 use crate::source::{SourceId, Span, Spanned, suggestion};
@@ -49,7 +49,7 @@ impl Tuning {
     }
 
     /// Puts the overrides into what the file declares.
-    pub fn apply(&self, runtime: &mut RuntimeDecl) -> Result<(), SettingsError> {
+    pub fn apply(&self, runtime: &mut RuntimeDecl) -> Result<(), String> {
         self.given.iter().try_for_each(|(name, value, origin)| put(runtime, name, value, origin))
     }
 
@@ -81,7 +81,7 @@ impl Tuning {
     }
 }
 
-fn put(runtime: &mut RuntimeDecl, name: &str, value: &str, origin: &Origin) -> Result<(), SettingsError> {
+fn put(runtime: &mut RuntimeDecl, name: &str, value: &str, origin: &Origin) -> Result<(), String> {
     let spanned = |value: u64| Spanned::new(value, nowhere());
     let number = |least: u64, most: u64| {
         let number = value.parse().ok().filter(|n| (least..=most).contains(n));
@@ -91,7 +91,7 @@ fn put(runtime: &mut RuntimeDecl, name: &str, value: &str, origin: &Origin) -> R
         // It has to be declared: one that nothing uses would never take effect.
         let Some(known) = runtime.constants.get_mut(constant) else {
             let hint = suggestion(constant, runtime.constants.keys().map(String::as_str));
-            return Err(SettingsError::Outside(format!("the runtime has no constant `{constant}` ({origin}); {hint}")));
+            return Err(format!("the runtime has no constant `{constant}` ({origin}); {hint}"));
         };
         *known = spanned(number(0, i64::MAX as u64)?);
         return Ok(());
@@ -114,14 +114,14 @@ fn put(runtime: &mut RuntimeDecl, name: &str, value: &str, origin: &Origin) -> R
         _ => {
             let constants: Vec<String> = runtime.constants.keys().map(|constant| format!("{CONSTANT}{constant}")).collect();
             let hint = suggestion(name, NAMES.into_iter().chain(constants.iter().map(String::as_str)));
-            return Err(SettingsError::Outside(format!("there is no setting `{name}` ({origin}); {hint}")));
+            return Err(format!("there is no setting `{name}` ({origin}); {hint}"));
         }
     }
     Ok(())
 }
 
-fn wrong(name: &str, value: &str, origin: &Origin, what: &str) -> SettingsError {
-    SettingsError::Outside(format!("{name} is {what}, not `{value}` ({origin})"))
+fn wrong(name: &str, value: &str, origin: &Origin, what: &str) -> String {
+    format!("{name} is {what}, not `{value}` ({origin})")
 }
 
 /// What comes from outside stands in no file; nothing that is judged here is shown in its place.

@@ -2,10 +2,12 @@
 
 mod brakes;
 mod chance;
+mod check_formats;
 mod clean;
 mod command_mistakes;
 mod commands;
 mod conditions;
+mod corpus;
 mod documents;
 mod enrich_agrees;
 mod example;

@@ -104,7 +104,7 @@ impl Columns<'_> {
         let error = ExprError::new(ExprErrorKind::UnknownColumn, format!("there is no column `{name}`"), expr.place());
         let quoted = expr.place().is_some_and(|place| place.len > name.len());
         let hint = suggestion(name, self.known.iter().map(String::as_str));
-        error.hint(if quoted { format!("{hint} A string is in single quotes: '{name}'") } else { hint })
+        error.hint(if quoted { format!("a text is in single quotes: '{name}'; {hint}") } else { hint })
     }
 
     fn wrong(&self, expr: &Expr, message: String) -> ExprError {

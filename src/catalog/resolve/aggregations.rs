@@ -2,12 +2,14 @@
 
 use super::Resolver;
 use super::expressions::Columns;
+use super::names::Kind;
 use crate::catalog::aggregate::{Options, Signature};
+use crate::catalog::code;
 use crate::catalog::declaration::*;
 use crate::catalog::model::*;
 use crate::catalog::quantity::Window;
 use crate::catalog::types::DataType;
-use crate::source::{Diagnostic, Span, suggestion};
+use crate::source::{Diagnostic, Span, counted, suggestion};
 use std::sync::Arc;
 
 impl<'a> Resolver<'a> {
@@ -30,16 +32,14 @@ impl<'a> Resolver<'a> {
     }
 
     pub fn find_store(&mut self, name: &Name) -> Option<Arc<Store>> {
-        let declared: Vec<String> = self.declared.aggregations.stores.iter().map(|s| s.name.value.clone()).collect();
-        let stores = self.catalog.stores.clone();
-        self.look_up("embedding store", name, &stores, &declared)
+        self.look_up(Kind::Store, name, |catalog| catalog.stores.get(&name.value).cloned())
     }
 
     fn store(&mut self, declared: &StoreDecl) -> Option<Store> {
         let view = self.find_view(&declared.view)?;
         if view.format != Format::Lance {
             let message = format!("an embedding store reads Lance, and view `{}` is Parquet", view.name);
-            let diagnostic = Diagnostic::error("daeda::catalog::wrong-type", message, declared.view.span);
+            let diagnostic = Diagnostic::error(code::WRONG_TYPE, message, declared.view.span);
             self.report(diagnostic.also(view.span, "declared here").hint("name a view whose source says format=\"lance\""));
             return None;
         }
@@ -55,7 +55,8 @@ impl<'a> Resolver<'a> {
         };
         if !fits(&field.data_type) {
             let message = format!("`{name}` must be {what}, and it is {}", field.data_type);
-            self.report(Diagnostic::error("daeda::catalog::wrong-type", message, name.span).hint(format!("name a column that is {what}")));
+            let diagnostic = Diagnostic::error(code::WRONG_TYPE, message, name.span).also(field.span, "declared here");
+            self.report(diagnostic.hint(format!("name a column that is {what}")));
             return None;
         }
         Some(field.clone())
@@ -82,16 +83,10 @@ impl<'a> Resolver<'a> {
         self.catalog.aggregations.insert(name, Arc::new(aggregation));
     }
 
-    pub fn declared_aggregations(&self) -> Vec<String> {
-        self.declared.aggregations.aggregations.iter().map(|a| a.name.value.clone()).collect()
-    }
-
     fn ratio(&mut self, declared: &AggregationDecl) -> Option<AggregationKind> {
         let FunctionDecl::Ratio { numerator, denominator } = &declared.function.value else { return None };
-        let known = self.declared_aggregations();
         for part in [numerator, denominator] {
-            let aggregations = self.catalog.aggregations.clone();
-            let aggregation = self.look_up("aggregation", part, &aggregations, &known)?;
+            let aggregation = self.look_up(Kind::Aggregation, part, |catalog| catalog.aggregations.get(&part.value).cloned())?;
             self.ratio_part(part, &aggregation, declared)?;
         }
         Some(AggregationKind::Ratio { numerator: numerator.value.clone(), denominator: denominator.value.clone() })
@@ -102,7 +97,7 @@ impl<'a> Resolver<'a> {
         let missing = ratio.windows.iter().find(|w| !aggregation.windows.iter().any(|p| p.value == w.value));
         if let Some(window) = missing {
             let message = format!("`{part}` has no window \"{window}\", so the ratio has no such column");
-            let diagnostic = Diagnostic::error("daeda::catalog::bad-option", message, window.span);
+            let diagnostic = Diagnostic::error(code::FUNCTION, message, window.span);
             self.report(
                 diagnostic.also(aggregation.span, "its windows are declared here").hint(format!("add \"{window}\" to its windows")),
             );
@@ -111,9 +106,8 @@ impl<'a> Resolver<'a> {
         let is_number = matches!(&aggregation.kind, AggregationKind::Of(m) if m.output.is_number());
         if !is_number {
             let message = format!("a ratio is of two numbers, and `{part}` is none");
-            self.report(
-                Diagnostic::error("daeda::catalog::wrong-type", message, part.span).hint("name aggregations such as a count or a sum"),
-            );
+            let diagnostic = Diagnostic::error(code::WRONG_TYPE, message, part.span).also(aggregation.span, "declared here");
+            self.report(diagnostic.hint("name aggregations such as a count or a sum"));
         }
         is_number.then_some(())
     }
@@ -121,7 +115,7 @@ impl<'a> Resolver<'a> {
     fn measure(&mut self, declared: &AggregationDecl) -> Option<Measure> {
         let Some(view_name) = &declared.view else {
             let message = format!("aggregation `{}` does not say which view's events it sees", declared.name);
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, declared.name.span).hint("add view=\"…\""));
+            self.report(Diagnostic::error(code::INCOMPLETE, message, declared.name.span).hint("add view=\"…\""));
             return None;
         };
         let view = self.find_view(view_name)?;
@@ -136,7 +130,7 @@ impl<'a> Resolver<'a> {
         let by = self.group_keys(declared, &columns)?;
         let (signature, column, options) = self.function(declared, &columns)?;
         let input = column.as_ref().and_then(|c| columns.get(c));
-        let output = self.output(signature, input, &options, declared.function.span)?;
+        let output = self.output(signature, input, &options, declared, &columns)?;
         Some(Measure {
             on: if declared.on.is_empty() { by.clone() } else { declared.on.iter().map(|o| o.value.clone()).collect() },
             by,
@@ -147,7 +141,7 @@ impl<'a> Resolver<'a> {
             column,
             options,
             offset: declared.offset.as_ref().map(|o| o.value).unwrap_or_default(),
-            forward: declared.forward,
+            forward: declared.forward.is_some(),
             output,
             zero_when_empty: signature.zero_when_empty(),
             version: signature.version(),
@@ -159,17 +153,17 @@ impl<'a> Resolver<'a> {
         if view.timestamp.is_none() {
             let message = format!("windows need time, and view `{}` has no timestamp", view.name);
             let hint = "add timestamp=\"column\" to the view's source";
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, span).also(view.span, "the view").hint(hint));
+            self.report(Diagnostic::error(code::NO_TIME, message, span).also(view.span, "the view").hint(hint));
         }
         view.timestamp.as_ref().map(|_| ())
     }
 
     /// A partition is due once its windows have passed, so those that look ahead have an end.
     fn windows_end(&mut self, declared: &AggregationDecl) -> Option<()> {
-        let endless = declared.windows.iter().find(|w| declared.forward && w.value == Window::Lifetime);
-        let Some(window) = endless else { return Some(()) };
+        let endless = declared.windows.iter().find(|w| w.value == Window::Lifetime);
+        let (Some(window), Some(forward)) = (endless, declared.forward) else { return Some(()) };
         let message = format!("`{}` looks ahead without an end, so its partitions would never be due", declared.name);
-        let diagnostic = Diagnostic::error("daeda::catalog::bad-option", message, window.span);
+        let diagnostic = Diagnostic::error(code::FUNCTION, message, window.span).also(forward, "it looks ahead");
         self.report(diagnostic.hint("say how far it looks, such as windows \"7d\", or remove direction=\"forward\""));
         None
     }
@@ -185,8 +179,14 @@ impl<'a> Resolver<'a> {
             let store = self.find_store(name)?;
             if columns.get(&store.key).is_none() {
                 let message = format!("rows are matched to store `{name}` by `{}`, which they do not have", store.key);
+                if columns.excuses(&store.key) {
+                    return None;
+                }
                 let hint = "require an embedding only of rows that carry the store's key";
-                self.report(Diagnostic::error("daeda::catalog::unknown-column", message, name.span).hint(hint));
+                let origin = store.view.field(&store.key).map(|field| field.span);
+                let diagnostic = Diagnostic::error(code::UNKNOWN_COLUMN, message, name.span);
+                let diagnostic = origin.into_iter().fold(diagnostic, |d, span| d.also(span, "the store's key"));
+                self.report(diagnostic.hint(hint));
                 return None;
             }
             out.push(Coverage { column: store.key.clone(), store });
@@ -197,7 +197,7 @@ impl<'a> Resolver<'a> {
     fn group_keys(&mut self, declared: &AggregationDecl, columns: &Columns) -> Option<Vec<String>> {
         if declared.by.is_empty() {
             let message = format!("aggregation `{}` does not say which key it is by", declared.name);
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, declared.name.span).hint("add by=\"user_id\""));
+            self.report(Diagnostic::error(code::INCOMPLETE, message, declared.name.span).hint("add by=\"user_id\""));
             return None;
         }
         for key in &declared.by {
@@ -205,7 +205,11 @@ impl<'a> Resolver<'a> {
                 Some(t) if t.is_float() || matches!(t, DataType::List(_) | DataType::Vector(..) | DataType::Binary) => {
                     let message = format!("`{key}` is {t}, which is no key");
                     let hint = "keys are integers, strings, dates or bools";
-                    self.report(Diagnostic::error("daeda::catalog::wrong-type", message, key.span).hint(hint));
+                    let mut diagnostic = Diagnostic::error(code::WRONG_TYPE, message, key.span);
+                    if let Some(origin) = columns.origin(key) {
+                        diagnostic = diagnostic.also(origin, "declared here");
+                    }
+                    self.report(diagnostic.hint(hint));
                     return None;
                 }
                 Some(_) => {}
@@ -216,8 +220,9 @@ impl<'a> Resolver<'a> {
             }
         }
         if !declared.on.is_empty() && declared.on.len() != declared.by.len() {
-            let message = format!("`on` names {} column(s) for {} key(s)", declared.on.len(), declared.by.len());
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, declared.on[0].span).hint("give one per key, in order"));
+            let message = format!("`on` names {}, and `by` {}", counted(declared.on.len(), "column"), counted(declared.by.len(), "key"));
+            let diagnostic = Diagnostic::error(code::KEYS, message, declared.on[0].span).also(declared.by[0].span, "the keys");
+            self.report(diagnostic.hint("name one column of the spine for each key, in the same order"));
             return None;
         }
         Some(declared.by.iter().map(|k| k.value.clone()).collect())
@@ -230,17 +235,21 @@ impl<'a> Resolver<'a> {
         if signature.takes_column() != column.is_some() {
             let message = if column.is_some() { format!("`{function}` takes no column") } else { format!("`{function}` needs a column") };
             let hint = if column.is_some() { "write it bare" } else { "name one, such as: mean \"aes_score\"" };
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, span).hint(hint));
+            self.report(Diagnostic::error(code::FUNCTION, message, span).hint(hint));
             return None;
         }
         if let Some(column) = column.as_ref().filter(|c| columns.get(c).is_none()) {
             self.unknown_column(column, "the aggregation's view", columns);
             return None;
         }
+        let [given_k, given_max] = [k, max].map(|amount| amount.as_ref().map(|amount| amount.span));
         let k = k.as_ref().map(|k| self.constant(k).ok_or(()));
         let max = max.as_ref().map(|m| self.constant(m).ok_or(()));
-        let options = Options { k: k.transpose().ok()?, distinct: *distinct, flatten: *flatten, max: max.transpose().ok()? };
-        self.options_fit(signature, &options, span)?;
+        let options =
+            Options { k: k.transpose().ok()?, distinct: distinct.is_some(), flatten: flatten.is_some(), max: max.transpose().ok()? };
+        let places = [("k", given_k), ("distinct", *distinct), ("flatten", *flatten), ("max", given_max)];
+        let place = |name: &str| places.iter().find(|(option, _)| *option == name).and_then(|(_, place)| *place).unwrap_or(span);
+        self.options_fit(signature, &options, &place)?;
         Some((signature, column.as_ref().map(|c| c.value.clone()), options))
     }
 
@@ -250,34 +259,56 @@ impl<'a> Resolver<'a> {
         if found.is_none() {
             let message = format!("there is no aggregate `{function}`");
             let hint = suggestion(function, known.iter().map(|s| s.name()));
-            self.report(Diagnostic::error("daeda::catalog::unknown-name", message, span).hint(hint));
+            self.report(Diagnostic::error(code::UNKNOWN_NAME, message, span).hint(hint));
         }
         found
     }
 
-    fn options_fit(&mut self, signature: &dyn Signature, options: &Options, span: Span) -> Option<()> {
-        let name = signature.name();
+    fn options_fit(&mut self, signature: &dyn Signature, options: &Options, place: &dyn Fn(&str) -> Span) -> Option<()> {
+        let name = written(signature);
         if let Some(wrong) = options.given().into_iter().find(|o| !signature.options().contains(o)) {
             let message = format!("`{name}` has no option `{wrong}`");
             let known = signature.options().join(", ");
-            let hint = if known.is_empty() { "it has no options".to_string() } else { format!("its options: {known}") };
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, span).hint(hint));
+            let hint =
+                if known.is_empty() { format!("remove `{wrong}=`; `{name}` has no options") } else { format!("its options: {known}") };
+            self.report(Diagnostic::error(code::FUNCTION, message, place(wrong)).hint(hint));
             return None;
         }
         if options.k == Some(0) || options.max == Some(0) {
             let message = format!("`{name}` cannot keep 0 values");
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, span).hint("keep at least 1"));
+            let wrong = if options.k == Some(0) { "k" } else { "max" };
+            self.report(Diagnostic::error(code::FUNCTION, message, place(wrong)).hint("keep at least 1"));
             return None;
         }
         Some(())
     }
 
-    fn output(&mut self, signature: &dyn Signature, input: Option<&DataType>, options: &Options, span: Span) -> Option<DataType> {
-        let output = signature.output(input, options);
-        output.map_err(|why| self.report(Diagnostic::error("daeda::catalog::wrong-type", why, span).hint(type_hint(signature)))).ok()
+    fn output(
+        &mut self,
+        signature: &dyn Signature,
+        input: Option<&DataType>,
+        options: &Options,
+        declared: &AggregationDecl,
+        columns: &Columns,
+    ) -> Option<DataType> {
+        let why = match signature.output(input, options) {
+            Ok(output) => return Some(output),
+            Err(why) => why,
+        };
+        let FunctionDecl::Of { column, .. } = &declared.function.value else { return None };
+        let message = format!("`{}` {why}", written(signature));
+        let mut diagnostic = Diagnostic::error(code::WRONG_TYPE, message, column.as_ref().map_or(declared.function.span, |c| c.span));
+        if let (Some(column), Some(input)) = (column, input) {
+            diagnostic = diagnostic.label(format!("this is {input}"));
+            diagnostic = columns.origin(column).into_iter().fold(diagnostic, |d, span| d.also(span, "declared here"));
+        }
+        let hint = "name a column that it takes; `count-distinct`, `first`, `last` and `distinct` take texts as well as numbers";
+        self.report(diagnostic.hint(hint));
+        None
     }
 }
 
-fn type_hint(signature: &dyn Signature) -> String {
-    format!("see the types that `{}` takes in the language page", signature.name().replace('_', "-"))
+/// How the manifest writes a function.
+fn written(signature: &dyn Signature) -> String {
+    signature.name().trim_end_matches("_k").replace('_', "-")
 }

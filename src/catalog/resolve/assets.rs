@@ -1,9 +1,12 @@
 //! Assets: their partitions, service and op graph.
 
 use super::Resolver;
+use super::names::Kind;
+use super::options::retry;
+use crate::catalog::code;
 use crate::catalog::declaration::*;
 use crate::catalog::model::*;
-use crate::source::{Diagnostic, suggestion};
+use crate::source::{Diagnostic, listed, suggestion};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -20,23 +23,17 @@ impl Resolver<'_> {
         let partitions = match &declared.partitions {
             None => None,
             Some(name) => {
-                let known: Vec<String> = self.declared.manifest.partitions.iter().map(|p| p.name.value.clone()).collect();
-                let partitions = self.catalog.partitions.clone();
-                Some(self.look_up("partitions", name, &partitions, &known)?.name)
+                Some(self.look_up(Kind::Partitions, name, |catalog| catalog.partitions.get(&name.value).map(|p| p.name.clone()))?)
             }
         };
         let service = match &declared.service {
             None => None,
-            Some(name) => {
-                let known: Vec<String> = self.declared.services.iter().map(|s| s.name.value.clone()).collect();
-                let services = self.catalog.services.clone();
-                Some(self.look_up("feature service", name, &services, &known)?)
-            }
+            Some(name) => Some(self.look_up(Kind::Service, name, |catalog| catalog.services.get(&name.value).cloned())?),
         };
         if declared.ops.is_empty() {
             let message = format!("asset `{}` has no ops, so there is nothing to build", declared.name);
             let hint = "add op \"compile\" rule=\"compile\" and op \"skeleton\" rule=\"skeleton\" needs=\"compile\"";
-            self.report(Diagnostic::error("daeda::catalog::no-columns", message, declared.name.span).hint(hint));
+            self.report(Diagnostic::error(code::NO_COLUMNS, message, declared.name.span).hint(hint));
             return None;
         }
         let ops: Option<Vec<Op>> = declared.ops.iter().map(|op| self.op(op, declared, service.as_ref())).collect();
@@ -62,7 +59,7 @@ impl Resolver<'_> {
         if let Some(settle) = declared.settle.as_ref().filter(|_| declared.partitions.is_none()) {
             let message = format!("asset `{}` has no partitions, so nothing of it ever settles", declared.name);
             let hint = "remove `settle`, or give the asset partitions";
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, settle.span).hint(hint));
+            self.report(Diagnostic::error(code::BAD_OPTION, message, settle.span).hint(hint));
         }
     }
 
@@ -77,10 +74,11 @@ impl Resolver<'_> {
             if !siblings.contains(&need.value) {
                 let message = format!("asset `{}` has no op `{need}`", asset.name);
                 let hint = suggestion(need, siblings.iter().map(String::as_str));
-                self.report(Diagnostic::error("daeda::catalog::unknown-name", message, need.span).hint(hint));
+                self.report(Diagnostic::error(code::UNKNOWN_NAME, message, need.span).hint(hint));
                 return None;
             }
         }
+        self.op_options(declared, asset);
         let retry = declared.retry.as_ref().map(retry).unwrap_or_default();
         Some(Op {
             name: declared.name.value.clone(),
@@ -100,7 +98,7 @@ impl Resolver<'_> {
         if !self.vocabulary.rules.contains(&declared.rule.value.as_str()) {
             let message = format!("there is no rule kind `{}`", declared.rule);
             let hint = suggestion(&declared.rule, self.vocabulary.rules.iter().copied());
-            self.report(Diagnostic::error("daeda::catalog::unknown-name", message, declared.rule.span).hint(hint));
+            self.report(Diagnostic::error(code::UNKNOWN_NAME, message, declared.rule.span).hint(hint));
             return None;
         }
         if declared.rule.value == "command" {
@@ -108,14 +106,15 @@ impl Resolver<'_> {
         }
         if let Some(command) = &declared.command {
             let message = format!("`run`, `input`, `source` and `env` belong to a command, and this is a {}", declared.rule);
-            let diagnostic = Diagnostic::error("daeda::catalog::bad-option", message, command.span);
+            let diagnostic = Diagnostic::error(code::BAD_OPTION, message, command.span).also(declared.rule.span, "the rule");
             self.report(diagnostic.hint("remove them, or say rule=\"command\""));
             return None;
         }
         if service.is_none() {
             let message = format!("rule `{}` works on a feature service, and asset `{}` names none", declared.rule, asset.name);
-            let hint = "add service \"…\" to the asset";
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, declared.rule.span).hint(hint));
+            let near = listed(self.names.all(Kind::Service));
+            let hint = format!("add service \"…\" to the asset; services: {near}");
+            self.report(Diagnostic::error(code::INCOMPLETE, message, declared.rule.span).also(asset.name.span, "the asset").hint(hint));
             return None;
         }
         Some(())
@@ -149,17 +148,14 @@ impl Resolver<'_> {
         let start = path.iter().position(|n| Some(n) == path.last()).unwrap_or(0);
         let message = format!("ops of asset `{}` need each other: {}", asset.name, path[start..].join(" → "));
         let span = left.iter().find(|o| o.name == path[start]).map_or(asset.name.span, |o| o.span);
-        self.report(Diagnostic::error("daeda::catalog::cycle", message, span).hint("remove one of these `needs`"));
-    }
-}
-
-fn retry(declared: &RetryDecl) -> Retry {
-    Retry {
-        times: declared.times.value,
-        delay: declared.delay.unwrap_or_default(),
-        backoff: declared.backoff,
-        max_delay: declared.max_delay,
-        jitter: declared.jitter,
-        exit_codes: declared.exit_codes.clone(),
+        let mut diagnostic = Diagnostic::error(code::CYCLE, message, span);
+        for pair in path[start..].windows(2) {
+            let needs = asset.ops.iter().filter(|op| op.name.value == pair[0]).flat_map(|op| &op.needs);
+            diagnostic = needs
+                .filter(|need| need.value == pair[1])
+                .take(1)
+                .fold(diagnostic, |d, need| d.also(need.span, format!("`{}` needs it", pair[0])));
+        }
+        self.report(diagnostic.hint("remove one of these `needs`"));
     }
 }

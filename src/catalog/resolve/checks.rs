@@ -5,11 +5,12 @@
 use super::Resolver;
 use super::expressions::Columns;
 use crate::catalog::check::{Check, Condition, Median, Newest, Nulls, Rows, Values};
+use crate::catalog::code;
 use crate::catalog::declaration::{AssetDecl, CheckDecl, CheckSeverity, Literal, Name};
 use crate::catalog::expr::{self, Expr, Operator, Scalar};
 use crate::catalog::model::Service;
 use crate::catalog::types::DataType;
-use crate::source::{Diagnostic, Spanned};
+use crate::source::{Diagnostic, Span, Spanned};
 use std::sync::Arc;
 
 /// How many earlier periods a median is of.
@@ -20,7 +21,7 @@ impl Resolver<'_> {
     pub fn checks(&mut self, asset: &AssetDecl, service: Option<&Arc<Service>>) -> Vec<Check> {
         let contract = service.map(|service| {
             let mut known = Columns::starting(self.is_partial(service.span));
-            service.columns.iter().for_each(|column| known.add(column.name.clone(), column.data_type.clone()));
+            service.columns.iter().for_each(|column| known.add(column.name.clone(), column.data_type.clone(), column.span));
             (format!("service `{}`", service.name), known)
         });
         let mut checks = Vec::new();
@@ -38,7 +39,7 @@ impl Resolver<'_> {
         if let Some(bound) = bound.filter(|_| asset.partitions.is_none()) {
             let message = format!("asset `{}` has no partitions, so there are none before to compare with", asset.name);
             let hint = "remove the bound, or give the asset partitions";
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, bound.span).hint(hint));
+            self.report(Diagnostic::error(code::BAD_OPTION, message, bound.span).hint(hint));
         }
     }
 }
@@ -70,7 +71,12 @@ impl Checking<'_, '_> {
             self.of_column(&mut check, column, column_type.as_ref())?;
         }
         let rows = Rows { min: declared.rows_min.as_ref().map(|n| n.value), max: declared.rows_max.as_ref().map(|n| n.value) };
-        self.in_order("rows-min", rows.min.zip(rows.max).is_some_and(|(min, max)| min > max));
+        self.in_order(
+            "rows",
+            place(&declared.rows_min),
+            place(&declared.rows_max),
+            rows.min.zip(rows.max).is_some_and(|(min, max)| min > max),
+        );
         let is_bounded = rows != Rows::default();
         match &declared.condition {
             Some(text) => check.condition = self.condition(text, rows)?,
@@ -107,7 +113,12 @@ impl Checking<'_, '_> {
             None => self.resolver.syntax(text)?,
         };
         let (share_min, share_max) = (self.declared.share_min.as_ref().map(|s| s.value), self.declared.share_max.as_ref().map(|s| s.value));
-        self.in_order("share-min", share_min.zip(share_max).is_some_and(|(min, max)| min > max));
+        self.in_order(
+            "share",
+            place(&self.declared.share_min),
+            place(&self.declared.share_max),
+            share_min.zip(share_max).is_some_and(|(min, max)| min > max),
+        );
         if rows == Rows::default() && share_min.is_none() && share_max.is_none() {
             let message = format!("check `{}` says which rows to count, and not how many are right", self.declared.name);
             self.bad(message, text.span, "add rows-min=, rows-max=, share-min= or share-max=");
@@ -176,7 +187,7 @@ impl Checking<'_, '_> {
         let declared = self.declared;
         let min = declared.median_min.as_ref().and_then(|bound| self.factor(bound));
         let max = declared.median_max.as_ref().and_then(|bound| self.factor(bound));
-        self.in_order("median-min", min.zip(max).is_some_and(|(min, max)| min > max));
+        self.in_order("median", place(&declared.median_min), place(&declared.median_max), min.zip(max).is_some_and(|(min, max)| min > max));
         let of = declared.median_of.as_ref();
         if let Some(of) = of.filter(|_| min.is_none() && max.is_none()) {
             self.bad(
@@ -220,7 +231,7 @@ impl Checking<'_, '_> {
     }
 
     /// A comparison that was put together goes with the column's type.
-    fn fits(&mut self, wrong: &Expr, span: crate::source::Span) -> Option<()> {
+    fn fits(&mut self, wrong: &Expr, span: Span) -> Option<()> {
         let Some((_, known)) = self.contract else { return Some(()) };
         match wrong.infer(&|name| known.get(name).cloned(), &known.names()) {
             Ok(_) => Some(()),
@@ -231,10 +242,12 @@ impl Checking<'_, '_> {
         }
     }
 
-    fn in_order(&mut self, bound: &str, reversed: bool) {
-        if reversed {
-            let message = format!("check `{}` can never pass: `{bound}` is greater than its `max`", self.declared.name);
-            self.bad(message, self.declared.name.span, "swap the two");
+    /// Reports bounds that leave nothing between them.
+    fn in_order(&mut self, of: &str, low: Option<Span>, high: Option<Span>, reversed: bool) {
+        if let (true, Some(low), Some(high)) = (reversed, low, high) {
+            let message = format!("check `{}` can never pass: `{of}-min` is greater than `{of}-max`", self.declared.name);
+            let diagnostic = Diagnostic::error(code::BAD_OPTION, message, high).also(low, "greater than that");
+            self.resolver.report(diagnostic.hint("swap the two"));
         }
     }
 
@@ -247,14 +260,18 @@ impl Checking<'_, '_> {
         }
     }
 
-    fn bad(&mut self, message: String, span: crate::source::Span, hint: &str) {
-        self.resolver.report(Diagnostic::error("daeda::catalog::bad-option", message, span).hint(hint));
+    fn bad(&mut self, message: String, span: Span, hint: &str) {
+        self.resolver.report(Diagnostic::error(code::BAD_OPTION, message, span).hint(hint));
     }
 }
 
 impl Resolver<'_> {
     /// An expression of which only the syntax can be judged.
     fn syntax(&mut self, text: &Name) -> Option<Expr> {
-        expr::parse(text).map_err(|error| self.report(super::expressions::diagnose(text, error))).ok()
+        expr::parse(text).map_err(|error| self.report(super::expressions::diagnose(text, error, &Columns::starting(false)))).ok()
     }
+}
+
+fn place<T>(bound: &Option<Spanned<T>>) -> Option<Span> {
+    bound.as_ref().map(|bound| bound.span)
 }

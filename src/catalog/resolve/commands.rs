@@ -1,16 +1,17 @@
 //! Commands: the words that are run with their placeholders, and what they read. And that no asset is made from itself.
 
 use super::Resolver;
+use super::names::Kind as Names;
+use crate::catalog::code;
 use crate::catalog::command::{Command, Input, Piece, Placeholder, Unknown, Word, pieces};
 use crate::catalog::compile::compile;
 use crate::catalog::dag::{ArrowUdf, Kind};
 use crate::catalog::declaration::*;
-use crate::catalog::model::{Asset, Catalog, Place};
+use crate::catalog::model::{Asset, Catalog, Place, View};
 use crate::source::{Diagnostic, Span, Spanned, suggestion};
 use std::collections::BTreeSet;
 use std::ops::Range;
-
-const PLACEHOLDER: &str = "daeda::catalog::placeholder";
+use std::sync::Arc;
 
 impl Resolver<'_> {
     /// What a `command` op runs; `None` where that is broken.
@@ -18,7 +19,7 @@ impl Resolver<'_> {
         let Some(declared) = op.command.as_ref().filter(|command| !command.run.is_empty()) else {
             let message = format!("op `{}` is a command, and nothing says what it runs", op.name);
             let hint = "add run \"python3\" \"tools/report.py\" \"{output}\"";
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, op.name.span).hint(hint));
+            self.report(Diagnostic::error(code::INCOMPLETE, message, op.name.span).hint(hint));
             return None;
         };
         let inputs: Option<Vec<Input>> = declared.inputs.iter().map(|input| self.input(input, op)).collect();
@@ -54,20 +55,19 @@ impl Resolver<'_> {
 
     fn input(&mut self, declared: &InputDecl, op: &OpDecl) -> Option<Input> {
         let assets = &self.declared.manifest.assets;
-        let Some(asset) = assets.iter().find(|a| a.name.value == declared.asset.value) else {
-            let known: Vec<String> = assets.iter().map(|a| a.name.value.clone()).collect();
-            self.unknown("asset", &declared.asset, &known);
+        if !self.is_known(Names::Asset, &declared.asset) {
             return None;
-        };
+        }
+        let asset = &assets[self.names.position(Names::Asset, &declared.asset)?];
         if let (None, Some(window)) = (&asset.partitions, &declared.window) {
             let message = format!("asset `{}` has no partitions, so no window reaches back over them", asset.name);
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, window.span).hint("remove `window`"));
+            self.report(Diagnostic::error(code::BAD_OPTION, message, window.span).hint("remove `window`"));
             return None;
         }
         if op.needs.iter().any(|need| need.value == declared.asset.value) {
             let message = format!("`{}` is both an input and an op that `{}` needs", declared.asset, op.name);
             let hint = "rename the op: {input.…} could mean either";
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, declared.asset.span).hint(hint));
+            self.report(Diagnostic::error(code::BAD_OPTION, message, declared.asset.span).hint(hint));
             return None;
         }
         let window = declared.window.as_ref().map(|w| w.value);
@@ -79,7 +79,7 @@ impl Resolver<'_> {
         let first = declared.run.first()?;
         let Text::Literal(program) = &first.value else { return Some(()) };
         if program.trim().is_empty() {
-            let diagnostic = Diagnostic::error("daeda::catalog::bad-option", "the program that is run has no name", first.span);
+            let diagnostic = Diagnostic::error(code::INCOMPLETE, "the program that is run has no name", first.span);
             self.report(diagnostic.hint("the first text of `run` is the program, the others are its arguments"));
             return None;
         }
@@ -88,7 +88,7 @@ impl Resolver<'_> {
         if is_of_workspace && !declared.sources.iter().any(|source| source.trim_start_matches("./") == path) {
             let message = format!("`{program}` is a file of the workspace, and no source: when it changes, nothing is rebuilt");
             let hint = format!("add source \"{path}\"");
-            self.report(Diagnostic::warning("daeda::catalog::undeclared-source", message, first.span).hint(hint));
+            self.report(Diagnostic::warning(code::UNDECLARED_SOURCE, message, first.span).hint(hint));
         }
         Some(())
     }
@@ -118,15 +118,15 @@ impl Resolver<'_> {
         let inputs = readable(op).map(|input| format!("input.{input}"));
         let known: Vec<String> = Placeholder::NAMES.iter().map(|n| n.to_string()).chain(inputs).collect();
         let near = suggestion(name, known.iter().map(String::as_str));
-        let hint = format!("{near}; the text itself is written `{{{{{name}}}}}`");
-        self.report(Diagnostic::error(PLACEHOLDER, message, inner(span, text, &unknown.at)).hint(hint));
+        let hint = format!("{} the text itself is written `{{{{{name}}}}}`", if near.ends_with('?') { near } else { near + ";" });
+        self.report(Diagnostic::error(code::PLACEHOLDER, message, inner(span, text, &unknown.at)).hint(hint));
     }
 
     fn has_meaning(&mut self, placeholder: &Placeholder, span: Span, op: &OpDecl, asset: &AssetDecl) -> bool {
         if placeholder.is_of_period() && asset.partitions.is_none() {
             let message = format!("asset `{}` has no partitions, so there is no period to name", asset.name);
             let hint = "add partitions \"…\" to the asset, or remove the placeholder";
-            self.report(Diagnostic::error(PLACEHOLDER, message, span).hint(hint));
+            self.report(Diagnostic::error(code::PLACEHOLDER, message, span).hint(hint));
             return false;
         }
         let Placeholder::Input(name) = placeholder else { return true };
@@ -141,7 +141,7 @@ impl Resolver<'_> {
             (false, false) => suggestion(name, known),
         };
         let message = format!("`{name}` is no input of op `{}`", op.name);
-        self.report(Diagnostic::error(PLACEHOLDER, message, span).hint(hint));
+        self.report(Diagnostic::error(code::PLACEHOLDER, message, span).hint(hint));
         false
     }
 
@@ -155,11 +155,22 @@ impl Resolver<'_> {
                 let span = catalog.assets.get(&circle[0]).map(|asset| asset.span);
                 let message = format!("assets are made from each other: {}", circle.join(" → "));
                 let hint = "each arrow is an `input`, or a view with source asset=…; remove one of them";
-                self.found.extend(span.map(|span| Diagnostic::error("daeda::catalog::cycle", message, span).hint(hint)));
+                let diagnostic = span.map(|span| Diagnostic::error(code::CYCLE, message, span).hint(hint));
+                self.found.extend(diagnostic.map(|diagnostic| with_inputs(&catalog, &circle, diagnostic)));
             }
         }
         self.catalog = catalog;
     }
+}
+
+/// Shows the arrows of a circle that are inputs.
+fn with_inputs(catalog: &Catalog, circle: &[String], diagnostic: Diagnostic) -> Diagnostic {
+    let input = |pair: &[String]| {
+        let ops = catalog.assets.get(&pair[0]).into_iter().flat_map(|asset| &asset.ops);
+        let mut inputs = ops.flat_map(|op| &op.command).flat_map(|command| &command.inputs);
+        inputs.find(|input| input.asset == pair[1]).map(|input| (input.span, format!("`{}` reads it", pair[0])))
+    };
+    circle.windows(2).filter_map(input).fold(diagnostic, |diagnostic, (span, text)| diagnostic.also(span, text))
 }
 
 /// A place within a text; all of it where it was written with escapes.
@@ -196,7 +207,10 @@ fn circle(catalog: &Catalog, path: &mut Vec<String>, known: &mut BTreeSet<String
 /// The assets that an asset is made from: inputs of its commands, and those behind the views of its service.
 pub fn read_by(catalog: &Catalog, asset: &Asset) -> BTreeSet<String> {
     let inputs = asset.ops.iter().flat_map(|op| &op.command).flat_map(|command| &command.inputs).map(|input| input.asset.clone());
-    let dag = asset.service.as_ref().map(|service| compile(catalog, service));
+    let is_of_asset = |view: &Arc<View>| matches!(view.place, Place::Asset(_));
+    // Without such a view, which is the rule, nothing has to be compiled to know it.
+    let service = asset.service.as_ref().filter(|_| catalog.views.values().any(is_of_asset));
+    let dag = service.map(|service| compile(catalog, service));
     let views = dag.iter().flat_map(|dag| &dag.operators).filter_map(|operator| match &operator.does {
         Kind::Scan(scan) => Some(&scan.view),
         Kind::ArrowUdf(ArrowUdf::Coverage { store, .. }) => Some(&store.view),

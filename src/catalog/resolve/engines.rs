@@ -1,9 +1,11 @@
 //! On which engines operators run: what `config/pipelines/` says, and whether these engines can do it.
 
 use super::Resolver;
+use super::names::Kind as Names;
+use crate::catalog::code;
 use crate::catalog::compile::compile;
 use crate::catalog::dag::{Engine, Kind, Operator};
-use crate::catalog::declaration::PipelineDecl;
+use crate::catalog::declaration::{ComputeEngine, PipelineDecl};
 use crate::source::{Diagnostic, Span, Spanned, suggestion};
 use std::collections::BTreeMap;
 
@@ -19,14 +21,13 @@ impl Resolver<'_> {
                 format!("`{}` has no recipe for the engine `polars`, on which `{operator}` of `{service}` is to run", aggregate.value);
             let remedy = format!("rolling_aggregate \"{operator}\" engine=\"arrow\"");
             let hint = format!("say {remedy} in `pipeline \"{service}\"` of config/pipelines/{service}.kdl, or compute engine=\"native\"");
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, aggregate.span).hint(hint));
+            self.report(Diagnostic::error(code::ENGINE, message, aggregate.span).hint(hint));
         }
     }
 
     fn pipeline(&mut self, declared: &PipelineDecl, is_whole: bool) {
-        let services: Vec<String> = self.declared.services.iter().map(|s| s.name.value.clone()).collect();
-        let sound = self.catalog.services.clone();
-        let Some(service) = self.look_up("feature service", &declared.service, &sound, &services) else { return };
+        let name = &declared.service;
+        let Some(service) = self.look_up(Names::Service, name, |catalog| catalog.services.get(&name.value).cloned()) else { return };
         let operators = compile(&self.catalog, &service).operators;
         let rolling: Vec<&str> = operators.iter().filter(|o| o.does.engines().len() > 1).map(|o| o.id.as_str()).collect();
         for said in &declared.engines {
@@ -36,13 +37,15 @@ impl Resolver<'_> {
                 }
                 let message = no_choice(&said.operator.value, &service.name, &operators);
                 let hint = suggestion(&said.operator, rolling.iter().copied());
-                self.report(Diagnostic::error("daeda::catalog::unknown-name", message, said.operator.span).hint(hint));
+                let exists = operators.iter().any(|operator| operator.id == said.operator.value);
+                let code = if exists { code::ENGINE } else { code::UNKNOWN_NAME };
+                self.report(Diagnostic::error(code, message, said.operator.span).hint(hint));
                 continue;
             }
             let engines = self.catalog.engines.entry(service.name.clone()).or_default();
             if engines.insert(said.operator.value.clone(), said.engine.value).is_some() {
                 let message = format!("the engine of `{}` is said twice", said.operator);
-                let diagnostic = Diagnostic::error("daeda::catalog::duplicate-name", message, said.operator.span);
+                let diagnostic = Diagnostic::error(code::DUPLICATE_NAME, message, said.operator.span);
                 self.report(diagnostic.hint("remove one of them"));
             }
         }
@@ -51,7 +54,9 @@ impl Resolver<'_> {
     /// Aggregates that are to run on Polars and cannot, each with the place that says so, its service and its operator.
     fn without_recipe(&self) -> Vec<(String, Spanned<String>, String)> {
         let mut found = BTreeMap::new();
-        for service in self.catalog.services.values() {
+        let on_polars = self.catalog.runtime.engine == ComputeEngine::Polars;
+        let services = self.catalog.services.values();
+        for service in services.filter(|service| on_polars || self.catalog.engines.contains_key(&service.name)) {
             for operator in compile(&self.catalog, service).operators {
                 let Kind::RollingAggregate(rolling) = &operator.does else { continue };
                 if operator.engine == Engine::Polars && !self.vocabulary.on_polars.contains(&rolling.aggregate.as_str()) {

@@ -1,40 +1,58 @@
 //! Expressions in declarations: parsed, typed against the columns in reach, with the mistake's exact place.
 
 use super::Resolver;
+use crate::catalog::code;
 use crate::catalog::declaration::Name;
 use crate::catalog::expr::{self, Expr, ExprError, ExprErrorKind};
 use crate::catalog::types::DataType;
 use crate::source::{Diagnostic, Span, is_slip};
+use std::collections::BTreeSet;
 
 /// The columns of a row as it is built up, in order.
 #[derive(Debug, Clone)]
 pub struct Columns {
-    columns: Vec<(String, DataType)>,
+    columns: Vec<Column>,
     /// Whether some may be missing because the manifest left out what it could not read.
     pub partial: bool,
+    /// Whether a step that brings columns is broken, so that nobody knows which are missing.
+    pub broken: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Column {
+    name: String,
+    data_type: DataType,
+    /// What brought it: a field, a window's aggregation, a join's column.
+    span: Span,
 }
 
 impl Columns {
     /// No columns yet, and whether some will be missing.
     pub fn starting(partial: bool) -> Self {
-        Self { columns: Vec::new(), partial }
+        Self { columns: Vec::new(), partial, broken: false }
     }
 
-    pub fn add(&mut self, name: impl Into<String>, data_type: DataType) {
-        self.columns.push((name.into(), data_type));
+    pub fn add(&mut self, name: impl Into<String>, data_type: DataType, span: Span) {
+        self.columns.push(Column { name: name.into(), data_type, span });
     }
 
     pub fn get(&self, name: &str) -> Option<&DataType> {
-        self.columns.iter().find(|(n, _)| n == name).map(|(_, t)| t)
+        self.columns.iter().find(|column| column.name == name).map(|column| &column.data_type)
+    }
+
+    /// Where a column comes from.
+    pub fn origin(&self, name: &str) -> Option<Span> {
+        self.columns.iter().find(|column| column.name == name).map(|column| column.span)
     }
 
     /// Whether a name may be of a column that was left out: it is no slip of one that is there.
     pub fn excuses(&self, name: &str) -> bool {
-        self.partial && !is_slip(name, self.columns.iter().map(|(n, _)| n.as_str()))
+        let others = self.columns.iter().map(|column| column.name.as_str());
+        self.broken || (self.partial && !is_slip(name, others))
     }
 
     pub fn names(&self) -> Vec<String> {
-        self.columns.iter().map(|(n, _)| n.clone()).collect()
+        self.columns.iter().map(|column| column.name.clone()).collect()
     }
 }
 
@@ -46,7 +64,7 @@ impl Resolver<'_> {
         typed
             .map_err(|error| {
                 if !excused(&error) {
-                    self.report(diagnose(text, error))
+                    self.report(diagnose(text, error, columns))
                 }
             })
             .ok()
@@ -57,8 +75,8 @@ impl Resolver<'_> {
         let (expr, data_type) = self.expression(text, columns)?;
         if data_type != DataType::Bool {
             let message = format!("a filter must be true or false, and `{text}` is {data_type}");
-            let diagnostic = Diagnostic::error("daeda::catalog::wrong-type", message, text.span);
-            self.report(diagnostic.label(format!("this is {data_type}")).hint("compare it with something, such as `… = 1`"));
+            let diagnostic = Diagnostic::error(code::WRONG_TYPE, message, text.span).label(format!("this is {data_type}"));
+            self.report(origins(diagnostic, &expr.columns(), columns).hint(condition_hint(text, &data_type)));
             return None;
         }
         Some(expr)
@@ -70,12 +88,38 @@ fn named(text: &Name, at: Option<(usize, usize)>) -> String {
     at.and_then(|(offset, len)| text.value.get(offset..offset + len)).unwrap_or(&text.value).to_string()
 }
 
-pub fn diagnose(text: &Name, error: ExprError) -> Diagnostic {
-    let code = match error.kind {
-        ExprErrorKind::UnknownColumn => "daeda::catalog::unknown-column",
-        _ => "daeda::catalog::expression",
+/// The expression as a question.
+fn condition_hint(text: &str, data_type: &DataType) -> String {
+    let question = match data_type {
+        DataType::String => format!("{text} = 'like'"),
+        DataType::List(_) => format!("len({text}) > 0"),
+        t if t.is_number() => format!("{text} > 0"),
+        _ => format!("{text} IS NOT NULL"),
     };
-    let diagnostic = Diagnostic::error(code, error.message, place(text, error.at));
+    format!("compare it with something, such as \"{question}\"")
+}
+
+/// Shows where the columns of an expression come from, with their types.
+fn origins(mut diagnostic: Diagnostic, names: &BTreeSet<String>, columns: &Columns) -> Diagnostic {
+    const MOST: usize = 3;
+    for name in names.iter().take(MOST) {
+        if let (Some(span), Some(data_type)) = (columns.origin(name), columns.get(name)) {
+            diagnostic = diagnostic.also(span, format!("`{name}` is {data_type}"));
+        }
+    }
+    diagnostic
+}
+
+pub fn diagnose(text: &Name, error: ExprError, columns: &Columns) -> Diagnostic {
+    let code = match error.kind {
+        ExprErrorKind::UnknownColumn => code::UNKNOWN_COLUMN,
+        _ => code::EXPRESSION,
+    };
+    let named = match error.kind {
+        ExprErrorKind::Type => expr::parse(&named(text, error.at)).map(|part| part.columns()).unwrap_or_default(),
+        _ => BTreeSet::new(),
+    };
+    let diagnostic = origins(Diagnostic::error(code, error.message, place(text, error.at)), &named, columns);
     let hint = error.hint.unwrap_or_else(|| "expressions are SQL scalar expressions, such as \"event = 'like'\"".into());
     diagnostic.hint(hint)
 }

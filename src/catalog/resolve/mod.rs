@@ -10,18 +10,21 @@ mod commands;
 mod engines;
 mod expressions;
 mod joins;
+mod names;
+mod options;
 mod schedules;
 mod services;
 mod views;
 
 use super::aggregate::Signature;
 use super::calendar::{Cadence, Partitions};
+use super::code;
 use super::declaration::*;
 use super::model::*;
 use crate::source::{Diagnostic, Spanned, suggestion};
 use expressions::Columns;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use names::{Kind, Names};
+use std::collections::BTreeMap;
 
 /// The open sets that the catalog is handed: what aggregates and rule kinds there are.
 pub struct Vocabulary<'a> {
@@ -31,59 +34,9 @@ pub struct Vocabulary<'a> {
     pub on_polars: &'a [&'a str],
 }
 
-/// Codes of the diagnostics made here, each with the page that `check --explain` prints.
-pub const CODES: &[(&str, &str)] = &[
-    (
-        "daeda::catalog::unknown-name",
-        "A name refers to something that no file of the workspace declares. Names are looked up by kind: a view in feature_views/, a service in feature_services/, an aggregation, embedding or store in the aggregations file, partitions, entities and jobs in Daedalus.kdl.",
-    ),
-    (
-        "daeda::catalog::duplicate-name",
-        "Two files declare the same name of the same kind. Names are a workspace's own: rename one of them.",
-    ),
-    (
-        "daeda::catalog::unknown-column",
-        "A column is named that its view (or the row built so far) does not have. Fields are declared in the view's `fields`; joined columns carry their join's prefix; windows make `<aggregation>_<window>`.",
-    ),
-    (
-        "daeda::catalog::expression",
-        "An expression cannot be understood: its syntax, a function, or the types of its operands. Expressions are SQL scalar expressions over the columns in reach.",
-    ),
-    (
-        "daeda::catalog::wrong-type",
-        "A type does not fit where it is used: a filter that is not true or false, a key joined to a key of another type, a contract column of another type than what fills it.",
-    ),
-    ("daeda::catalog::bad-option", "An option is given that this node or function does not understand, or one that it needs is missing."),
-    (
-        "daeda::catalog::bad-date",
-        "A partition's start or end, or a view's `first`, is not a period of the cadence it stands for; or the end comes before the start.",
-    ),
-    (
-        "daeda::catalog::selection",
-        "A selection cannot be understood. It is made of names of assets, group:g, kind:k and tag:t, with `+` before a name for all that it is made from and after it for all that is made from it, joined by `and`, `or`, `not` and parentheses.",
-    ),
-    (
-        "daeda::catalog::cycle",
-        "Ops need each other in a circle, or assets are made from each other (through `input`, or a view with source asset=…), so that none could be built first.",
-    ),
-    (
-        "daeda::catalog::placeholder",
-        "A name in braces stands for nothing where it stands. In `run` there are {output}, {partition}, {day}, {hour}, {year}, {month} and strftime such as {%Y%m%d} of the period's start, {input.NAME} for each input and each op in `needs`, {output-root}, {enriched-output-root}, {asset} and {op}. Other braces stand for themselves; `{{name}}` is the text `{name}`.",
-    ),
-    (
-        "daeda::catalog::undeclared-source",
-        "A command runs a program of the workspace that is none of its sources. What is not declared is not observed: when the program changes, nothing is rebuilt.",
-    ),
-    (
-        "daeda::catalog::unused",
-        "Something is declared or listed that no column, filter, expression or embedding needs. It is neither computed nor observed.",
-    ),
-    ("daeda::catalog::no-columns", "A service without `columns` has no contract, and an asset without ops nothing to build."),
-];
-
 /// Resolves everything. The catalog holds what is sound; the diagnostics say what is not.
 pub fn resolve(declared: &Declarations, vocabulary: &Vocabulary) -> (Catalog, Vec<Diagnostic>) {
-    let mut resolver = Resolver { declared, vocabulary, catalog: Catalog::default(), found: Vec::new() };
+    let mut resolver = Resolver { declared, vocabulary, names: Names::of(declared), catalog: Catalog::default(), found: Vec::new() };
     resolver.runtime();
     resolver.partitions();
     resolver.views();
@@ -101,19 +54,34 @@ pub fn resolve(declared: &Declarations, vocabulary: &Vocabulary) -> (Catalog, Ve
 struct Resolver<'a> {
     declared: &'a Declarations,
     vocabulary: &'a Vocabulary<'a>,
+    names: Names,
     catalog: Catalog,
     found: Vec<Diagnostic>,
 }
 
 impl Resolver<'_> {
+    /// What is absent from a file with mistakes may have been left out because of them, so it is not missed as well.
     fn report(&mut self, diagnostic: Diagnostic) {
-        self.found.push(diagnostic);
+        const OF_ABSENCE: [&str; 8] = [
+            code::INCOMPLETE,
+            code::NO_TIME,
+            code::NO_COLUMNS,
+            code::KEYS,
+            code::FUNCTION,
+            code::BAD_OPTION,
+            code::RETRY,
+            code::WRONG_TYPE,
+        ];
+        let may_follow = OF_ABSENCE.contains(&diagnostic.code) && diagnostic.labels.iter().any(|label| self.is_partial(label.span));
+        if !may_follow {
+            self.found.push(diagnostic);
+        }
     }
 
     /// A view's own columns.
     fn view_columns(&self, view: &View) -> Columns {
         let mut columns = Columns::starting(self.is_partial(view.span));
-        view.fields.iter().for_each(|f| columns.add(f.name.clone(), f.data_type.clone()));
+        view.fields.iter().for_each(|f| columns.add(f.name.clone(), f.data_type.clone(), f.span));
         columns
     }
 
@@ -122,19 +90,22 @@ impl Resolver<'_> {
         self.declared.partial.contains(&span.source)
     }
 
-    /// Looks a name up. `declared` are all names of that kind, sound or not: only a stranger is reported here.
-    fn look_up<T: Clone>(&mut self, what: &str, name: &Name, sound: &BTreeMap<String, T>, declared: &[String]) -> Option<T> {
-        let found = sound.get(&name.value).cloned();
-        if found.is_none() && !declared.contains(&name.value) {
-            self.unknown(what, name, declared);
+    /// Looks a name up among what is sound. Only a stranger is reported here: what is declared and broken has been reported there.
+    fn look_up<T>(&mut self, kind: Kind, name: &Name, sound: impl Fn(&Catalog) -> Option<T>) -> Option<T> {
+        let found = sound(&self.catalog);
+        if found.is_none() {
+            self.is_known(kind, name);
         }
         found
     }
 
-    fn unknown(&mut self, what: &str, name: &Name, known: &[String]) {
-        let message = if what.ends_with('s') { format!("there are no {what} `{name}`") } else { format!("there is no {what} `{name}`") };
-        let hint = if known.is_empty() { format!("no {what} is declared") } else { suggestion(name, known.iter().map(String::as_str)) };
-        self.report(Diagnostic::error("daeda::catalog::unknown-name", message, name.span).label(format!("no such {what}")).hint(hint));
+    /// Whether something of a kind is declared under a name; a stranger is reported.
+    fn is_known(&mut self, kind: Kind, name: &Name) -> bool {
+        let known = self.names.knows(kind, name);
+        if !known {
+            self.found.push(self.names.stranger(kind, name));
+        }
+        known
     }
 
     fn unknown_column(&mut self, name: &Name, of: &str, known: &Columns) {
@@ -142,8 +113,12 @@ impl Resolver<'_> {
             return;
         }
         let message = format!("{of} has no column `{name}`");
-        let hint = suggestion(name, known.names().iter().map(String::as_str));
-        self.report(Diagnostic::error("daeda::catalog::unknown-column", message, name.span).label("no such column").hint(hint));
+        let names = known.names();
+        let hint = match names.is_empty() {
+            true => format!("declare it: fields {{ {name} \"int64\" }}"),
+            false => suggestion(name, names.iter().map(String::as_str)),
+        };
+        self.report(Diagnostic::error(code::UNKNOWN_COLUMN, message, name.span).label("no such column").hint(hint));
     }
 
     /// Reports the second of two declarations of one name; returns whether this one is the first.
@@ -155,7 +130,7 @@ impl Resolver<'_> {
         // Within one file the manifest has said so already.
         if first.source != name.span.source {
             let message = format!("{what} `{name}` is declared twice");
-            let diagnostic = Diagnostic::error("daeda::catalog::duplicate-name", message, name.span).label("again here");
+            let diagnostic = Diagnostic::error(code::DUPLICATE_NAME, message, name.span).label("again here");
             self.report(diagnostic.also(first, "first declared here").hint("rename one of them"));
         }
         false
@@ -191,7 +166,7 @@ impl Resolver<'_> {
         let start = self.instant(&cadence, &declared.start)?;
         let end = match &declared.end {
             None => None,
-            Some(end) => Some(self.end(&cadence, end, start)?),
+            Some(end) => Some(self.end(&cadence, end, &declared.start, start)?),
         };
         Some(Partitions { name: declared.name.value.clone(), cadence, start, end })
     }
@@ -199,13 +174,11 @@ impl Resolver<'_> {
     fn zone(&mut self, name: &Name, every: Every) -> Option<chrono_tz::Tz> {
         let zone = name.parse().ok();
         if zone.is_none() {
-            let diagnostic = Diagnostic::error("daeda::catalog::bad-option", format!("`{name}` is not a time zone"), name.span);
+            let diagnostic = Diagnostic::error(code::BAD_OPTION, format!("`{name}` is not a time zone"), name.span);
             self.report(diagnostic.hint("use an IANA name such as \"Europe/Berlin\" or \"UTC\""));
         } else if every != Every::Day {
-            let message = format!("a {} has no time zone: only days do", every.name());
-            self.report(
-                Diagnostic::error("daeda::catalog::bad-option", message, name.span).hint("remove `timezone`, or say every=\"day\""),
-            );
+            let message = format!("{}s have no time zone: only days do", every.name());
+            self.report(Diagnostic::error(code::BAD_OPTION, message, name.span).hint("remove `timezone`, or say every=\"day\""));
             return None;
         }
         zone
@@ -215,20 +188,21 @@ impl Resolver<'_> {
         let start = cadence.start_of(text);
         if start.is_none() {
             let message = format!("`{text}` is not the start of a {}", cadence.every.name());
-            let example = cadence.key_at(cadence.start_of("2026-02-02").unwrap_or_default());
-            self.report(Diagnostic::error("daeda::catalog::bad-date", message, text.span).hint(format!("write it as \"{example}\"")));
+            let day = text.split('T').next().unwrap_or_default();
+            let example = cadence.key_at(cadence.start_of(day).or(cadence.start_of("2026-02-02")).unwrap_or_default());
+            self.report(Diagnostic::error(code::BAD_DATE, message, text.span).hint(format!("write it as \"{example}\"")));
         }
         start
     }
 
     /// The instant at which the last period is over.
-    fn end(&mut self, cadence: &Cadence, text: &Name, start: i64) -> Option<i64> {
+    fn end(&mut self, cadence: &Cadence, text: &Name, first: &Name, start: i64) -> Option<i64> {
         self.instant(cadence, text)?;
         let end = cadence.end_of(text)?;
         if end <= start {
             let message = format!("the last period, `{text}`, comes before the first one");
             let hint = format!("the first one is {}; without `end` there is a new one as time passes", cadence.key_at(start));
-            self.report(Diagnostic::error("daeda::catalog::bad-date", message, text.span).hint(hint));
+            self.report(Diagnostic::error(code::BAD_DATE, message, text.span).also(first.span, "the first one").hint(hint));
             return None;
         }
         Some(end)
@@ -238,40 +212,9 @@ impl Resolver<'_> {
         match &amount.value {
             Amount::Literal(n) => Some(*n),
             Amount::Constant(name) => {
-                let constants = &self.declared.runtime.constants;
-                let known: Vec<String> = constants.keys().cloned().collect();
-                let value = constants.get(name).map(|v| v.value);
-                if value.is_none() {
-                    self.unknown("constant of the runtime", &Spanned::new(name.clone(), amount.span), &known);
-                }
-                value
+                self.is_known(Kind::Constant, &Spanned::new(name.clone(), amount.span));
+                self.declared.runtime.constants.get(name).map(|v| v.value)
             }
         }
-    }
-}
-
-/// The aggregations, embeddings and views that nothing uses: worth a warning.
-pub fn unused(catalog: &Catalog, declared: &Declarations) -> Vec<Diagnostic> {
-    let mut out = Vec::new();
-    for service in catalog.services.values() {
-        for idle in super::compile::unused(catalog, service) {
-            let message = format!("{} of service `{}` is needed by nothing", idle.value, service.name);
-            let hint = "remove it, or add a column of it to `columns`; as it is, it is neither computed nor observed";
-            out.push(Diagnostic::warning("daeda::catalog::unused", message, idle.span).hint(hint));
-        }
-    }
-    let listed: BTreeSet<&str> = catalog.services.values().flat_map(|s| s.rolling.iter().flat_map(|a| names_of(&a.value))).collect();
-    for aggregation in declared.aggregations.aggregations.iter().filter(|a| !listed.contains(a.name.value.as_str())) {
-        let message = format!("aggregation `{}` is used by no service", aggregation.name);
-        let hint = format!("add `rolling \"{}\"` to a service, or remove it", aggregation.name);
-        out.push(Diagnostic::warning("daeda::catalog::unused", message, aggregation.name.span).hint(hint));
-    }
-    out
-}
-
-fn names_of(aggregation: &Arc<Aggregation>) -> Vec<&str> {
-    match &aggregation.kind {
-        AggregationKind::Of(_) => vec![&aggregation.name],
-        AggregationKind::Ratio { numerator, denominator } => vec![&aggregation.name, numerator, denominator],
     }
 }

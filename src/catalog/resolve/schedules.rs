@@ -2,6 +2,8 @@
 
 use super::Resolver;
 use super::expressions::place;
+use super::names::Kind;
+use crate::catalog::code;
 use crate::catalog::declaration::*;
 use crate::catalog::model::{Job, Notify, Schedule};
 use crate::catalog::quantity::Duration;
@@ -24,10 +26,8 @@ impl Resolver<'_> {
     }
 
     pub fn schedules(&mut self) {
-        let jobs: Vec<String> = self.declared.manifest.jobs.iter().map(|j| j.name.value.clone()).collect();
         for declared in &self.declared.manifest.schedules {
-            if !jobs.contains(&declared.job.value) {
-                self.unknown("job", &declared.job, &jobs);
+            if !self.is_known(Kind::Job, &declared.job) {
                 continue;
             }
             self.has_periods(declared);
@@ -54,7 +54,7 @@ impl Resolver<'_> {
         if let (Some(late), None) = (late, &schedule.deadline) {
             let message = format!("nothing of schedule `{}` is ever late: it has no deadline", schedule.name);
             let hint = "add deadline=\"6h\" to the schedule, or remove \"late\"";
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, late.span).hint(hint));
+            self.report(Diagnostic::error(code::BAD_OPTION, message, late.span).hint(hint));
             return None;
         }
         let texts = |texts: &[Spanned<Text>]| texts.iter().map(|text| text.value.clone()).collect::<Vec<_>>();
@@ -83,25 +83,30 @@ impl Resolver<'_> {
         let what = if assets.is_empty() { "selects no asset that is built" } else { "has no asset with partitions" };
         let message = format!("job `{}` {what}, so nothing of it is ever due", schedule.job);
         let hint = "give one of its assets partitions \"…\", or run the job itself from cron: daeda job run";
-        self.report(Diagnostic::error("daeda::catalog::bad-option", message, schedule.job.span).hint(hint));
+        self.report(Diagnostic::error(code::BAD_OPTION, message, schedule.job.span).hint(hint));
+    }
+
+    /// The name of an asset, of an op of one, or of a view as the source that it is.
+    fn job_target(&mut self, name: &Name) {
+        let (kind, text) = match name.strip_prefix("feature_view/") {
+            Some(view) => (Kind::View, view),
+            None => (Kind::Asset, name.split_once('.').map_or(name.as_str(), |(asset, _)| asset)),
+        };
+        self.is_known(kind, &Spanned::new(text.to_string(), name.span));
     }
 
     /// A selection has the graph syntax, and its names are those of assets and views.
     fn job_targets(&mut self, job: &JobDecl) {
-        let assets: Vec<String> = self.declared.manifest.assets.iter().map(|a| a.name.value.clone()).collect();
-        let views = self.declared.views.iter().map(|v| format!("feature_view/{}", v.name));
-        let names: Vec<String> = assets.iter().cloned().chain(views).collect();
         for target in &job.select {
             match selection::parse(target) {
                 Err(error) => {
-                    let diagnostic = Diagnostic::error("daeda::catalog::selection", error.message, place(target, Some(error.at)));
+                    let diagnostic = Diagnostic::error(code::SELECTION, error.message, place(target, Some(error.at)));
                     self.report(diagnostic.hint(error.hint));
                 }
                 Ok(selection) => {
-                    let of_asset = |word: &str| word.split_once('.').map_or(word, |(asset, _)| asset).to_string();
                     let words = selection.words().into_iter().filter(|(by, _)| *by == selection::By::Name);
-                    for (_, word) in words.filter(|(_, word)| !names.contains(&of_asset(&word.text))) {
-                        self.unknown("asset", &Spanned::new(word.text.clone(), place(target, Some(word.at))), &assets);
+                    for (_, word) in words {
+                        self.job_target(&Spanned::new(word.text.clone(), place(target, Some(word.at))));
                     }
                 }
             }

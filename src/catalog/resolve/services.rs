@@ -2,7 +2,10 @@
 
 use super::Resolver;
 use super::expressions::Columns;
+use super::names::Kind;
+use crate::catalog::code;
 use crate::catalog::declaration::*;
+use crate::catalog::expr;
 use crate::catalog::model::*;
 use crate::catalog::types::DataType;
 use crate::source::{Diagnostic, Span, Spanned};
@@ -39,18 +42,19 @@ impl Resolver<'_> {
         let sessions = declared.spine.sessions.as_ref().and_then(|s| self.sessions(s, &columns));
         let joins: Vec<Join> = declared.joins.iter().filter_map(|j| self.join(j, &mut columns, true)).collect();
         let sound = joins.len() == declared.joins.len();
+        // What the broken steps would have added is unknown, and is not missed after them.
+        columns.broken |= !sound;
         let (rolling, rolling_sound) = self.service_rolling(declared, &mut columns);
-        if !(sound && rolling_sound) {
-            // Whatever the broken steps would have added is unknown, so nothing after them can be judged.
-            return None;
-        }
+        columns.broken |= !rolling_sound;
         let curate = declared.curate.iter().filter_map(|k| self.keep(k, &columns)).collect();
-        let embed = self.service_embed(declared, &mut columns)?;
+        let embed = self.service_embed(declared, &mut columns);
+        columns.broken |= embed.is_none();
         let (contract, takes_rest) = self.contract(declared, &columns)?;
+        let embed = embed.filter(|_| sound && rolling_sound)?;
         Some(Service {
             name: declared.name.value.clone(),
             span: declared.name.span,
-            version: declared.version,
+            version: declared.version.as_ref().map_or(1, |version| version.value),
             owner: declared.owner.clone(),
             grain: declared.grain.clone(),
             description: declared.description.clone(),
@@ -74,7 +78,7 @@ impl Resolver<'_> {
         }
         let message = format!("a spine is a partitioned Parquet view with a timestamp, and `{}` is not", spine.name);
         let hint = "its source needs format=\"parquet\", partition=\"dt={day}\" and timestamp=\"…\"";
-        self.report(Diagnostic::error("daeda::catalog::bad-option", message, name.span).also(spine.span, "the view").hint(hint));
+        self.report(Diagnostic::error(code::NO_TIME, message, name.span).also(spine.span, "the view").hint(hint));
         None
     }
 
@@ -93,19 +97,32 @@ impl Resolver<'_> {
     }
 
     fn service_rolling(&mut self, declared: &ServiceDecl, columns: &mut Columns) -> (Vec<Spanned<Arc<Aggregation>>>, bool) {
-        let known = self.declared_aggregations();
         let mut out = Vec::new();
         for name in &declared.rolling {
-            let aggregations = self.catalog.aggregations.clone();
-            let Some(aggregation) = self.look_up("aggregation", name, &aggregations, &known) else { continue };
+            let found = self.look_up(Kind::Aggregation, name, |catalog| catalog.aggregations.get(&name.value).cloned());
+            let Some(aggregation) = found else { continue };
             if self.spine_has_keys(&aggregation, name, columns).is_some() {
-                columns.partial |= self.is_partial(aggregation.span);
-                add_windows(&aggregation, columns);
-                out.push(Spanned::new(aggregation, name.span));
+                // A window with a mistake was left out of it.
+                columns.broken |= self.is_partial(aggregation.span);
+                if self.brings_windows(&aggregation, name, columns).is_some() {
+                    out.push(Spanned::new(aggregation, name.span));
+                }
             }
         }
         let sound = out.len() == declared.rolling.len();
         (out, sound)
+    }
+
+    /// The columns of an aggregation's windows, none of which the row may have yet.
+    fn brings_windows(&mut self, aggregation: &Aggregation, name: &Name, columns: &mut Columns) -> Option<()> {
+        let data_type = match &aggregation.kind {
+            AggregationKind::Ratio { .. } => DataType::Float64,
+            AggregationKind::Of(measure) => measure.output.clone(),
+        };
+        let hint = "list each aggregation once; one whose columns are called like others needs another name";
+        let names = aggregation.windows.iter().map(|w| Spanned::new(aggregation.column(w), name.span));
+        // All of them stand on the row before the next is looked at, and one mistake is enough.
+        names.into_iter().try_for_each(|column| self.brings(&column, &data_type, aggregation.span, columns, hint))
     }
 
     fn spine_has_keys(&mut self, aggregation: &Arc<Aggregation>, name: &Name, columns: &Columns) -> Option<()> {
@@ -125,21 +142,29 @@ impl Resolver<'_> {
     fn measure_keys(&mut self, part: &Aggregation, measure: &Measure, name: &Name, columns: &Columns) -> Option<()> {
         let mut own = self.view_columns(&measure.view);
         for join in &measure.joins {
-            join.added().for_each(|(name, from)| own.add(name, join.view.field(from).map_or(DataType::Int64, |f| f.data_type.clone())));
+            let fields = join.added().filter_map(|(name, from)| Some((name, join.view.field(from)?)));
+            fields.for_each(|(name, field)| own.add(name, field.data_type.clone(), field.span));
         }
         for (left, key) in measure.on.iter().zip(&measure.by) {
             match (columns.get(left), own.get(key)) {
+                (None, _) if columns.excuses(left) => return None,
                 (None, _) => {
                     let message = format!("`{}` is by `{left}`, which the row does not have", part.name);
-                    let diagnostic = Diagnostic::error("daeda::catalog::unknown-column", message, name.span);
+                    let diagnostic = Diagnostic::error(code::UNKNOWN_COLUMN, message, name.span);
                     let hint = format!("join a view that brings `{left}`, or say on=\"…\" in the aggregation");
                     self.report(diagnostic.also(part.span, "the aggregation").hint(hint));
                     return None;
                 }
                 (Some(l), Some(r)) if l != r => {
                     let message = format!("`{left}` is {l} on the row and `{key}` is {r} in aggregation `{}`", part.name);
-                    let diagnostic = Diagnostic::error("daeda::catalog::wrong-type", message, name.span);
-                    self.report(diagnostic.also(part.span, "the aggregation").hint("match keys of equal types"));
+                    let mut diagnostic = Diagnostic::error(code::WRONG_TYPE, message, name.span);
+                    for (column, types, of) in [(left, l, columns), (key, r, &own)] {
+                        if let Some(origin) = of.origin(column) {
+                            diagnostic = diagnostic.also(origin, format!("`{column}` is {types}"));
+                        }
+                    }
+                    let hint = "match keys of equal types: correct one of the two, or name another column of the spine with on=\"…\"";
+                    self.report(diagnostic.also(part.span, "the aggregation").hint(hint));
                     return None;
                 }
                 _ => {}
@@ -149,13 +174,12 @@ impl Resolver<'_> {
     }
 
     fn service_embed(&mut self, declared: &ServiceDecl, columns: &mut Columns) -> Option<Vec<Spanned<Arc<Embedding>>>> {
-        let known: Vec<String> = self.declared.aggregations.embeddings.iter().map(|e| e.name.value.clone()).collect();
         let mut out = Vec::new();
         for name in &declared.embed {
-            let embeddings = self.catalog.embeddings.clone();
-            let embedding = self.look_up("embedding", name, &embeddings, &known)?;
+            let embedding = self.look_up(Kind::Embedding, name, |catalog| catalog.embeddings.get(&name.value).cloned())?;
             self.embedding_input(&embedding, name, columns)?;
-            columns.add(name.value.clone(), embedding.store.data_type.clone());
+            let hint = "list each embedding once, and call none like another column";
+            self.brings(name, &embedding.store.data_type, name.span, columns, hint)?;
             out.push(Spanned::new(embedding, name.span));
         }
         Some(out)
@@ -167,9 +191,12 @@ impl Resolver<'_> {
         if actual == Some(&wanted) {
             return Some(());
         }
+        if actual.is_none() && columns.excuses(&embedding.input) {
+            return None;
+        }
         let (code, message) = match actual {
-            None => ("daeda::catalog::unknown-column", format!("`{name}` is over `{}`, which the row does not have", embedding.input)),
-            Some(t) => ("daeda::catalog::wrong-type", format!("`{name}` needs {wanted}, and `{}` is {t}", embedding.input)),
+            None => (code::UNKNOWN_COLUMN, format!("`{name}` is over `{}`, which the row does not have", embedding.input)),
+            Some(t) => (code::WRONG_TYPE, format!("`{name}` needs {wanted}, and `{}` is {t}", embedding.input)),
         };
         let hint = "add the aggregation that makes it to `rolling`, or name another column in the embedding";
         self.report(Diagnostic::error(code, message, name.span).also(embedding.input.span, "named here").hint(hint));
@@ -180,7 +207,7 @@ impl Resolver<'_> {
         if declared.columns.is_empty() {
             let message = format!("service `{}` has no columns", declared.name);
             let hint = "add columns { … }, or columns { * } to take everything";
-            self.report(Diagnostic::error("daeda::catalog::no-columns", message, declared.name.span).hint(hint));
+            self.report(Diagnostic::error(code::NO_COLUMNS, message, declared.name.span).hint(hint));
             return None;
         }
         let named: BTreeSet<String> = declared.columns.iter().filter_map(named_column).map(|c| c.name.value.clone()).collect();
@@ -210,9 +237,9 @@ impl Resolver<'_> {
                 }
             },
         };
-        self.fits_contract(declared, &actual, expr.is_some())?;
+        self.fits_contract(declared, &actual, columns)?;
         let default = match &declared.default {
-            Some(default) => Some(self.default_value(default, &declared.data_type)?),
+            Some(default) => Some(self.default_value(default, &declared.data_type, declared)?),
             None => None,
         };
         Some(Column {
@@ -227,24 +254,37 @@ impl Resolver<'_> {
 
     /// An expression is cast to its column's type where both are numbers, and vectors are rounded to the floats that are asked for;
     /// everything else must be what it says.
-    fn fits_contract(&mut self, declared: &NamedColumnDecl, actual: &DataType, computed: bool) -> Option<()> {
-        let wanted = &declared.data_type.value;
+    fn fits_contract(&mut self, declared: &NamedColumnDecl, actual: &DataType, columns: &Columns) -> Option<()> {
+        let (wanted, computed) = (&declared.data_type.value, declared.expr.is_some());
         if wanted == actual || (computed && wanted.is_number() && actual.is_number()) || (!computed && wanted.is_as_wide(actual)) {
             return Some(());
         }
         let message = format!("`{}` is {actual}, and the contract says {wanted}", declared.name);
-        let hint = format!("write `{} \"{actual}\"`, or compute it: expr=\"cast({} as …)\"", declared.name, declared.name);
-        let diagnostic = Diagnostic::error("daeda::catalog::wrong-type", message, declared.data_type.span);
-        self.report(diagnostic.label(format!("the row's column is {actual}")).hint(hint));
+        let written = declared.expr.as_ref().map_or(declared.name.as_str(), |expr| expr.as_str());
+        let hint = match castable(actual, wanted) {
+            true => format!("write `{} \"{actual}\"`, or cast it: expr=\"CAST({written} AS {wanted})\"", declared.name),
+            false => format!("write `{} \"{actual}\"`", declared.name),
+        };
+        let diagnostic = Diagnostic::error(code::WRONG_TYPE, message, declared.data_type.span);
+        let diagnostic = match (&declared.expr, columns.origin(&declared.name)) {
+            (Some(expr), _) => diagnostic.also(expr.span, format!("this is {actual}")),
+            (None, Some(origin)) => diagnostic.also(origin, format!("the row's column is {actual}")),
+            (None, None) => diagnostic,
+        };
+        self.report(diagnostic.hint(hint));
         None
     }
 
-    fn default_value(&mut self, literal: &Spanned<Literal>, data_type: &DataType) -> Option<Value> {
+    fn default_value(&mut self, literal: &Spanned<Literal>, data_type: &DataType, declared: &NamedColumnDecl) -> Option<Value> {
         let value = read_literal(literal, data_type);
         if value.is_none() {
             let message = format!("this default is not a {data_type}");
-            let hint = format!("such as default={}", example(data_type));
-            self.report(Diagnostic::error("daeda::catalog::wrong-type", message, literal.span).hint(hint));
+            let hint = match example(data_type) {
+                Some(example) => format!("write one, such as default={example}"),
+                None => "this type has no default; remove it, and say nullable=#true".to_string(),
+            };
+            let diagnostic = Diagnostic::error(code::WRONG_TYPE, message, literal.span);
+            self.report(diagnostic.also(declared.data_type.span, "its column's type").hint(hint));
         }
         value
     }
@@ -255,14 +295,6 @@ fn named_column(column: &ColumnDecl) -> Option<&NamedColumnDecl> {
         ColumnDecl::Named(named) => Some(named),
         ColumnDecl::Rest(_) => None,
     }
-}
-
-fn add_windows(aggregation: &Aggregation, columns: &mut Columns) {
-    let data_type = match &aggregation.kind {
-        AggregationKind::Ratio { .. } => DataType::Float64,
-        AggregationKind::Of(measure) => measure.output.clone(),
-    };
-    aggregation.windows.iter().for_each(|w| columns.add(aggregation.column(w), data_type.clone()));
 }
 
 /// What `*` brings: every column not named, nullable as in the row, in the row's order.
@@ -316,13 +348,19 @@ fn integer(n: i128, data_type: &DataType) -> Option<Value> {
     (low..=high).contains(&n).then(|| if n < 0 { json!(n as i64) } else { json!(n as u64) })
 }
 
-fn example(data_type: &DataType) -> &'static str {
-    match data_type {
+/// Whether an expression may cast the one to the other.
+fn castable(from: &DataType, to: &DataType) -> bool {
+    let cast = expr::parse(&format!("CAST(x AS {to})"));
+    cast.is_ok_and(|cast| cast.infer(&|_| Some(from.clone()), &[]).is_ok())
+}
+
+fn example(data_type: &DataType) -> Option<&'static str> {
+    Some(match data_type {
         DataType::Bool => "#false",
         DataType::String => "\"none\"",
         DataType::List(_) => "\"[]\"",
         t if t.is_integer() => "0",
         t if t.is_float() => "0.0",
-        _ => "… (this type has no default: say nullable=#true)",
-    }
+        _ => return None,
+    })
 }

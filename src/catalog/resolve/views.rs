@@ -1,13 +1,15 @@
 //! Views: their fields, times, layout and keys.
 
 use super::Resolver;
-use super::expressions::Columns;
+use super::expressions::{Columns, place};
+use super::names::Kind;
 use crate::catalog::calendar::{Cadence, Partitions};
+use crate::catalog::code;
 use crate::catalog::declaration::*;
 use crate::catalog::model::*;
 use crate::catalog::pattern::pattern_cadence;
 use crate::catalog::types::{DataType, TimeUnit};
-use crate::source::{Diagnostic, Spanned};
+use crate::source::{Diagnostic, Spanned, did_you_mean, suggestion};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -25,9 +27,7 @@ impl Resolver<'_> {
     }
 
     pub fn find_view(&mut self, name: &Name) -> Option<Arc<View>> {
-        let declared: Vec<String> = self.declared.views.iter().map(|v| v.name.value.clone()).collect();
-        let views = self.catalog.views.clone();
-        self.look_up("feature view", name, &views, &declared)
+        self.look_up(Kind::View, name, |catalog| catalog.views.get(&name.value).cloned())
     }
 
     fn view(&mut self, declared: &ViewDecl) -> Option<View> {
@@ -51,7 +51,7 @@ impl Resolver<'_> {
         };
         self.view_options(declared, &layout, &timestamp)?;
         let entities = self.entities(declared)?;
-        let keys = entities.iter().filter_map(|e| self.entity_key(e)).filter(|k| fields.iter().any(|f| f.name == *k)).collect();
+        let keys = self.view_keys(declared, &fields)?;
         Some(View {
             name: declared.name.value.clone(),
             span: declared.name.span,
@@ -86,7 +86,14 @@ impl Resolver<'_> {
     }
 
     fn fields(&mut self, declared: &ViewDecl) -> Vec<Field> {
+        let mut renamed: Vec<&Name> = Vec::new();
         for rename in &declared.renames {
+            if let Some(first) = renamed.iter().find(|first| first.value == rename.to.value) {
+                let message = format!("two columns cannot both be called `{}`", rename.to);
+                let diagnostic = Diagnostic::error(code::DUPLICATE_NAME, message, rename.to.span).label("again");
+                self.report(diagnostic.also(first.span, "first here").hint("rename one of them otherwise"));
+            }
+            renamed.push(&rename.to);
             if !declared.fields.iter().any(|f| f.name.value == rename.to.value) {
                 let known = self.declared_columns(declared);
                 self.unknown_column(&rename.to, &format!("view `{}`", declared.name), &known);
@@ -101,13 +108,14 @@ impl Resolver<'_> {
             physical: physical(&f.name),
             data_type: f.data_type.value.clone(),
             nullable: f.nullable,
+            span: f.name.span,
         };
         declared.fields.iter().map(field).collect()
     }
 
     fn declared_columns(&self, declared: &ViewDecl) -> Columns {
         let mut columns = Columns::starting(self.is_partial(declared.name.span));
-        declared.fields.iter().for_each(|f| columns.add(f.name.value.clone(), f.data_type.value.clone()));
+        declared.fields.iter().for_each(|f| columns.add(f.name.value.clone(), f.data_type.value.clone(), f.name.span));
         columns
     }
 
@@ -119,8 +127,11 @@ impl Resolver<'_> {
             Ok(None) => self.meaningless(pattern, "a partition pattern needs a placeholder, such as \"dt={day}\""),
             Err(placeholder) => {
                 let message = format!("`{{{placeholder}}}` is not a placeholder");
-                let diagnostic = Diagnostic::error("daeda::catalog::bad-option", message, pattern.span);
-                self.report(diagnostic.hint("use {day}, {hour}, {year}, {month} or strftime such as {%Y}/{%m}/{%d}"));
+                let at = pattern.find(&format!("{{{placeholder}}}")).map(|at| (at, placeholder.len() + 2));
+                let near = did_you_mean(&placeholder, ["day", "hour", "year", "month"]).map(|near| format!("did you mean {{{near}}}? "));
+                let hint = "use {day}, {hour}, {year}, {month} or strftime such as {%Y}/{%m}/{%d}";
+                let diagnostic = Diagnostic::error(code::LAYOUT, message, place(pattern, at));
+                self.report(diagnostic.hint(near.unwrap_or_default() + hint));
                 None
             }
         }
@@ -130,18 +141,16 @@ impl Resolver<'_> {
     fn asset_behind(&mut self, source: &SourceDecl) -> Option<Option<Option<Partitions>>> {
         let PlaceDecl::Asset(name) = &source.place else { return Some(None) };
         let assets = &self.declared.manifest.assets;
-        let Some(asset) = assets.iter().find(|a| a.name.value == name.value) else {
-            let known: Vec<String> = assets.iter().map(|a| a.name.value.clone()).collect();
-            self.unknown("asset", name, &known);
+        if !self.is_known(Kind::Asset, name) {
             return None;
-        };
+        }
+        let asset = &assets[self.names.position(Kind::Asset, name)?];
         if source.format.value == Format::Lance {
-            let diagnostic = Diagnostic::error("daeda::catalog::bad-option", "an asset is read as Parquet", source.format.span);
+            let diagnostic = Diagnostic::error(code::LAYOUT, "an asset is read as Parquet", source.format.span);
             return self.reported(diagnostic.hint("remove `format`; for a Lance dataset name its path instead of the asset"));
         }
         if let Some(pattern) = &source.partition {
-            let diagnostic =
-                Diagnostic::error("daeda::catalog::bad-option", "an asset's partitions lie where it publishes them", pattern.span);
+            let diagnostic = Diagnostic::error(code::LAYOUT, "an asset's partitions lie where it publishes them", pattern.span);
             return self.reported(diagnostic.hint("remove `partition`"));
         }
         // Partitions that are broken have been reported where they stand.
@@ -157,7 +166,7 @@ impl Resolver<'_> {
     }
 
     fn meaningless<T>(&mut self, at: &Name, why: &str) -> Option<T> {
-        let diagnostic = Diagnostic::error("daeda::catalog::bad-option", why.to_string(), at.span);
+        let diagnostic = Diagnostic::error(code::LAYOUT, why.to_string(), at.span);
         self.report(diagnostic.hint("remove it, or add a `partition=\"dt={day}\"` to the source"));
         None
     }
@@ -168,7 +177,7 @@ impl Resolver<'_> {
             return Some(());
         }
         let mut known = Columns::starting(self.is_partial(name.span));
-        fields.iter().for_each(|f| known.add(f.name.clone(), f.data_type.clone()));
+        fields.iter().for_each(|f| known.add(f.name.clone(), f.data_type.clone(), f.span));
         self.unknown_column(name, "the view", &known);
         None
     }
@@ -183,13 +192,15 @@ impl Resolver<'_> {
             (DataType::Timestamp { unit, .. }, _) => *unit,
             (DataType::Int64, None) => {
                 let message = format!("`{name}` is an int64, so its unit must be said");
-                let diagnostic = Diagnostic::error("daeda::catalog::bad-option", message, name.span);
+                let diagnostic = Diagnostic::error(code::NO_TIME, message, name.span);
                 self.report(diagnostic.hint("add unit=\"ms\" (or \"s\", \"us\", \"ns\") to the source"));
                 return None;
             }
             (other, _) => {
                 let message = format!("`{name}` is {other}, which cannot order events");
-                let diagnostic = Diagnostic::error("daeda::catalog::wrong-type", message, name.span);
+                let field = fields.iter().find(|f| f.name == name.value);
+                let diagnostic = Diagnostic::error(code::WRONG_TYPE, message, name.span);
+                let diagnostic = field.into_iter().fold(diagnostic, |d, field| d.also(field.span, "declared here"));
                 self.report(diagnostic.hint("a timestamp column is int64 with a unit, or timestamp<ms>"));
                 return None;
             }
@@ -202,17 +213,57 @@ impl Resolver<'_> {
         if source.format.value == Format::Lance {
             let misplaced = [&source.partition, &source.first, &source.ready].into_iter().flatten().next();
             if let Some(name) = misplaced {
-                return self.meaningless(name, "a Lance dataset is one directory: it has no partitions");
+                let message = "a Lance dataset is one directory: it has no partitions";
+                let diagnostic = Diagnostic::error(code::LAYOUT, message, name.span).also(source.format.span, "the format");
+                return self.reported(diagnostic.hint("remove it"));
             }
         }
         if layout.is_some() && timestamp.is_none() {
             let message = format!("view `{}` is partitioned but has no timestamp", declared.name);
             let hint = "add timestamp=\"column\" to the source: rows are checked against their partition's period";
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, source.span).hint(hint));
+            let partition = source.partition.as_ref().map_or(source.span, |pattern| pattern.span);
+            self.report(Diagnostic::error(code::NO_TIME, message, partition).also(declared.name.span, "the view").hint(hint));
             return None;
         }
+        self.pins(source)?;
+        self.times(declared, timestamp)?;
         self.completeness(source, layout)?;
         self.late_rows(source)
+    }
+
+    /// Only a Lance dataset has versions.
+    fn pins(&mut self, source: &SourceDecl) -> Option<()> {
+        let tag = source.tag.as_ref().map(|tag| ("tag", tag.span));
+        let pin = tag.or(source.version.as_ref().map(|version| ("version", version.span)));
+        let Some((name, span)) = pin.filter(|_| source.format.value == Format::Parquet) else { return Some(()) };
+        let diagnostic = Diagnostic::error(code::LAYOUT, format!("`{name}` pins a Lance dataset, and this source is Parquet"), span);
+        self.reported(diagnostic.hint(format!("remove `{name}`, or say format=\"lance\"")))
+    }
+
+    /// What is said of time is said of a column of time.
+    fn times(&mut self, declared: &ViewDecl, timestamp: &Option<TimeColumn>) -> Option<()> {
+        let source = &declared.source;
+        match (timestamp, &source.unit) {
+            (None, Some(unit)) if source.available_at.is_none() => {
+                let diagnostic = Diagnostic::error(code::NO_TIME, "there is no timestamp for this to be the unit of", unit.span);
+                self.reported(diagnostic.hint("add timestamp=\"column\" to the source, or remove `unit`"))
+            }
+            (Some(time), Some(unit)) if time.unit != unit.value => {
+                let message = format!("`{}` has a unit of its own, and that is {}", time.name, time.unit.name());
+                let declared_here = declared.fields.iter().find(|field| field.name.value == time.name);
+                let diagnostic = Diagnostic::error(code::BAD_OPTION, message, unit.span);
+                let diagnostic = declared_here.into_iter().fold(diagnostic, |d, field| d.also(field.data_type.span, "said here"));
+                self.reported(diagnostic.hint("remove `unit`: it is for timestamps that are integers"))
+            }
+            (None, _) => match &declared.ttl {
+                Some(ttl) => {
+                    let diagnostic = Diagnostic::error(code::NO_TIME, "rows without a timestamp have no age", ttl.span);
+                    self.reported(diagnostic.hint("add timestamp=\"column\" to the source, or remove `ttl`"))
+                }
+                None => Some(()),
+            },
+            _ => Some(()),
+        }
     }
 
     /// When periods are complete can only be said of a source that has periods.
@@ -233,7 +284,7 @@ impl Resolver<'_> {
         if let Some(marker) = marker {
             let message = format!("`{marker}` cannot be the marker of a complete period");
             let hint = "name a file of the period's directory that is no data, such as ready=\"_SUCCESS\"";
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, marker.span).hint(hint));
+            self.report(Diagnostic::error(code::LAYOUT, message, marker.span).hint(hint));
             return None;
         }
         Some(())
@@ -252,23 +303,45 @@ impl Resolver<'_> {
             (_, Some(lateness)) => ("`lateness` has no meaning without late=\"allow\"", "add late=\"allow\", or remove it", lateness.span),
             (_, None) => return Some(()),
         };
-        self.report(Diagnostic::error("daeda::catalog::bad-option", message.to_string(), span).hint(hint));
+        self.report(Diagnostic::error(code::LAYOUT, message.to_string(), span).hint(hint));
         None
     }
 
+    /// The keys of the view's entities, each of which is one of its fields.
+    fn view_keys(&mut self, declared: &ViewDecl, fields: &[Field]) -> Option<Vec<String>> {
+        let mut keys = Vec::new();
+        let mut known = Columns::starting(self.is_partial(declared.name.span));
+        fields.iter().for_each(|f| known.add(f.name.clone(), f.data_type.clone(), f.span));
+        let mut sound = true;
+        for entity in &declared.entities {
+            let Some(key) = self.entity_key(entity) else { continue };
+            if known.get(&key).is_none() && !known.excuses(&key) {
+                sound = false;
+                let message = format!("view `{}` has no field `{key}`, the key of entity `{entity}`", declared.name);
+                let near = suggestion(&key, fields.iter().map(|f| f.name.as_str()));
+                let hint = format!("add it to `fields`, or rename a column of the files to it: rename \"…\" to=\"{key}\"; {near}");
+                let key = key.clone();
+                let said = self.names.position(Kind::Entity, entity).map(|at| self.declared.manifest.entities[at].key.span);
+                let diagnostic = Diagnostic::error(code::UNKNOWN_COLUMN, message, entity.span);
+                let diagnostic = said.into_iter().fold(diagnostic, |d, span| d.also(span, format!("its key is `{key}`")));
+                self.report(diagnostic.hint(hint));
+            }
+            keys.push(key);
+        }
+        keys.retain(|key| known.get(key).is_some());
+        sound.then_some(keys)
+    }
+
     fn entities(&mut self, declared: &ViewDecl) -> Option<Vec<String>> {
-        let known: Vec<String> = self.declared.manifest.entities.iter().map(|e| e.name.value.clone()).collect();
         let mut sound = true;
         for name in &declared.entities {
-            if !known.contains(&name.value) {
-                self.unknown("entity", name, &known);
-                sound = false;
-            }
+            sound &= self.is_known(Kind::Entity, name);
         }
         sound.then(|| declared.entities.iter().map(|e| e.value.clone()).collect())
     }
 
     pub fn entity_key(&self, entity: &str) -> Option<String> {
-        self.declared.manifest.entities.iter().find(|e| e.name.value == entity).map(|e| e.key.value.clone())
+        let position = self.names.position(Kind::Entity, entity)?;
+        self.declared.manifest.entities.get(position).map(|e| e.key.value.clone())
     }
 }

@@ -50,8 +50,8 @@ fn an_asset_has_its_ops_and_checks() {
     assert_eq!(xgb.ops.len(), 2);
     let skeleton = &training.ops[1];
     let retry = skeleton.retry.as_ref().unwrap();
-    assert_eq!((*retry.times, retry.backoff, retry.jitter), (3, Backoff::Exponential, Jitter::Full));
-    assert_eq!(retry.max_delay, Some(Duration { millis: 60_000 }));
+    assert_eq!((*retry.times, retry.backoff.as_deref(), retry.jitter.as_deref()), (3, Some(&Backoff::Exponential), Some(&Jitter::Full)));
+    assert_eq!(retry.max_delay.as_deref(), Some(&Duration { millis: 60_000 }));
     assert_eq!(skeleton.resources.cpus.as_deref(), Some(&8));
     assert!(skeleton.command.is_none());
     assert_eq!(under(&sources, skeleton.needs[0].span), "compile");
@@ -82,7 +82,10 @@ fn a_view_has_its_source_and_fields() {
 fn a_service_has_its_spine_joins_and_contract() {
     let (sources, services) = read("feature_services/dssm_ranking.kdl", manifest::feature_service);
     let service = &services[0];
-    assert_eq!((service.version, service.owner.as_deref(), service.grain.as_deref()), (1, Some("recsys"), Some("impression")));
+    assert_eq!(
+        (service.version.as_deref(), service.owner.as_deref(), service.grain.as_deref()),
+        (Some(&1), Some("recsys"), Some("impression"))
+    );
     let sessions = service.spine.sessions.as_ref().unwrap();
     assert_eq!(*sessions.drop[0], SessionKind::ViewOnly);
     assert_eq!(under(&sources, sessions.likes.span), "event = 'like'");
@@ -187,7 +190,7 @@ asset "report" {
     assert_eq!(command.run[1].value, Text::Env("SCRIPT".into()));
     assert_eq!(under(&sources, command.run[2].span), "{output}");
     assert_eq!(under(&sources, command.span), "input");
-    assert_eq!(op.retry.as_ref().unwrap().exit_codes, [75, 111]);
+    assert_eq!(op.retry.as_ref().unwrap().exit_codes.iter().map(|code| code.value).collect::<Vec<_>>(), [75, 111]);
 }
 
 #[test]
@@ -203,8 +206,8 @@ fn a_source_may_be_an_asset_and_a_contract_may_take_the_rest() {
     let (services, found) = manifest::feature_service(&sources, id);
     assert_eq!(found, []);
     assert!(matches!(services[0].columns[1], ColumnDecl::Rest(span) if under(&sources, span) == "*"));
-    assert_eq!((services[0].version, services[0].joins[0].on.len(), services[0].joins[0].columns.len()), (1, 2, 2));
-    assert!(services[0].joins[0].inclusive);
+    assert_eq!((services[0].version.is_none(), services[0].joins[0].on.len(), services[0].joins[0].columns.len()), (true, 2, 2));
+    assert!(services[0].joins[0].inclusive.is_some());
 }
 
 #[test]
@@ -214,7 +217,7 @@ fn windows_may_be_shifted_and_look_ahead() {
     let (decl, found) = manifest::aggregations(&sources, id);
     assert_eq!(found, []);
     let decl = &decl.aggregations[0];
-    assert_eq!((function(decl), decl.forward, decl.by.len()), ("first_k", true, 2));
+    assert_eq!((function(decl), decl.forward.is_some(), decl.by.len()), ("first_k", true, 2));
     assert_eq!(decl.offset.as_deref(), Some(&Duration::DAY));
 }
 

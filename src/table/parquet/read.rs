@@ -56,7 +56,7 @@ pub(super) fn check_types(path: &Path, schema: &SchemaRef, wanted: &[(String, Da
 }
 
 /// Whether two types hold the same values, so that one can be turned into the other without loss.
-fn same_values(found: &DataType, wanted: &DataType) -> bool {
+pub fn same_values(found: &DataType, wanted: &DataType) -> bool {
     use DataType::*;
     match (found, wanted) {
         (Dictionary(_, values), _) => same_values(values, wanted),
