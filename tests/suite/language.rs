@@ -53,8 +53,19 @@ fn name(grammar: &Grammar) -> String {
     grammar.name.replace('<', "‹").replace('>', "›")
 }
 
+/// Where a node may stand.
+fn parents(grammar: &'static Grammar) -> Vec<String> {
+    let all = manifest::FILES.iter().flat_map(|file| [vec![*file], below(file)].concat());
+    let holding =
+        all.filter(|parent| parent.children.iter().map(|child| child.grammar).chain(parent.free).any(|child| same(child, grammar)));
+    let mut names: Vec<String> = holding.map(|parent| format!("`{}`", name(parent))).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 fn section(grammar: &'static Grammar) -> String {
-    let mut text = format!("#### `{}`\n\n{}\n\n", name(grammar), grammar.doc);
+    let mut text = format!("#### `{}`\n\n{} Stands in {}.\n\n", name(grammar), grammar.doc, parents(grammar).join(", "));
     text += &format!("```{}\n{}\n```\n\n", fence(grammar), grammar.example);
     text + &table(grammar)
 }
