@@ -4,7 +4,7 @@
 //! Knows no aggregate. Invariants: events of keys off the spine, and events whose value is null, are not in the frame; the elements
 //! of lists that are flattened are events of their own, in list order. Positions count over `events`.
 
-use super::codes::{self, Order};
+use super::codes::{self, Order, Ordered};
 use super::keyed::drop_nulls;
 use super::layout::{Bound, Layout, Meeting, Seen, drop_unseen, same_length};
 use super::rolling::{KernelError, Reach, Rolling, Sight, WindowSpan};
@@ -52,7 +52,7 @@ impl<'a> Frame<'a> {
 
     /// When an event was.
     pub fn time(&self, position: usize) -> i64 {
-        self.meeting.events[self.events.runs.rows[position] as usize]
+        self.meeting.events[self.events.runs().rows[position] as usize]
     }
 
     /// Where a window of a row lies among the events of its key; the place counts over the runs of the spine.
@@ -66,6 +66,11 @@ impl<'a> Frame<'a> {
         Slice { lo: position(lo).unwrap_or(run.start), hi: position(hi).unwrap_or(run.end), from, to, at }
     }
 
+    /// Whether all windows of a row end where the row is, or equally long before it.
+    pub fn windows_end_alike(&self) -> bool {
+        self.windows.iter().all(|window| !window.forward && window.offset == self.windows[0].offset)
+    }
+
     /// The values of the events.
     fn values(&self) -> Result<&ArrayRef, KernelError> {
         let missing = || self.unfit("needs a column to read".to_string());
@@ -74,14 +79,14 @@ impl<'a> Frame<'a> {
 
     /// The values in the order of positions.
     fn gathered(&self) -> Result<ArrayRef, KernelError> {
-        self.taken(&UInt32Array::new(self.events.runs.rows.clone(), None))
+        self.taken(&UInt32Array::new(self.events.runs().rows.clone(), None))
     }
 
     /// The values in the order of positions, as numbers of one type.
     pub fn numbers<P: ArrowPrimitiveType>(&self) -> Result<ScalarBuffer<P::Native>, KernelError> {
         let wide = cast(self.values()?, &P::DATA_TYPE).map_err(|error| self.unfit(error.to_string()))?;
         let wide = wide.as_primitive::<P>().values();
-        Ok(self.events.runs.rows.par_iter().with_min_len(4096).map(|row| wide[*row as usize]).collect::<Vec<_>>().into())
+        Ok(self.events.runs().rows.par_iter().with_min_len(4096).map(|row| wide[*row as usize]).collect::<Vec<_>>().into())
     }
 
     pub fn type_of_values(&self) -> Result<&DataType, KernelError> {
@@ -93,9 +98,9 @@ impl<'a> Frame<'a> {
         codes::by_equality(&self.gathered()?).ok_or_else(|| self.no_codes("equality"))
     }
 
-    /// Words in the order of the values at the positions; NaN is on top.
-    pub fn order(&self, order: Order) -> Result<Vec<u64>, KernelError> {
-        codes::by_order(&self.gathered()?, order).ok_or_else(|| self.no_codes("order"))
+    /// Words in the order of the values, by row; NaN is on top.
+    pub fn order(&self, order: Order) -> Result<Ordered, KernelError> {
+        Ordered::new(self.values()?, order).ok_or_else(|| self.no_codes("order"))
     }
 
     fn no_codes(&self, what: &str) -> KernelError {
@@ -146,7 +151,7 @@ impl<'a> Frame<'a> {
 
     /// The values at the positions that a fold picks.
     pub fn picked<F: Fold<Column = Vec<Option<u32>>>>(&self, fold: &F) -> Result<Vec<ArrayRef>, KernelError> {
-        let row = |position: u32| self.events.runs.rows[position as usize];
+        let row = |position: u32| self.events.runs().rows[position as usize];
         let column = |picks: Vec<Option<u32>>| self.taken(&picks.into_iter().map(|pick| pick.map(row)).collect());
         self.scalars(fold, None).into_par_iter().map(column).collect()
     }
@@ -169,7 +174,7 @@ impl<'a> Frame<'a> {
         let lists = self.lists_by_row(&parts);
         let total: usize = lists.iter().map(|list| list.len()).sum();
         i32::try_from(total).map_err(|_| KernelError::TooLong { aggregate: self.aggregate })?;
-        let rows = lists.iter().flat_map(|list| list.iter()).map(|position| self.events.runs.rows[*position as usize]);
+        let rows = lists.iter().flat_map(|list| list.iter()).map(|position| self.events.runs().rows[*position as usize]);
         let values = self.taken(&UInt32Array::from_iter_values(rows))?;
         let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
         let offsets = OffsetBuffer::from_lengths(lists.iter().map(|list| list.len()));
@@ -252,7 +257,7 @@ impl<'a> Facts<'a> {
             None => sight.seen.cloned().unwrap_or_else(|| layout.seen(None)),
             Some(counts) => layout.seen(Some(&both(sight.keep.cloned(), Some(counts.clone())).unwrap_or(counts))),
         };
-        let since = sight.known.map(|known| events.runs.rows.iter().filter_map(|row| known[*row as usize]).collect());
+        let since = sight.known.map(|known| events.runs().rows.iter().filter_map(|row| known[*row as usize]).collect());
         Facts { events, meeting: layout.meeting.clone(), since, values }
     }
 
@@ -277,7 +282,7 @@ impl<'a> Facts<'a> {
         let mut ids: Vec<u32> = parents.iter().map(|row| ids[*row]).collect();
         drop_nulls(&mut ids, elements.as_ref());
         let events = layout.regrouped(&ids);
-        let since = sight.known.map(|known| events.runs.rows.iter().filter_map(|row| known[parents[*row as usize]]).collect());
+        let since = sight.known.map(|known| events.runs().rows.iter().filter_map(|row| known[parents[*row as usize]]).collect());
         let times = parents.iter().map(|row| layout.meeting.events[*row]).collect();
         Facts { events, meeting: Arc::new(layout.meeting.with(times)), since, values: Some(elements) }
     }

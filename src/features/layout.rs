@@ -3,6 +3,7 @@
 //! Knows no aggregate and no values. Invariants: events come in order of time, so that of two of them the later one has the greater row, and
 //! instants are compared as rows; what is kept here for others to use changes no result.
 
+use super::kept::Ranks;
 use super::keyed::{self, Keyed, Matched, NO_KEY, Runs};
 use super::rolling::KernelError;
 use super::sweep::{gallop, portions};
@@ -10,7 +11,7 @@ use arrow::buffer::BooleanBuffer;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The rows of both sides in runs of one key.
 pub struct Layout<'a> {
@@ -37,17 +38,17 @@ impl<'a> Layout<'a> {
         let Matched { spine: ids, events, keys } = keyed::matched(spine.keys, spine.times.len(), events.keys, events.times.len());
         let runs = Runs::group(&ids, keys).in_time_order(spine.times);
         let (instants, rows) = (runs.times(spine.times), spine.times.len());
-        Ok(Layout { instants, rows, events: Arc::new(Seen::new(Runs::group(&events, keys))), spine: runs, ids: events, meeting })
+        Ok(Layout { instants, rows, events: Arc::new(Seen::all(Runs::group(&events, keys))), spine: runs, ids: events, meeting })
     }
 
     /// All events, or those that are kept.
     pub fn seen(&self, keep: Option<&BooleanBuffer>) -> Arc<Seen> {
-        keep.map_or_else(|| self.events.clone(), |keep| Arc::new(Seen::new(self.events.runs.kept(keep))))
+        keep.map_or_else(|| self.events.clone(), |keep| Arc::new(Seen::some(&self.events, keep)))
     }
 
     /// What other events there are where these have become several or none.
     pub fn regrouped(&self, ids: &[u32]) -> Arc<Seen> {
-        Arc::new(Seen::new(Runs::group(ids, self.spine.keys())))
+        Arc::new(Seen::all(Runs::group(ids, self.spine.keys())))
     }
 }
 
@@ -152,35 +153,65 @@ impl<'a> Meeting<'a> {
 
 /// Events that somebody sees, in runs of one key; places among them are positions.
 pub struct Seen {
-    pub runs: Runs,
+    events: Events,
     positions: Kept<Bound, Vec<u32>>,
 }
 
+enum Events {
+    All(Runs),
+    /// Some of others. Who only counts never asks for their runs.
+    Some {
+        of: Arc<Seen>,
+        ranks: Ranks,
+        runs: OnceLock<Runs>,
+    },
+}
+
 impl Seen {
-    fn new(runs: Runs) -> Self {
-        Seen { runs, positions: Kept::default() }
+    fn all(runs: Runs) -> Self {
+        Seen { events: Events::All(runs), positions: Kept::default() }
+    }
+
+    fn some(of: &Arc<Seen>, keep: &BooleanBuffer) -> Self {
+        let ranks = Ranks::new(&of.runs().rows, keep);
+        Seen { events: Events::Some { of: of.clone(), ranks, runs: OnceLock::new() }, positions: Kept::default() }
+    }
+
+    pub fn runs(&self) -> &Runs {
+        match &self.events {
+            Events::All(runs) => runs,
+            Events::Some { of, ranks, runs } => runs.get_or_init(|| of.runs().kept(ranks)),
+        }
     }
 
     /// For each row of the spine, in the order of its runs, the first position among the events of its key that does not lie before a bound.
     pub fn positions(&self, layout: &Layout, meeting: &Meeting, bound: Bound) -> Arc<Vec<u32>> {
-        self.positions.get_or(bound, || {
-            let rows = meeting.first_rows(bound);
-            let of_keys = |keys: Range<usize>| {
-                let mut found = Vec::with_capacity(layout.spine.run(keys.end - 1).end - layout.spine.run(keys.start).start);
-                for key in keys {
-                    let run = self.runs.run(key);
-                    let (events, mut place) = (&self.runs.rows[..run.end], run.start);
-                    for row in &layout.spine.rows[layout.spine.run(key)] {
-                        let bound = rows[*row as usize];
-                        place = gallop(events, place, |event| event < bound);
-                        found.push(place as u32);
-                    }
-                }
-                found
-            };
-            portions(&layout.spine, &self.runs).into_par_iter().map(of_keys).collect::<Vec<_>>().concat()
+        self.positions.get_or(bound, || match &self.events {
+            Events::All(runs) => sought(runs, layout, &meeting.first_rows(bound)),
+            Events::Some { of, ranks, .. } => {
+                let among_all = of.positions(layout, meeting, bound);
+                among_all.par_iter().with_min_len(4096).map(|position| ranks.before(*position as usize)).collect()
+            }
         })
     }
+}
+
+/// The positions of the first events that do not lie before a row, given for each row of the spine.
+fn sought(runs: &Runs, layout: &Layout, first_rows: &[u32]) -> Vec<u32> {
+    let of_keys = |keys: Range<usize>| {
+        let mut found = Vec::with_capacity(layout.spine.run(keys.end - 1).end - layout.spine.run(keys.start).start);
+        for key in keys {
+            let run = runs.run(key);
+            let (events, mut place) = (&runs.rows[..run.end], run.start);
+            for row in &layout.spine.rows[layout.spine.run(key)] {
+                let bound = first_rows[*row as usize];
+                place = gallop(events, place, |event| event < bound);
+                found.push(place as u32);
+            }
+        }
+        found
+    };
+    portions(&layout.spine, runs).into_par_iter().map(of_keys).collect::<Vec<_>>().concat()
 }
 
 /// The event is of no key of the spine, or is not seen.
