@@ -173,6 +173,15 @@ impl Runs {
         Runs { rows: rows.into(), ..self }
     }
 
+    /// The ids of so many rows, of which some are in no run.
+    pub fn ids(&self, rows: usize) -> Vec<u32> {
+        let mut ids = vec![NO_KEY; rows];
+        for key in 0..self.keys() {
+            self.rows[self.run(key)].iter().for_each(|row| ids[*row as usize] = key as u32);
+        }
+        ids
+    }
+
     /// The times of the rows, in the order of the runs.
     pub fn times(&self, times: &[i64]) -> Vec<i64> {
         self.rows.par_iter().with_min_len(4096).map(|row| times[*row as usize]).collect()
@@ -258,6 +267,7 @@ mod tests {
         let runs = Runs::group(&[1, 0, NO_KEY, 1, 0], 2);
         assert_eq!(runs.rows[..], [1, 4, 0, 3]);
         assert_eq!(runs.run(1), 2..4);
+        assert_eq!(runs.ids(5), [1, 0, NO_KEY, 1, 0]);
         assert_eq!(runs.in_time_order(&[10, 20, 30, 40, 5]).rows[..], [4, 1, 0, 3]);
     }
 

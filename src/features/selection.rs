@@ -326,4 +326,31 @@ mod tests {
             prop_assert_eq!(digests.len(), values.len());
         }
     }
+
+    #[test]
+    fn what_is_shared_changes_no_digest() {
+        let events: ArrayRef = Arc::new(StringArray::from(vec!["like", "view", "like", "like"]));
+        let others: ArrayRef = Arc::new(StringArray::from(vec!["view", "like", "like", "view"]));
+        let (times, values): (ArrayRef, ArrayRef) =
+            (Arc::new(Int64Array::from(vec![5, 2, 9, 3])), Arc::new(Float64Array::from(vec![0.5, 1.5, 2.5, 3.5])));
+        let rows = |event: &ArrayRef| {
+            RecordBatch::try_from_iter([("event", event.clone()), ("time", times.clone()), ("value", values.clone())]).unwrap()
+        };
+        let (rows, renamed) = (rows(&events), rows(&others));
+        let (likes, views) = (parse("event = 'like'").unwrap(), parse("event = 'view'").unwrap());
+        let (all, some, time) = (names(&["time", "event", "value"]), names(&["value"]), names(&["time"]));
+        let mut shared = Selections::default();
+        for columns in [&all, &some] {
+            for filter in [Some(&likes), Some(&views), None] {
+                for order in [&time[..], &[]] {
+                    for end in [9, 10] {
+                        for rows in [&rows, &renamed] {
+                            let how = Selection { columns, filter, order, within: Some(("time", TimeUnit::Ms, Period { start: 0, end })) };
+                            assert_eq!(shared.digest(rows, &how).unwrap(), selection(rows, &how).unwrap());
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

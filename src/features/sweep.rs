@@ -120,7 +120,8 @@ pub fn sweep<F: Fold>(frame: &Frame, fold: &F) -> Vec<Vec<F::Column>> {
 }
 
 fn over_keys<W: Walk<Column: Column>>(frame: &Frame, walk: impl Fn() -> W + Sync) -> Vec<Vec<W::Column>> {
-    let portions = portions(&frame.layout.spine, &frame.events.runs());
+    frame.edges();
+    let portions = portions(&frame.layout.spine, frame.events.runs());
     let parts: Vec<Vec<W::Column>> = portions.into_par_iter().map(|keys| over_portion(frame, keys, walk())).collect();
     let mut windows: Vec<Vec<W::Column>> = frame.windows.iter().map(|_| Vec::new()).collect();
     for part in parts {
