@@ -14,6 +14,7 @@ use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::{cast, concat, take};
 use arrow::datatypes::{DataType, Field};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -55,10 +56,20 @@ impl<'a> Frame<'a> {
         self.meeting.events[self.events.runs().rows[position] as usize]
     }
 
+    /// What [`Layout::zones`] says of these windows, where all events are seen and windows end alike; and the ids of the events.
+    pub fn zones(&self) -> (Vec<Range<u32>>, Cow<'_, [u32]>) {
+        let sees_all = Arc::ptr_eq(&self.events, &self.layout.seen(None)) && matches!(self.way, Way::Swept);
+        let bounds: Vec<_> = self.windows.iter().map(bounds).collect();
+        let Some((_, Some(end))) = bounds.first().filter(|_| sees_all && self.windows_end_alike()) else { return Default::default() };
+        let zones = self.layout.zones(&bounds.iter().map(|(begin, _)| *begin).collect::<Vec<_>>(), *end);
+        let ids = if zones.is_empty() { Cow::default() } else { self.layout.ids() };
+        (zones, ids)
+    }
+
     /// Where the windows begin and end. Who walks asks for them before others do it at once.
     pub fn edges(&self) -> &[Edges] {
         let find = |span: &WindowSpan| Edges::find(span, self.layout, &self.events, &self.meeting);
-        found(&self.edges, || -> Vec<Edges> { self.windows.iter().map(find).collect() })
+        found::<Vec<Edges>>(&self.edges, || self.windows.iter().map(find).collect())
     }
 
     /// Where a window of a row lies among the events of its key; the place counts over the runs of the spine.
@@ -313,7 +324,7 @@ impl<'a> Facts<'a> {
         let first = offsets[0].as_usize();
         let parents: Vec<usize> = (0..lists.len()).flat_map(|row| std::iter::repeat_n(row, lists.value_length(row).as_usize())).collect();
         let elements = lists.values().slice(first, parents.len());
-        let mut ids = layout.ids();
+        let mut ids = layout.ids().into_owned();
         drop_nulls(&mut ids, lists);
         both(sight.keep.cloned(), known_ever(sight)).iter().for_each(|keep| drop_unseen(&mut ids, keep));
         let mut ids: Vec<u32> = parents.iter().map(|row| ids[*row]).collect();

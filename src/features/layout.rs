@@ -7,9 +7,11 @@ use super::kept::Ranks;
 use super::keyed::{self, Keyed, Matched, NO_KEY, Runs};
 use super::rolling::KernelError;
 use super::sweep::{gallop, portions};
+use super::zones::zones;
 use arrow::buffer::BooleanBuffer;
 use rayon::prelude::*;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// The rows of both sides in runs of one key.
@@ -21,6 +23,7 @@ pub struct Layout<'a> {
     pub rows: usize,
     /// How many events there are, those of no key of the spine included.
     pub events_in_all: usize,
+    ids: Option<Vec<u32>>,
     pub meeting: Arc<Meeting<'a>>,
     events: Arc<Seen>,
 }
@@ -38,7 +41,18 @@ impl<'a> Layout<'a> {
         let runs = Runs::group(&ids, keys).in_time_order(spine.times);
         let (instants, rows) = (runs.times(spine.times), spine.times.len());
         let seen = Arc::new(Seen::all(Runs::group(&events, keys)));
-        Ok(Layout { instants, rows, events: seen, spine: runs, events_in_all: events.len(), meeting })
+        Ok(Layout { instants, rows, events: seen, spine: runs, events_in_all: events.len(), ids: Some(events), meeting })
+    }
+
+    /// Where windows that end alike begin and end, as rows of the events: between which no window of any row begins or ends.
+    pub fn zones(&self, begins: &[Option<Bound>], end: Bound) -> Vec<Range<u32>> {
+        let reached = |bound: Bound| {
+            let rows = self.meeting.first_rows(bound);
+            let (first, last) = (rows.iter().min().copied().unwrap_or(0), rows.iter().max().copied().unwrap_or(0));
+            first..last
+        };
+        let begins = begins.iter().map(|begin| begin.map_or(0..0, reached)).collect();
+        zones(begins, reached(end).start, self.spine.keys())
     }
 
     /// All events, or those that are kept.
@@ -51,9 +65,14 @@ impl<'a> Layout<'a> {
         bounds.par_iter().for_each(|bound| drop(self.events.positions(self, &self.meeting, *bound)));
     }
 
-    /// The ids of the events. They are found again where somebody needs them: together they are large, and few do.
-    pub fn ids(&self) -> Vec<u32> {
-        self.events.runs().ids(self.events_in_all)
+    /// Lets the ids of the events go, which few ask for: together they are large.
+    pub fn forget_ids(&mut self) {
+        self.ids = None;
+    }
+
+    /// The ids of the events, found again if they are gone.
+    pub fn ids(&self) -> Cow<'_, [u32]> {
+        self.ids.as_ref().map_or_else(|| self.events.runs().ids(self.events_in_all).into(), |ids| ids.into())
     }
 
     /// What other events there are where these have become several or none.

@@ -11,6 +11,7 @@
 //! | `layout`, `kept` | spine and events laid out by key, once for all aggregates; which of them an aggregate sees |
 //! | `frame` | what one aggregate sees of a layout |
 //! | `sweep` | the walk over keys, windows and rows |
+//! | `zones` | events that every window has whole or not at all |
 //! | `tiles` | the canonical tree in which floats are merged |
 //! | `neighbours` | equal values before and after each event |
 //! | `aggregates` | one file per aggregate, and their registry |
@@ -58,3 +59,4 @@ pub mod time;
 #[cfg(test)]
 mod trials;
 mod udf;
+mod zones;

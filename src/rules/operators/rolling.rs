@@ -73,7 +73,13 @@ impl<'a> Waiting<'a> {
         let sides: Result<Vec<Sides>, Failure> =
             self.aggregates.iter().map(|of| Sides::new(&self.spine, of).map_err(|f| named(of, f))).collect();
         let (sides, aggregates) = (sides?, &self.aggregates);
-        let (layouts, layout_of) = layouts(&sides).map_err(|(index, f)| named(&aggregates[index], f))?;
+        let (mut layouts, layout_of) = layouts(&sides).map_err(|(index, f)| named(&aggregates[index], f))?;
+        for (number, layout) in layouts.iter_mut().enumerate() {
+            let asks = |of: &Aggregation| aggregates::by_name(&of.what.aggregate).is_some_and(|aggregate| aggregate.asks_ids());
+            if !aggregates.iter().zip(&layout_of).any(|(of, layout)| *layout == number && asks(of)) {
+                layout.forget_ids();
+            }
+        }
         let (seen, seen_of) = seen(aggregates, &layouts, &layout_of);
         layouts.par_iter().enumerate().for_each(|(number, layout)| {
             let of_layout = (0..aggregates.len()).filter(|index| layout_of[*index] == number);
