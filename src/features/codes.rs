@@ -80,6 +80,7 @@ impl Ordered {
     }
 
     /// The word of a row.
+    #[inline]
     pub fn word(&self, row: usize) -> u64 {
         match self {
             Self::Words(words, turn) => words[row] ^ turn,

@@ -52,6 +52,7 @@ impl<'a> Frame<'a> {
     }
 
     /// When an event was.
+    #[inline]
     pub fn time(&self, position: usize) -> i64 {
         self.meeting.events[self.events.runs().rows[position] as usize]
     }
@@ -67,12 +68,14 @@ impl<'a> Frame<'a> {
     }
 
     /// Where the windows begin and end. Who walks asks for them before others do it at once.
+    #[inline]
     pub fn edges(&self) -> &[Edges] {
         let find = |span: &WindowSpan| Edges::find(span, self.layout, &self.events, &self.meeting);
         found::<Vec<Edges>>(&self.edges, || self.windows.iter().map(find).collect())
     }
 
     /// Where a window of a row lies among the events of its key; the place counts over the runs of the spine.
+    #[inline]
     pub fn slice(&self, window: usize, place: usize, run: &Range<usize>) -> Slice {
         let (span, at) = (&self.windows[window], self.layout.instants[place]);
         let position = |edge: &Option<Arc<Vec<u32>>>| edge.as_ref().map(|edge| edge[place] as usize);

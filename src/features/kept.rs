@@ -31,6 +31,7 @@ impl Ranks {
     }
 
     /// How many of the positions before this one are kept.
+    #[inline]
     pub fn before(&self, position: usize) -> u32 {
         let (word, bit) = (position / 64, position % 64);
         let within = self.words.get(word).map_or(0, |bits| (bits & ((1 << bit) - 1)).count_ones());

@@ -192,6 +192,7 @@ impl Runs {
     }
 
     /// Where the rows of a key lie.
+    #[inline]
     pub fn run(&self, key: usize) -> Range<usize> {
         self.offsets[key]..self.offsets[key + 1]
     }

@@ -243,6 +243,7 @@ pub struct Between<'a> {
 
 impl Between<'_> {
     /// How many events there are for a place of the spine.
+    #[inline]
     pub fn count(&self, place: usize) -> u32 {
         let (from, to) = (self.from[place], self.to[place]);
         self.ranks.map_or_else(|| to - from, |ranks| ranks.before(to as usize) - ranks.before(from as usize))

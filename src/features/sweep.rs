@@ -173,6 +173,7 @@ fn over_portion<W: Walk<Column: Column>>(frame: &Frame, keys: Range<usize>, mut 
 }
 
 /// The first place from `start` on that is not `before`, in steps that double: near ends are found at once, far ones quickly.
+#[inline]
 pub fn gallop<T: Copy>(ascending: &[T], start: usize, before: impl Fn(T) -> bool) -> usize {
     let (mut low, mut step) = (start, 1);
     while low + step <= ascending.len() && before(ascending[low + step - 1]) {
