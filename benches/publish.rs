@@ -15,6 +15,7 @@ use daeda::engine::clock::SystemClock;
 use daeda::engine::decision::Permits;
 use daeda::engine::disk::{Disk, SystemDisk};
 use daeda::engine::driver::{self, Options, Tools};
+use daeda::engine::envelope::Envelope;
 use daeda::engine::event::{Event, Sink};
 use daeda::engine::execute::{Cancel, Executor, Made, Progress};
 use daeda::engine::failure::{Failure, FailureMemory};
@@ -83,6 +84,7 @@ fn build(workspace: &Workspace, executor: &CopyData) -> Result<usize, String> {
         sink: &Silent,
         memory: &FailureMemory::new(&state),
         cancel: &Cancel::default(),
+        envelope: &Envelope::alone(),
     };
     let options = Options {
         keep_going: false,

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+/// Many threads allocate many small values; how much it saves stands in `docs/performance.md`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

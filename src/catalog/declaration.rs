@@ -61,6 +61,14 @@ pub struct SettingsDecl {
     pub enriched_output_root: Option<Spanned<Text>>,
     pub resources: ResourcesDecl,
     pub replace_max: Option<Spanned<u64>>,
+    pub history: HistoryDecl,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct HistoryDecl {
+    pub runs: Option<Spanned<u64>>,
+    pub keep: Option<Spanned<Duration>>,
+    pub size: Option<Spanned<Size>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -132,7 +140,8 @@ pub struct OpDecl {
 pub struct CommandDecl {
     pub inputs: Vec<InputDecl>,
     pub sources: Vec<Name>,
-    pub environment: Vec<Name>,
+    /// Names of variables; those from the environment are secrets.
+    pub environment: Vec<Spanned<Text>>,
     pub run: Vec<Spanned<Text>>,
     /// Of the first of these nodes.
     pub span: Span,
@@ -180,11 +189,24 @@ pub enum CheckSeverity {
 #[derive(Debug, Clone)]
 pub struct CheckDecl {
     pub name: Name,
+    pub severity: CheckSeverity,
     pub column: Option<Name>,
     pub rows_min: Option<Spanned<u64>>,
     pub rows_max: Option<Spanned<u64>>,
     pub null_ratio_max: Option<Spanned<f64>>,
-    pub severity: CheckSeverity,
+    pub unique: Vec<Name>,
+    pub min: Option<Spanned<Literal>>,
+    pub max: Option<Spanned<Literal>>,
+    pub accepted: Vec<Spanned<Literal>>,
+    pub newest_within: Option<Spanned<Duration>>,
+    pub unit: Option<Spanned<TimeUnit>>,
+    pub median_min: Option<Spanned<Literal>>,
+    pub median_max: Option<Spanned<Literal>>,
+    pub median_of: Option<Spanned<u64>>,
+    /// `where`.
+    pub condition: Option<Name>,
+    pub share_min: Option<Spanned<f64>>,
+    pub share_max: Option<Spanned<f64>>,
 }
 
 #[derive(Debug, Clone)]
@@ -193,11 +215,41 @@ pub struct JobDecl {
     pub select: Vec<Name>,
 }
 
+/// What a schedule tells of a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Occurrence {
+    Failed,
+    Late,
+    Recovered,
+}
+
+impl Occurrence {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Late => "late",
+            Self::Recovered => "recovered",
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct NotifyDecl {
+    pub on: Vec<Spanned<Occurrence>>,
+    pub run: Vec<Spanned<Text>>,
+    pub environment: Vec<Spanned<Text>>,
+    pub timeout: Option<Spanned<Duration>>,
+}
+
 #[derive(Debug, Clone)]
 pub struct ScheduleDecl {
     pub name: Name,
     pub job: Name,
     pub after: Option<Spanned<Duration>>,
+    pub catch_up: Option<Spanned<Duration>>,
+    pub deadline: Option<Spanned<Duration>>,
+    pub notify: Vec<NotifyDecl>,
 }
 
 /// One file of `feature_views/`.

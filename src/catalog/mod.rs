@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod calendar;
+pub mod check;
 pub mod command;
 pub mod compile;
 pub mod dag;

@@ -64,14 +64,35 @@ pub enum Command {
     MaterializeDay(MaterializeDay),
     /// List what the manifest declares
     List(List),
+    /// Run a job: build what it selects
+    #[command(subcommand, after_help = "Example:\n  daeda job run dssm_ranking_daily @latest")]
+    Job(JobCommand),
+    /// Show and build what is due by the schedules
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  daeda schedule list\n  daeda schedule run            # once, for cron\n  daeda schedule run --watch    # until it is stopped"
+    )]
+    Schedule(ScheduleCommand),
     /// Show a published partition
     Show(Show),
+    /// Show past runs and what they did, or one asset over time
+    Runs(Runs),
+    /// Show what the programs of a past run said
+    Log(Log),
     /// Remove published outputs, leaving their records; or caches
     Clean(Clean),
+    /// Write a commented starter workspace
+    Init(Init),
+    /// Lay the KDL files out in the common way, comments kept
+    Fmt(Fmt),
     /// Write synthetic data for the example workspace
     Sample(Sample),
     /// The tour: sample data, three days built, status and summary
     Demo(Demo),
+    /// Print what a shell needs to complete commands
+    Completions(Completions),
+    /// Write the manual pages
+    Man(Man),
     /// Run actions for a parent process
     #[command(hide = true)]
     Worker,
@@ -93,6 +114,73 @@ pub struct Build {
     /// Print a stream of JSON events on stdout instead of text
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// Build what a job selects
+    Run(JobRun),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  daeda job run dssm_ranking_daily @2026-02-01..2026-02-03")]
+pub struct JobRun {
+    /// A job of Daedalus.kdl
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Which partitions, such as @2026-02-01 or @latest; all that have ended without
+    #[arg(value_name = "@KEY")]
+    pub keys: Vec<String>,
+    #[command(flatten)]
+    pub options: BuildOptions,
+    /// Print a stream of JSON events on stdout instead of text
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ScheduleCommand {
+    /// List the schedules, with what is next, due, late and missed
+    List(ScheduleNames),
+    /// List the periods that are due, late or missed
+    Due(ScheduleNames),
+    /// Build what is due, the oldest first
+    Run(ScheduleRun),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  daeda schedule due dssm_ranking_daily")]
+pub struct ScheduleNames {
+    /// Schedules of Daedalus.kdl; all without
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "A schedule that another process is running is left to it, so that cron may start this as often as it likes.\n\nExamples:\n  daeda schedule run                 # once, for cron or a systemd timer\n  daeda schedule run --watch         # as a service"
+)]
+pub struct ScheduleRun {
+    /// Schedules of Daedalus.kdl; all without
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Stay, and build each period when it comes due
+    #[arg(long)]
+    pub watch: bool,
+    /// Run at most so many actions at once
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub jobs: Option<u64>,
+    /// Try again what failed and has not changed since
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// Replace up to so many published partitions, whatever `replace-max` says
+    #[arg(long, value_name = "N")]
+    pub replace: Option<u64>,
+    /// Give the reasons of every action
+    #[arg(long)]
+    pub explain: bool,
 }
 
 /// Which partitions come first.
@@ -138,6 +226,9 @@ pub struct BuildOptions {
     /// Give the reasons of every action
     #[arg(long)]
     pub explain: bool,
+    /// Write a Chrome trace of the build, for Perfetto
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -209,13 +300,26 @@ pub struct Compile {
     pub write: bool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LineageFormat {
+    Text,
+    Json,
+    Dot,
+    Mermaid,
+}
+
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  daeda lineage artwork_properties\n  daeda lineage dssm_ranking.author_membership")]
+#[command(
+    after_help = "What a column is needed for:\n  value   it is in the result\n  key     rows are matched by it\n  time    it says which row is the latest, or lies within a window\n  filter  it says which rows count\n  input   a program gets to see it\n\nExamples:\n  daeda lineage dssm_ranking.author_membership\n  daeda lineage feed_events.event\n  daeda lineage dssm_ranking --columns\n  daeda lineage dssm_ranking.label --format mermaid"
+)]
 pub struct Lineage {
-    /// A view, service or asset, or `service.column`
+    /// A view, service or asset, or a column of one: `view.column`, `service.column`
     pub name: String,
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    /// Each column of a view, service or asset
+    #[arg(long)]
+    pub columns: bool,
+    #[arg(long, value_enum, default_value_t = LineageFormat::Text)]
+    pub format: LineageFormat,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -259,6 +363,38 @@ pub struct Show {
     /// How many rows to show
     #[arg(long, default_value_t = 5)]
     pub rows: usize,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  daeda runs\n  daeda runs 12\n  daeda runs --asset dssm_ranking_training --metric rows")]
+pub struct Runs {
+    /// What this run did: its number, or `last`
+    #[arg(value_name = "RUN", conflicts_with = "asset")]
+    pub run: Option<String>,
+    /// The metadata of an asset over time: `asset`, or `asset.op`
+    #[arg(long, value_name = "ASSET")]
+    pub asset: Option<String>,
+    /// Only this value of the metadata, with each partition's
+    #[arg(long, value_name = "NAME", requires = "asset")]
+    pub metric: Option<String>,
+    /// How many runs, or partitions, to show
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: u64,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  daeda log last\n  daeda log 12 dssm_ranking_report@2026-02-03")]
+pub struct Log {
+    /// The run's number, or `last`
+    #[arg(value_name = "RUN")]
+    pub run: String,
+    /// Only the actions whose names begin so
+    #[arg(value_name = "ACTION")]
+    pub action: Option<String>,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
 }
@@ -320,8 +456,51 @@ pub struct SampleSize {
     /// Same seed, same bytes
     #[arg(long)]
     pub seed: Option<u64>,
+    /// A directory for each hour, `dt=…/hr=…`; without it, where the workspace's views say so
+    #[arg(long)]
+    pub hourly: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Example:\n  daeda demo")]
 pub struct Demo {}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Nothing that is there already is overwritten.\n\nExample:\n  daeda init my_training && cd my_training && daeda check && daeda sample"
+)]
+pub struct Init {
+    /// Where; the current directory without
+    #[arg(value_name = "DIR")]
+    pub to: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "The names of changed files go to stdout. A file with syntax errors is left as it is.\n\nExamples:\n  daeda fmt --check\n  daeda fmt feature_views/feed_events.kdl\n  daeda fmt - < feature_views/feed_events.kdl"
+)]
+pub struct Fmt {
+    /// Files, directories, or `-` for stdin; all files of the workspace without
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Change nothing; exit with 10 if something would change
+    #[arg(long)]
+    pub check: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  daeda completions bash > ~/.local/share/bash-completion/completions/daeda\n  daeda completions zsh > \"${fpath[1]}/_daeda\"\n  daeda completions fish > ~/.config/fish/completions/daeda.fish"
+)]
+pub struct Completions {
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  daeda man | man -l -\n  daeda man ~/.local/share/man/man1")]
+pub struct Man {
+    /// Write a page for each command there; without it, the first page goes to stdout
+    #[arg(value_name = "DIR")]
+    pub to: Option<PathBuf>,
+}

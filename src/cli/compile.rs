@@ -25,7 +25,7 @@ pub fn run(context: &Context, command: &Compile) -> Result<u8, CliError> {
         return Ok(code::DONE);
     }
     match command.format {
-        GraphFormat::Json => print_json(&dag)?,
+        GraphFormat::Json => print_json(&pipeline::json(&dag))?,
         GraphFormat::Kdl => print(&pipeline::kdl(&dag))?,
         GraphFormat::Dot => print(&pipeline::dot(&dag))?,
         GraphFormat::Mermaid => print(&pipeline::mermaid(&dag))?,

@@ -1,10 +1,11 @@
 //! The one error type at the edge: its kind decides heading and exit code.
 
-use super::args::{Args, Color};
+use super::args::{Args, Color, Format};
 use super::output::{say, wants_color};
 use crate::report::diagnostics::{self, Style};
 use crate::source::{Diagnostic, Sources};
 use crate::workspace::{LoadError, PlanError, TargetError};
+use serde_json::json;
 use std::fmt;
 use std::io;
 
@@ -30,6 +31,7 @@ pub enum CliError {
     Invalid(String),
     Environment(String),
     Refused(String),
+    Bug(String),
     /// stdout is gone: whoever read it has seen enough.
     Closed,
 }
@@ -48,12 +50,17 @@ impl CliError {
             Self::Manifest(_) | Self::Invalid(_) => code::INVALID,
             Self::Environment(_) => code::ENVIRONMENT,
             Self::Refused(_) => code::REFUSED,
+            Self::Bug(_) => code::BUG,
             Self::Closed => code::DONE,
         }
     }
 
     /// Says what is wrong on stderr and returns the exit code.
     pub fn report(&self, args: &Args) -> u8 {
+        if args.log_format == Format::Json {
+            self.log();
+            return self.code();
+        }
         match self {
             Self::Manifest(found) => {
                 let color = wants_color(args.color == Color::Always, args.color == Color::Never, &io::stderr());
@@ -63,9 +70,28 @@ impl CliError {
                 say(&format!("error: the manifest has mistakes, {errors} in all; `daeda check --explain CODE` says more about each\n"));
             }
             Self::Usage(text) | Self::Invalid(text) | Self::Environment(text) | Self::Refused(text) => say(&format!("error: {text}\n")),
+            Self::Bug(text) => say(&format!("error: {text}; this is a bug in daeda, please report it\n")),
             Self::Closed => {}
         }
         self.code()
+    }
+}
+
+impl CliError {
+    /// As one line of JSON.
+    fn log(&self) {
+        let (message, found) = match self {
+            Self::Manifest(found) => ("the manifest has mistakes", Some(diagnostics::json(&found.1, &found.0))),
+            Self::Usage(text) | Self::Invalid(text) | Self::Environment(text) | Self::Refused(text) | Self::Bug(text) => {
+                (text.as_str(), None)
+            }
+            Self::Closed => return,
+        };
+        let mut line = json!({"event": "error", "exit_code": self.code(), "message": message});
+        if let Some(found) = found {
+            line["check"] = found;
+        }
+        say(&format!("{line}\n"));
     }
 }
 

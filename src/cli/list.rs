@@ -5,7 +5,6 @@ use super::context::Context;
 use super::error::{CliError, code};
 use super::output::{print, print_json};
 use crate::query::declared::{self, Declared};
-use crate::query::grid::grid;
 
 pub fn run(context: &Context, command: &List) -> Result<u8, CliError> {
     let workspace = context.workspace()?;
@@ -16,14 +15,11 @@ pub fn run(context: &Context, command: &List) -> Result<u8, CliError> {
         What::Jobs => declared::jobs(&workspace),
         What::Schedules => declared::schedules(&workspace),
         What::Profiles if command.effective => declared::settings(&workspace),
-        What::Profiles => declared::profiles(workspace.profiles.clone()),
+        What::Profiles => declared::profiles(&workspace.profiles),
     };
     match command.format {
         Format::Json => print_json(&declared.json)?,
-        Format::Text => {
-            let heading = declared.heading.iter().map(|h| h.to_string()).collect();
-            print(&grid(&[vec![heading], declared.rows].concat()))?;
-        }
+        Format::Text => print(&declared.text)?,
     }
     Ok(code::DONE)
 }

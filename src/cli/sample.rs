@@ -4,6 +4,8 @@ use super::args::{Sample, SampleSize};
 use super::context::Context;
 use super::error::{CliError, code};
 use super::output::{print, say};
+use crate::catalog::declaration::Every;
+use crate::catalog::model::{Place, View};
 use crate::sample::{self, SampleError, SampleSpec, SampleSummary};
 use crate::workspace::Workspace;
 use std::path::Path;
@@ -34,7 +36,19 @@ pub fn spec(workspace: Option<&Workspace>, size: &SampleSize) -> SampleSpec {
         events_per_day: size.events_per_day.unwrap_or(default.events_per_day),
         dim: size.dim.unwrap_or(default.dim),
         seed: size.seed.unwrap_or(default.seed),
+        hourly: hourly(workspace, size),
     }
+}
+
+/// The tables that lie by the hour: all that lie by period if that was asked for, else those whose views say so.
+fn hourly(workspace: Option<&Workspace>, size: &SampleSize) -> Vec<String> {
+    let is_hourly = |view: &View| view.layout.as_ref().is_some_and(|layout| layout.cadence.every == Every::Hour);
+    let views = workspace.into_iter().flat_map(|workspace| workspace.catalog.views.values()).filter(|view| is_hourly(view));
+    let of_views = views.filter_map(|view| match &view.place {
+        Place::Path(path) => path.rsplit('/').next().map(str::to_string),
+        Place::Asset(_) => None,
+    });
+    if size.hourly { sample::PARTITIONED.map(String::from).to_vec() } else { of_views.collect() }
 }
 
 pub fn write(context: &Context, directory: &Path, spec: &SampleSpec) -> Result<SampleSummary, CliError> {

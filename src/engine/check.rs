@@ -12,6 +12,7 @@ use super::state::{Reason, ReasonKind, State};
 use super::trace;
 use super::world::{Detail, Look, Unobservable, World};
 use crate::digest::Digest;
+use crate::stat::Near;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -51,6 +52,8 @@ pub struct Verdict {
     pub output: Option<Digest>,
     /// When the data of that output was cleaned away.
     pub cleaned: Option<String>,
+    /// A check of what is published has failed that only warns.
+    pub warned: bool,
     /// What failed under just this trace, where that is why.
     pub failure: Option<Box<Past>>,
     /// Where it was asked for.
@@ -68,7 +71,7 @@ pub struct Evidence {
 impl Verdict {
     /// A verdict that nothing further is known of.
     pub fn of(state: State, reasons: Vec<Reason>) -> Self {
-        Self { state, reasons, trace: None, output: None, cleaned: None, failure: None, evidence: None }
+        Self { state, reasons, trace: None, output: None, cleaned: None, warned: false, failure: None, evidence: None }
     }
 
     /// Whether a cleaned output would be another one today, as far as that can be known.
@@ -88,18 +91,18 @@ struct Seen {
 
 impl Eyes<'_> {
     /// Judges one action whose upstreams are settled.
-    pub fn check(&self, action: &Action, upstreams: Upstreams, look: Look) -> Verdict {
-        let directory = action.place.path();
+    pub fn check(&self, action: &Action, upstreams: Upstreams, look: Look, near: &mut Near) -> Verdict {
         let seen = match self.see(action, upstreams, look, Detail::Digests) {
             Ok(seen) => seen,
-            Err(why) => return self.cannot_observe(why, action, &directory),
+            Err(why) => return self.cannot_observe(why, action, &action.place.path()),
         };
         let now = TraceDigest { definition: action.common.definition_digest(), data: trace::digest_of(&seen.observations) };
         if seen.unknown.is_empty()
-            && let Some(Known { output, cleaned }) = self.indexed(action, &directory, now)
+            && let Some(Known { output, cleaned, warned }) = self.indexed(action, now, near)
         {
-            return Verdict { trace: Some(now), output: Some(output), cleaned, ..Verdict::of(State::Fresh, vec![]) };
+            return Verdict { trace: Some(now), output: Some(output), cleaned, warned, ..Verdict::of(State::Fresh, vec![]) };
         }
+        let directory = action.place.path();
         match self.record(action, &directory) {
             Some(record) => self.check_record(action, &directory, record, upstreams, look, now),
             None => self.missing(action, &directory, seen, now),
@@ -107,9 +110,9 @@ impl Eyes<'_> {
     }
 
     /// What the index knows of an action that is fresh by it, so that its record need not be opened.
-    fn indexed(&self, action: &Action, directory: &Path, now: TraceDigest) -> Option<Known> {
+    fn indexed(&self, action: &Action, now: TraceDigest, near: &mut Near) -> Option<Known> {
         let may = !self.evidence && self.output == OutputCheck::Stat;
-        may.then(|| self.index.known(action, directory, now)).flatten()
+        may.then(|| self.index.known(action, now, near)).flatten()
     }
 
     /// Everything an action is made of, with values: what its record will say.
@@ -154,8 +157,9 @@ impl Eyes<'_> {
         if is_same && output_differs(directory, &record, self.output).is_none() {
             // Nothing differs, so that nothing need be explained.
             self.index.keep(action, directory, self.records.file_name(directory), &record, now.data);
+            let warned = record.is_warned();
             let (output, cleaned) = (Some(record.output.digest), record.cleaned);
-            return Verdict { trace: Some(now), output, cleaned, ..Verdict::of(State::Fresh, vec![]) };
+            return Verdict { trace: Some(now), output, cleaned, warned, ..Verdict::of(State::Fresh, vec![]) };
         }
         let seen = match self.see(action, upstreams, look, Detail::Values) {
             Ok(seen) => seen,
@@ -187,6 +191,7 @@ impl Eyes<'_> {
             trace: Some(now),
             output,
             cleaned,
+            warned: record.is_warned(),
             evidence: self.evidence(seen.observations, Some(record)),
             ..Verdict::of(state, reasons)
         }

@@ -1,6 +1,7 @@
 //! The driver: performs the effects that the plan asks for, several at once, and counts how they ended.
 //!
-//! Knows nothing of how an action runs (see `attempt`). Invariants: what runs at once fits the envelope and `-j`; every action ends counted.
+//! Knows nothing of how an action runs (see `attempt`). Invariants: what runs has been admitted by the envelope, which `-j` is a part of; every
+//! action ends counted.
 
 use super::action::{Action, ActionId, Name};
 use super::attempt::{Ran, Shared};
@@ -8,6 +9,8 @@ use super::check::{OutputCheck, Verdict};
 use super::clock::Clock;
 use super::decision::{Decision, Permits};
 use super::disk::Disk;
+use super::envelope::ledger::{Claim, Limits};
+use super::envelope::{Envelope, Slot, Wanted};
 use super::event::{Event, Sink, Summary};
 use super::execute::{Cancel, Executor};
 use super::failure::{Failure, FailureKind, FailureMemory};
@@ -20,8 +23,9 @@ use super::staging;
 use super::state::{Reason, ReasonKind, State};
 use super::survey::survey;
 use super::world::{Look, World};
+use crate::stat::Near;
 use rayon::prelude::*;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread::Scope;
@@ -39,6 +43,7 @@ pub struct Tools<'a> {
     pub sink: &'a dyn Sink,
     pub memory: &'a FailureMemory,
     pub cancel: &'a Cancel,
+    pub envelope: &'a Envelope,
 }
 
 /// How to build.
@@ -83,6 +88,7 @@ pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
     tools.sink.event(&Event::Planned { actions: graph.len() });
     clear_up(graph, tools.disk);
     let shared = Shared::new(graph, tools, options);
+    tools.world.foresee(graph.actions());
     let tell = |Hashed { done, total }| tools.sink.event(&Event::Hashing { done, total });
     let known = match watched(tools.world, &tell, || brake(&shared)) {
         Ok(known) => known,
@@ -119,7 +125,9 @@ fn clear_up(graph: &Graph, disk: &dyn Disk) {
 /// Where so many published outputs could be replaced, judges everything before anything runs. The verdicts are kept for the build.
 fn brake(shared: &Shared) -> Result<Vec<Verdict>, Refused> {
     let Some(permitted) = shared.options.replace_max.filter(|max| shared.graph.len() as u64 > *max) else { return Ok(Vec::new()) };
+    shared.tools.sink.judging(shared.graph.len());
     let verdicts = survey(shared.graph, &shared.judging(), &shared.options.permits);
+    shared.tools.sink.judging(0);
     let replaced = replaced(shared.graph, &verdicts, &shared.options.permits);
     if replaced > permitted { Err(Refused { replaced, permitted, verdicts }) } else { Ok(verdicts) }
 }
@@ -155,12 +163,26 @@ fn partitions(graph: &Graph, actions: impl Iterator<Item = usize>) -> u64 {
     of.map(|id| (&id.asset, &id.key)).collect::<HashSet<_>>().len() as u64
 }
 
-/// How one run of an action ended.
-struct Report {
+/// How one run of an action ended. Its room is given back once all that this means is known: what comes next goes before what waits.
+struct Report<'a> {
     index: usize,
     result: Result<Ran, Failure>,
     attempts: u64,
+    slot: Slot<'a>,
 }
+
+/// An action that waits to be admitted.
+struct Queued {
+    /// Of its claim.
+    number: u64,
+    since: Instant,
+}
+
+/// So many actions of a build are in line at once.
+const LINE: usize = 64;
+
+/// How long an action waits for other processes before that is said.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 struct Run<'s, 'a, 'scope, 'env> {
     shared: &'s Shared<'a>,
@@ -168,8 +190,13 @@ struct Run<'s, 'a, 'scope, 'env> {
     plan: Plan<'a>,
     /// The verdicts of the brake; they hold for what nothing has been rebuilt below.
     known: Vec<Verdict>,
-    reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
-    running: HashMap<usize, (u64, u64)>,
+    reports: (mpsc::Sender<Report<'a>>, mpsc::Receiver<Report<'a>>),
+    /// Who is in line, in the order of the plan.
+    queued: BTreeMap<usize, Queued>,
+    /// Who was said to be waiting for other processes.
+    told: HashSet<usize>,
+    /// Room that is about to be given back.
+    done: Vec<Slot<'a>>,
     /// What another process had built by the time its lock was ours.
     found: HashSet<usize>,
     /// What was under way when the user stopped it.
@@ -179,6 +206,10 @@ struct Run<'s, 'a, 'scope, 'env> {
     /// Why an action that waits for its turn will run: told when it starts.
     why: HashMap<usize, (State, Vec<Reason>)>,
     ended: Ended,
+    /// How many are under way.
+    running: usize,
+    /// What was said last of how far it is.
+    advance: Option<(usize, usize, usize)>,
 }
 
 impl<'s, 'a, 'scope, 'env> Run<'s, 'a, 'scope, 'env>
@@ -188,9 +219,11 @@ where
 {
     fn new(shared: &'s Shared<'a>, known: Vec<Verdict>, scope: &'scope Scope<'scope, 'env>) -> Self {
         let plan = Plan::new(shared.graph, shared.options.keep_going);
-        let (running, found, held, why) = (HashMap::new(), HashSet::new(), HashMap::new(), HashMap::new());
-        let interrupted = HashSet::new();
-        Self { shared, scope, plan, known, reports: mpsc::channel(), running, found, interrupted, held, why, ended: Ended::default() }
+        let (queued, told, done) = (BTreeMap::new(), HashSet::new(), Vec::new());
+        let (found, held, why, interrupted) = (HashSet::new(), HashMap::new(), HashMap::new(), HashSet::new());
+        let (reports, ended) = (mpsc::channel(), Ended::default());
+        let (running, advance) = (0, None);
+        Self { shared, scope, plan, known, reports, queued, told, done, found, interrupted, held, why, ended, running, advance }
     }
 
     fn finish(mut self) -> Ended {
@@ -199,18 +232,21 @@ where
         self.ended
     }
 
-    /// Starts all that can be started, then waits for one report. False once everything is settled.
+    /// Puts in line what is to run and starts what was admitted, then waits for one report. False once everything is settled.
     fn round(&mut self) -> bool {
         if self.shared.tools.cancel.is_requested() && !self.ended.interrupted {
             self.ended.interrupted = true;
             self.plan.stop();
+        }
+        if self.plan.is_stopped() {
+            self.withdraw();
         }
         let mut checks = Vec::new();
         loop {
             match self.plan.step() {
                 Step::Check(index) => checks.push(index),
                 // Checks first: one of them may be of an older partition, which goes before.
-                Step::Run(index) if checks.is_empty() && self.has_room(index) => self.start(index),
+                Step::Run(index) if checks.is_empty() && self.may_line_up(index) => self.line_up(index),
                 Step::Run(index) => {
                     self.plan.postpone(index);
                     break;
@@ -219,46 +255,103 @@ where
                 Step::Finished => return false,
             }
         }
+        self.tell_advance();
         if !checks.is_empty() {
             self.check_all(&checks);
             return true;
         }
+        self.done.clear();
+        self.start_admitted();
+        self.tell_of_waiting();
         self.wait_for_report();
         true
     }
 
-    /// An op that asks for more than there is runs alone with all of it.
-    fn has_room(&self, index: usize) -> bool {
-        let (cpus, memory) = self.clamped(index);
-        let used = self.running.values().fold((0, 0), |(c, m), (cpus, memory)| (c + cpus, m + memory));
-        let options = self.shared.options;
-        let fits = used.0 + cpus <= options.cpus && used.1 + memory <= options.memory;
-        self.running.len() < options.jobs && (fits || self.running.is_empty())
+    /// Says how far the build is, if that has changed since it was said.
+    fn tell_advance(&mut self) {
+        let advance = (self.plan.settled(), self.running, self.plan.queued() + self.queued.len());
+        if self.advance != Some(advance) && self.running > 0 {
+            self.advance = Some(advance);
+            let (settled, running, queued) = advance;
+            self.shared.tools.sink.event(&Event::Advanced { settled, running, queued, actions: self.shared.graph.len() });
+        }
     }
 
-    fn clamped(&self, index: usize) -> (u64, u64) {
-        let wanted = self.shared.graph.actions()[index].common.resources;
-        (wanted.cpus.min(self.shared.options.cpus), wanted.memory.min(self.shared.options.memory))
+    /// The line is short, or this one goes before somebody in it.
+    fn may_line_up(&self, index: usize) -> bool {
+        self.queued.len() < LINE || self.queued.last_key_value().is_some_and(|(last, _)| index < *last)
     }
 
-    fn start(&mut self, index: usize) {
-        self.running.insert(index, self.clamped(index));
+    fn line_up(&mut self, index: usize) {
+        let number = self.shared.tools.envelope.queue(&self.wanted(index));
+        self.queued.insert(index, Queued { number, since: Instant::now() });
+    }
+
+    /// An op that asks for more than there is gets all of it.
+    fn wanted(&self, index: usize) -> Wanted<'a> {
+        let action = &self.shared.graph.actions()[index];
+        let Options { cpus, memory, jobs, .. } = *self.shared.options;
+        let limits = Limits { cpus, memory, jobs: jobs as u64 };
+        let resources = action.common.resources;
+        Wanted { action: &action.id, rank: index as u64, cpus: resources.cpus, memory: resources.memory, limits }
+    }
+
+    /// Nobody in line is started any more.
+    fn withdraw(&mut self) {
+        for (index, queued) in std::mem::take(&mut self.queued) {
+            self.shared.tools.envelope.leave(queued.number);
+            self.plan.withdrawn(index);
+        }
+    }
+
+    fn start_admitted(&mut self) {
+        let envelope = self.shared.tools.envelope;
+        let admitted: Vec<(usize, Claim)> =
+            self.queued.iter().filter_map(|(index, queued)| Some((*index, envelope.admitted(queued.number)?))).collect();
+        for (index, claim) in admitted {
+            let waited = self.queued.remove(&index).map(|queued| queued.since.elapsed()).unwrap_or_default();
+            self.told.remove(&index);
+            self.start(index, &claim, waited);
+        }
+    }
+
+    fn start(&mut self, index: usize, claim: &Claim, waited: Duration) {
         if let Some((state, reasons)) = self.why.remove(&index) {
             let action = self.shared.graph.actions()[index].id.clone();
             self.shared.tools.sink.event(&Event::Judged { action, state, reasons });
         }
+        let mut slot = Slot::of(self.shared.tools.envelope, self.shared.tools.sink, self.wanted(index), claim, waited);
+        self.running += 1;
         let (shared, sender) = (self.shared, self.reports.0.clone());
         self.scope.spawn(move || {
-            let (result, attempts) = shared.run(index);
+            let (result, attempts) = shared.run(index, &mut slot);
             // The receiver lives until every report is in.
-            let _ = sender.send(Report { index, result, attempts });
+            let _ = sender.send(Report { index, result, attempts, slot });
         });
+    }
+
+    /// Whoever is next and waits for others is said to, once.
+    fn tell_of_waiting(&mut self) {
+        let Some((index, queued)) = self.queued.first_key_value() else { return };
+        if queued.since.elapsed() < PATIENCE || self.told.contains(index) {
+            return;
+        }
+        let holders = self.shared.tools.envelope.held_by_others();
+        if !holders.is_empty() {
+            let Wanted { action, cpus, memory, limits, .. } = self.wanted(*index);
+            let (cpus, memory) = (cpus.min(limits.cpus), memory.min(limits.memory));
+            self.shared.tools.sink.event(&Event::WaitingForRoom { action: action.clone(), cpus, memory, holders });
+            self.told.insert(*index);
+        }
     }
 
     fn check_all(&mut self, indices: &[usize]) {
         let shared = self.shared;
         let (known, anew): (Vec<usize>, Vec<usize>) = indices.iter().partition(|i| self.is_known(**i));
-        let mut judged: Vec<(usize, Verdict)> = anew.par_iter().map(|i| (*i, shared.judge(*i, Look::Once))).collect();
+        shared.tools.sink.judging(indices.len());
+        let mut judged: Vec<(usize, Verdict)> =
+            anew.par_iter().map_init(Near::default, |near, i| (*i, shared.judge(*i, Look::Once, near))).collect();
+        shared.tools.sink.judging(0);
         judged.extend(known.into_iter().map(|i| (i, self.known[i].clone())));
         for (index, verdict) in judged {
             let checked = self.decide(index, verdict);
@@ -325,8 +418,11 @@ where
     }
 
     fn wait_for_report(&mut self) {
-        let Ok(report) = self.reports.1.recv_timeout(Duration::from_millis(100)) else { return };
-        self.running.remove(&report.index);
+        // Who is in line has to look for what other processes give back.
+        let patience = Duration::from_millis(if self.queued.is_empty() { 100 } else { 15 });
+        let Ok(report) = self.reports.1.recv_timeout(patience) else { return };
+        self.running -= 1;
+        self.done.push(report.slot);
         let action = &self.shared.graph.actions()[report.index];
         self.ended.summary.retried += report.attempts.saturating_sub(1) as usize;
         let well = report.result.is_ok();
@@ -351,8 +447,9 @@ where
             self.ended.interrupted = true;
             self.plan.stop();
         } else {
-            let (error, log) = (failure.message.clone(), failure.log.clone());
-            self.shared.tools.sink.event(&Event::Failed { action: action.id.clone(), attempt, error, log });
+            let Failure { message: error, log, peak_memory, .. } = failure.clone();
+            let memory = action.common.resources.memory;
+            self.shared.tools.sink.event(&Event::Failed { action: action.id.clone(), attempt, error, log, peak_memory, memory });
         }
         self.ended.failures.push((action.id.clone(), failure));
     }

@@ -2,7 +2,8 @@
 //!
 //! Invariant: the enum is closed and matched exhaustively. A new fact worth telling is a new variant.
 
-use super::action::ActionId;
+use super::action::{Action, ActionId};
+use super::execute::{CheckResult, Unit};
 use super::state::Reason;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -40,6 +41,31 @@ pub enum Event {
     WaitingForLock {
         action: ActionId,
     },
+    /// No room yet: other processes hold cpus and memory.
+    WaitingForRoom {
+        action: ActionId,
+        cpus: u64,
+        memory: u64,
+        holders: Vec<Holder>,
+    },
+    /// It has its cpus and memory now. Turns count the changes of the envelope, of all processes that share it.
+    Admitted {
+        action: ActionId,
+        cpus: u64,
+        memory: u64,
+        /// The turn in which it got in line, and the one in which it was admitted.
+        queued: u64,
+        turn: u64,
+        /// How many that came later were admitted before.
+        overtaken: u64,
+        /// How long it has waited.
+        seconds: f64,
+    },
+    /// It has given its cpus and memory back.
+    Released {
+        action: ActionId,
+        turn: u64,
+    },
     Started {
         action: ActionId,
         attempt: u64,
@@ -49,12 +75,27 @@ pub enum Event {
         action: ActionId,
         message: String,
         done: u64,
+        /// 0 where nobody knows.
         total: u64,
+        unit: Unit,
+    },
+    /// How far the whole build is: so many actions of the plan are settled, run now, and wait for their turn to run.
+    Advanced {
+        settled: usize,
+        running: usize,
+        queued: usize,
+        actions: usize,
     },
     /// A line of a program that an action runs.
     Said {
         action: ActionId,
         line: String,
+    },
+    /// What a check of the output found, before that is published.
+    Checked {
+        action: ActionId,
+        #[serde(flatten)]
+        result: CheckResult,
     },
     /// An attempt failed and will be repeated after so many seconds.
     Retrying {
@@ -81,6 +122,9 @@ pub enum Event {
         /// What was printed meanwhile, if anything was.
         #[serde(skip_serializing_if = "Option::is_none")]
         log: Option<String>,
+        /// The most memory that the last attempt held, and what it may hold. Bytes; 0 where nobody knows.
+        peak_memory: u64,
+        memory: u64,
     },
     Blocked {
         action: ActionId,
@@ -94,6 +138,15 @@ pub enum Event {
     Interrupted,
     /// The last event of every build, however it ended.
     Finished(Summary),
+}
+
+/// What another process runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Holder {
+    pub pid: u32,
+    pub action: String,
+    pub cpus: u64,
+    pub memory: u64,
 }
 
 /// How a build went.
@@ -110,7 +163,31 @@ pub struct Summary {
     pub seconds: f64,
 }
 
+/// What an action is at while it is under way: for those who want to see where time goes, and no part of the stream of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// For the lock of its output.
+    Waiting,
+    /// Its verdict is made again, and its inputs are observed.
+    Observing,
+    Running,
+    /// Its inputs are compared with what they were.
+    Comparing,
+    Publishing,
+    /// Before the next attempt.
+    Pausing,
+    Ended {
+        well: bool,
+    },
+}
+
 /// Consumes events. Called from several threads.
 pub trait Sink: Sync {
     fn event(&self, event: &Event);
+
+    /// An action enters a phase. The last one is its end.
+    fn phase(&self, _action: &Action, _phase: Phase) {}
+
+    /// Verdicts on so many actions are being made; 0: they are made.
+    fn judging(&self, _actions: usize) {}
 }

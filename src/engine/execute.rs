@@ -23,6 +23,31 @@ pub struct Made {
     pub seen: Value,
 }
 
+/// What progress is counted in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    #[default]
+    Steps,
+    Rows,
+    Bytes,
+}
+
+/// What a check of an output found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CheckResult {
+    pub check: String,
+    /// What it looks at: `rows`, `nulls`, `unique`.
+    pub kind: String,
+    pub passed: bool,
+    /// Whether a failure keeps the output from being published.
+    pub blocks: bool,
+    /// What was measured.
+    pub value: Value,
+    /// What is wrong, if anything is.
+    pub detail: Option<String>,
+}
+
 /// What a running action says meanwhile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -30,10 +55,14 @@ pub enum Progress {
     Step {
         message: String,
         done: u64,
+        /// 0 where nobody knows.
         total: u64,
+        unit: Unit,
     },
     /// A line of a program that it runs.
     Said(String),
+    /// A check of what it wrote has ended.
+    Checked(CheckResult),
     /// The leader of a process group that it has started; none once that has ended.
     Running(Option<u32>),
 }

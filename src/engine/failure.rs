@@ -43,16 +43,24 @@ pub struct Failure {
     /// Where what was printed meanwhile can be read, if anything was.
     #[serde(default)]
     pub log: Option<String>,
+    /// The most memory that was held meanwhile, in bytes; 0 where nobody knows.
+    #[serde(default)]
+    pub peak_memory: u64,
 }
 
 impl Failure {
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), log: None }
+        Self { kind, message: message.into(), log: None, peak_memory: 0 }
     }
 
     /// The same, with the name of a log unless there is one already.
     pub fn logged(self, log: impl FnOnce() -> Option<String>) -> Self {
         Self { log: self.log.or_else(log), ..self }
+    }
+
+    /// The same, with the most memory that was held unless that is known.
+    pub fn held(self, peak: impl FnOnce() -> u64) -> Self {
+        Self { peak_memory: if self.peak_memory > 0 { self.peak_memory } else { peak() }, ..self }
     }
 
     /// What an op failed of while its input changed says nothing about that input, unless it changed it itself.

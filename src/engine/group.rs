@@ -20,6 +20,11 @@ fn started() -> MutexGuard<'static, Vec<u32>> {
     STARTED.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// Whether a process heads a group that this process has started.
+pub fn is_started(pid: u32) -> bool {
+    started().contains(&pid)
+}
+
 /// A running program at the head of a process group of its own.
 pub struct Group {
     pub child: Child,

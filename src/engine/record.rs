@@ -6,6 +6,7 @@
 
 use super::action::{Action, ActionId};
 use super::disk::Disk;
+use super::execute::CheckResult;
 use super::index::TraceDigest;
 use super::observation::Observation;
 use super::trace;
@@ -21,6 +22,9 @@ use std::path::Path;
 /// | 1 | one observation of columns per period, and a listing of all of them |
 /// | 2 | one observation of each over a tree of periods |
 pub const SCHEME: u32 = 2;
+
+/// The name under which metadata has the results of checks.
+pub const CHECKS: &str = "checks";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -76,6 +80,18 @@ impl Record {
 
     pub fn is_about(&self, id: &ActionId) -> bool {
         (1..=SCHEME).contains(&self.scheme) && self.action == *id
+    }
+
+    /// What its checks found.
+    pub fn checks(&self) -> Vec<CheckResult> {
+        let checks = self.metadata.get(CHECKS).and_then(Value::as_array).into_iter().flatten();
+        // Records of earlier versions say less of their checks.
+        checks.filter_map(|check| serde_json::from_value(check.clone()).ok()).collect()
+    }
+
+    /// Whether it was published although a check failed.
+    pub fn is_warned(&self) -> bool {
+        self.checks().iter().any(|check| !check.passed)
     }
 
     /// Of what was recorded.

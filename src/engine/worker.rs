@@ -5,6 +5,7 @@
 //! ends with it, whichever of the two is killed.
 
 use super::action::{Action, Job};
+use super::descendants;
 use super::execute::{Cancel, Executor, Made, Progress};
 use super::failure::{Failure, FailureKind};
 use super::group;
@@ -14,8 +15,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 /// What a worker answers: lines of JSON, of which the last is `Made` or `Failed`.
@@ -37,7 +38,19 @@ pub struct WorkerPool {
     started: AtomicUsize,
 }
 
+/// The workers of this process.
+static STARTED: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// What has become a child of this process without having been started by it, and all below that.
+fn adopted() -> Vec<u32> {
+    let known = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let strangers = descendants::children().into_iter().filter(|pid| !known.contains(pid) && !group::is_started(*pid));
+    strangers.flat_map(|pid| descendants::of(pid).into_iter().chain([pid])).collect()
+}
+
 struct Worker {
+    /// Its last action has not ended well, or not yet.
+    is_at_work: bool,
     cpus: u64,
     child: Child,
     orders: ChildStdin,
@@ -48,12 +61,22 @@ struct Worker {
 }
 
 impl Drop for Worker {
+    /// All that it has started ends with it, wherever that has gone.
     fn drop(&mut self) {
         if let Some(leader) = self.group {
+            descendants::end(leader);
             group::end(leader, || {});
+        }
+        if self.is_at_work {
+            descendants::end(self.child.id());
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
+        STARTED.lock().unwrap_or_else(PoisonError::into_inner).retain(|pid| *pid != self.child.id());
+        if self.is_at_work {
+            // It may have died first: what it had below it then has come to us.
+            descendants::end_all(adopted);
+        }
         if self.log.length() == 0 {
             let _ = std::fs::remove_file(&self.log.path);
         }
@@ -83,6 +106,7 @@ impl WorkerLog {
 impl WorkerPool {
     /// `program` is run with the argument `worker`; what workers print goes to files under `logs`, which have names relative to `root`.
     pub fn new(program: PathBuf, logs: PathBuf, root: Root) -> Self {
+        descendants::adopt();
         Self { program, logs, root, idle: Mutex::default(), started: AtomicUsize::new(0) }
     }
 
@@ -112,11 +136,14 @@ impl WorkerPool {
                 command.env(variable, value);
             }
         }
+        let mut known = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = command.spawn()?;
+        known.push(child.id());
+        drop(known);
         let (orders, answers) = (child.stdin.take(), child.stdout.take());
         let (Some(orders), Some(stdout)) = (orders, answers) else { return Err(io::ErrorKind::BrokenPipe.into()) };
         let log = WorkerLog { name: self.root.name(&path), path, before: 0 };
-        Ok(Worker { cpus, child, orders, answers: read_lines(stdout), log, group: None })
+        Ok(Worker { is_at_work: false, cpus, child, orders, answers: read_lines(stdout), log, group: None })
     }
 }
 
@@ -143,11 +170,14 @@ impl Executor for WorkerPool {
     fn run(&self, job: &Job, cancel: &Cancel, progress: &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure> {
         let mut worker = self.worker(job.action.common.resources.cpus)?;
         worker.log.before = worker.log.length();
+        worker.is_at_work = true;
         worker.give(job)?;
-        let result = worker.follow(&job.action, cancel, progress).map_err(|failure| failure.logged(|| worker.log.of_action()));
+        let result = worker.follow(&job.action, cancel, progress);
+        let result = result.map_err(|failure| failure.held(|| worker.peak_memory()).logged(|| worker.log.of_action()));
         let is_usable =
             !matches!(&result, Err(f) if matches!(f.kind, FailureKind::Transient | FailureKind::Interrupted | FailureKind::Bug));
         if is_usable {
+            worker.is_at_work = false;
             self.idle.lock().expect("no thread panics while it holds the idle workers").push(worker);
         }
         result
@@ -186,6 +216,12 @@ impl Worker {
         }
     }
 
+    /// The most memory that it has held for its action, or a program that it runs, as far as they are still there.
+    fn peak_memory(&self) -> u64 {
+        let below = descendants::of(self.child.id()).into_iter().chain([self.child.id()]);
+        below.map(|pid| peak_memory_of(&pid.to_string())).max().unwrap_or_default()
+    }
+
     /// A worker that ended by itself: killed from outside may pass, a panic is our fault.
     fn died(&mut self) -> Failure {
         let status = self.child.wait().map(|s| s.to_string()).unwrap_or_default();
@@ -198,6 +234,7 @@ impl Worker {
 
 /// The worker's side: runs every order from stdin, answers on stdout, ends with its input or its parent.
 pub fn serve(run: impl Fn(&Job, &(dyn Fn(Progress) + Sync)) -> Result<Made, Failure>) -> io::Result<()> {
+    descendants::adopt();
     let orders = orders_until_parent_ends();
     let answer = |answer: &Answer| {
         let line = serde_json::to_string(answer).unwrap_or_default();
@@ -207,12 +244,43 @@ pub fn serve(run: impl Fn(&Job, &(dyn Fn(Progress) + Sync)) -> Result<Made, Fail
     for line in orders {
         let job: Job = serde_json::from_str(&line?).map_err(io::Error::other)?;
         reset_peak_memory();
-        match run(&job, &|p| answer(&Answer::Progress(p))) {
+        let (pace, has_started) = (Pace::default(), AtomicBool::new(false));
+        let tell = |progress: Progress| {
+            has_started.fetch_or(matches!(progress, Progress::Running(Some(_))), Ordering::Relaxed);
+            if pace.lets_pass(&progress) {
+                answer(&Answer::Progress(progress));
+            }
+        };
+        let result = run(&job, &tell);
+        if has_started.into_inner() {
+            // Nothing that an action has started outlives it.
+            descendants::end(std::process::id());
+        }
+        match result {
             Ok(made) => answer(&Answer::Made(Made { peak_memory: made.peak_memory.max(peak_memory()), ..made })),
-            Err(failure) => answer(&Answer::Failed(failure)),
+            Err(failure) => answer(&Answer::Failed(Failure { peak_memory: failure.peak_memory.max(peak_memory()), ..failure })),
         }
     }
     Ok(())
+}
+
+/// Lets a step's progress pass ten times a second and no more: whoever tells may tell as often as it likes.
+#[derive(Default)]
+struct Pace(Mutex<Option<(String, Instant)>>);
+
+impl Pace {
+    const EVERY: Duration = Duration::from_millis(100);
+
+    /// What begins a step, or is no step's progress, passes at once.
+    fn lets_pass(&self, progress: &Progress) -> bool {
+        let Progress::Step { message, .. } = progress else { return true };
+        let mut last = self.0.lock().expect("no thread panics while it looks at the clock");
+        let passes = !last.as_ref().is_some_and(|(known, told)| known == message && told.elapsed() < Self::EVERY);
+        if passes {
+            *last = Some((message.clone(), Instant::now()));
+        }
+        passes
+    }
 }
 
 /// Orders from stdin, read on a thread of its own: when the parent ends, however it ends, its side of the pipe closes, and this process
@@ -228,6 +296,7 @@ fn orders_until_parent_ends() -> mpsc::Receiver<io::Result<String>> {
             }
         }
         group::end_all();
+        descendants::end(std::process::id());
         std::process::exit(0);
     });
     receiver
@@ -253,6 +322,17 @@ pub fn peak_memory_of(pid: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_that_tells_much_is_heard_now_and_then() {
+        let pace = Pace::default();
+        let step = |message: &str, done| Progress::Step { message: message.into(), done, total: 9, unit: Default::default() };
+        let passed: Vec<bool> = [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1)].map(|(m, n)| pace.lets_pass(&step(m, n))).to_vec();
+        assert_eq!(passed, [true, false, false, true, false]);
+        assert!(pace.lets_pass(&Progress::Running(None)) && pace.lets_pass(&Progress::Said("x".into())));
+        std::thread::sleep(Pace::EVERY);
+        assert!(pace.lets_pass(&step("b", 2)));
+    }
 
     #[test]
     fn a_log_is_named_only_where_the_action_has_printed_something() {

@@ -22,7 +22,7 @@ const COUNT: Grammar = Grammar { name: "count", doc: "The number of rows in the 
 
 const TIME_SINCE_LAST: Grammar = Grammar {
     name: "time-since-last",
-    doc: "The time since the last row in the window, null without one.",
+    doc: "The seconds since the last row in the window, null without one.",
     example: "time-since-last",
     ..Grammar::EMPTY
 };
@@ -76,8 +76,8 @@ const WINDOWS: Grammar = Grammar {
     example: "windows \"1d\" \"7d\"",
     arguments: &[Argument::many("windows", Kind::Window, "Durations, or lifetime.")],
     properties: &[
-        Property::optional("offset", Kind::Duration, "How long before the row's time the window ends."),
-        Property::optional("direction", Kind::Word(DIRECTION_WORDS), "Whether it looks back, or ahead (for labels)."),
+        Property::optional("offset", Kind::Duration, "How long before the row's time the window ends; at it without it."),
+        Property::optional("direction", Kind::Word(DIRECTION_WORDS), "Whether it looks back, or ahead (for labels); backward without it."),
     ],
     ..Grammar::EMPTY
 };

@@ -1,10 +1,11 @@
-//! `asset` and what stands in it: ops with their retries, commands and checks.
+//! `asset` and what stands in it: ops with their retries and commands. Its checks have a file of their own.
 
 use super::about::{DESCRIPTION, OWNER, TAGS};
+use super::check::{CHECK, check};
 use super::grammar::{Argument, Child, Grammar, Kind, Property, words};
 use super::node::Node;
 use super::settings::{RESOURCES, resources};
-use crate::catalog::declaration::{AssetDecl, Backoff, CheckDecl, CheckSeverity, CommandDecl, InputDecl, Jitter, OpDecl, RetryDecl};
+use crate::catalog::declaration::{AssetDecl, Backoff, CommandDecl, InputDecl, Jitter, OpDecl, RetryDecl};
 use crate::catalog::quantity::Duration;
 
 const GROUP: Grammar = Grammar {
@@ -50,10 +51,10 @@ const RETRY: Grammar = Grammar {
     example: "retry 3 delay=\"2s\" backoff=\"exponential\" max-delay=\"1m\" jitter=\"full\"",
     arguments: &[Argument::one("times", Kind::Integer(0, 1_000), "How many tries follow the first.")],
     properties: &[
-        Property::optional("delay", Kind::Duration, "The pause before the second try."),
-        Property::optional("backoff", Kind::Word(BACKOFF_WORDS), "How the pause grows."),
-        Property::optional("max-delay", Kind::Duration, "The longest pause."),
-        Property::optional("jitter", Kind::Word(JITTER_WORDS), "Whether the pause is drawn at random up to its length."),
+        Property::optional("delay", Kind::Duration, "The pause before the second try; none without it."),
+        Property::optional("backoff", Kind::Word(BACKOFF_WORDS), "How the pause grows; constant without it."),
+        Property::optional("max-delay", Kind::Duration, "The longest pause; any without it."),
+        Property::optional("jitter", Kind::Word(JITTER_WORDS), "Whether the pause is drawn at random up to its length; none without it."),
         Property::optional("exit-codes", Kind::ExitCodes, "Exit codes of a command that can pass, with spaces between them."),
     ],
     ..Grammar::EMPTY
@@ -92,11 +93,11 @@ const COMMAND_SOURCE: Grammar = Grammar {
     ..Grammar::EMPTY
 };
 
-const ENV: Grammar = Grammar {
+pub(super) const ENV: Grammar = Grammar {
     name: "env",
-    doc: "Variables of the environment that a command gets to see, and depends on.",
-    example: "env \"LANG\"",
-    arguments: &[Argument::many("names", Kind::Reference, "Names of variables.")],
+    doc: "Variables of the environment that a program gets to see. A command depends on their values; one written (env)\"NAME\" is a secret: passed on, observed and shown nowhere.",
+    example: "env \"LANG\" (env)\"API_TOKEN\"",
+    arguments: &[Argument::many("names", Kind::TextOrEnv, "Names of variables.")],
     ..Grammar::EMPTY
 };
 
@@ -132,28 +133,6 @@ const OP: Grammar = Grammar {
 
 /// The nodes of an op that only a command has.
 const COMMAND_NODES: [&str; 4] = ["input", "source", "env", "run"];
-
-const SEVERITY: [(&str, CheckSeverity); 2] = [("error", CheckSeverity::Error), ("warn", CheckSeverity::Warn)];
-const SEVERITY_WORDS: &[&str] = &words(&SEVERITY);
-
-const CHECK: Grammar = Grammar {
-    name: "check",
-    doc: "What a partition must meet before it is published.",
-    example: "check \"embedded\" column=\"image_embedding\" null-ratio-max=0.02 severity=\"warn\"",
-    arguments: &[Argument::one("name", Kind::Name, "What reports call it.")],
-    properties: &[
-        Property::optional("column", Kind::Column, "The column that it looks at."),
-        Property::optional("rows-min", Kind::Integer(0, u64::MAX), "The fewest rows."),
-        Property::optional("rows-max", Kind::Integer(0, u64::MAX), "The most rows."),
-        Property::optional("null-ratio-max", Kind::Ratio, "The greatest share of rows in which the column is null."),
-        Property::optional(
-            "severity",
-            Kind::Word(SEVERITY_WORDS),
-            "Whether a failure keeps the old partition standing (error) or is only said (warn).",
-        ),
-    ],
-    ..Grammar::EMPTY
-};
 
 pub(super) const ASSET: Grammar = Grammar {
     name: "asset",
@@ -221,19 +200,8 @@ fn command(node: &Node) -> Option<CommandDecl> {
     Some(CommandDecl {
         inputs: node.decode("input", |input| Some(InputDecl { asset: input.first()?, window: input.property_duration("window") })),
         sources: node.names("source"),
-        environment: node.names("env"),
+        environment: node.children("env").flat_map(|env| env.arguments().map(|value| value.text_or_env())).collect(),
         run: run.unwrap_or_default(),
         span: first.name.span,
-    })
-}
-
-fn check(node: &Node) -> Option<CheckDecl> {
-    Some(CheckDecl {
-        name: node.first()?,
-        column: node.property_name("column"),
-        rows_min: node.property_integer("rows-min"),
-        rows_max: node.property_integer("rows-max"),
-        null_ratio_max: node.property("null-ratio-max").and_then(|value| value.number()),
-        severity: node.choice("severity", &SEVERITY).map(|word| word.value).unwrap_or_default(),
     })
 }

@@ -46,10 +46,10 @@ pub(super) const JOIN: Grammar = Grammar {
     arguments: &[Argument::one("view", Kind::Reference, "The view that is joined.")],
     properties: &[
         Property::required("how", Kind::Word(HOW_WORDS), "Which of the view's rows it takes."),
-        Property::optional("max-age", Kind::Duration, "How old an as-of row may be."),
+        Property::optional("max-age", Kind::Duration, "How old an as-of row may be; the view's `ttl` without it."),
         Property::optional("on", Kind::Columns, "The left side's columns where they are called otherwise than the view's keys."),
         Property::optional("prefix", Kind::Column, "What the joined columns' names begin with."),
-        Property::optional("inclusive", Kind::Flag, "Whether an as-of row of the very same time counts."),
+        Property::optional("inclusive", Kind::Flag, "Whether an as-of row of the very same time counts; #false without it."),
     ],
     children: &[Child::any(&COLUMN), Child::any(&ON)],
     ..Grammar::EMPTY

@@ -11,7 +11,7 @@ const COMPUTE: Grammar = Grammar {
     name: "compute",
     doc: "What runs the point-in-time operators: daeda's own kernels, or Polars as the slow reference.",
     example: "compute engine=\"native\"",
-    properties: &[Property::optional("engine", Kind::Word(ENGINE_WORDS), "Which of the two.")],
+    properties: &[Property::optional("engine", Kind::Word(ENGINE_WORDS), "Which of the two; native without it.")],
     ..Grammar::EMPTY
 };
 
@@ -20,10 +20,10 @@ const OUTPUT: Grammar = Grammar {
     doc: "How Parquet files are written.",
     example: "output compression=\"zstd\" level=1 row-group-rows=65536 shard-rows=262144",
     properties: &[
-        Property::optional("compression", Kind::Word(&["none", "snappy", "lz4", "zstd"]), "The codec."),
-        Property::optional("level", Kind::Integer(1, 22), "How hard it tries, where the codec has levels."),
-        Property::optional("row-group-rows", Kind::Integer(1, 1 << 31), "The rows of a row group."),
-        Property::optional("shard-rows", Kind::Integer(1, 1 << 40), "The rows of a file."),
+        Property::optional("compression", Kind::Word(&["none", "snappy", "lz4", "zstd"]), "The codec; zstd without it."),
+        Property::optional("level", Kind::Integer(1, 22), "How hard it tries, where the codec has levels; 1 without it."),
+        Property::optional("row-group-rows", Kind::Integer(1, 1 << 31), "The rows of a row group; 65536 without it."),
+        Property::optional("shard-rows", Kind::Integer(1, 1 << 40), "The rows of a file; 262144 without it."),
     ],
     ..Grammar::EMPTY
 };

@@ -2,7 +2,7 @@
 
 use super::grammar::{Argument, Child, Grammar, Kind, Property};
 use super::node::Node;
-use crate::catalog::declaration::{ProfileDecl, ResourcesDecl, SettingsDecl, Text};
+use crate::catalog::declaration::{HistoryDecl, ProfileDecl, ResourcesDecl, SettingsDecl, Text};
 use crate::catalog::quantity::Size;
 use crate::source::Spanned;
 
@@ -24,7 +24,7 @@ pub(super) const RESOURCES: Grammar = Grammar {
 
 const RUNTIME: Grammar = Grammar {
     name: "runtime",
-    doc: "The file that says how rows are computed and written.",
+    doc: "The file that says how rows are computed and written; config/training/runtime.kdl without it.",
     example: "runtime \"config/training/runtime.kdl\"",
     arguments: &[Argument::one("path", Kind::PathOrEnv, "A KDL file.")],
     ..Grammar::EMPTY
@@ -32,7 +32,7 @@ const RUNTIME: Grammar = Grammar {
 
 const AGGREGATIONS: Grammar = Grammar {
     name: "aggregations",
-    doc: "The file that defines aggregations and embeddings.",
+    doc: "The file that defines aggregations and embeddings; config/training/aggregations.kdl without it.",
     example: "aggregations \"config/training/aggregations.kdl\"",
     arguments: &[Argument::one("path", Kind::PathOrEnv, "A KDL file.")],
     ..Grammar::EMPTY
@@ -40,7 +40,7 @@ const AGGREGATIONS: Grammar = Grammar {
 
 const FEATURE_VIEWS: Grammar = Grammar {
     name: "feature-views",
-    doc: "The directory whose KDL files declare the sources.",
+    doc: "The directory whose KDL files declare the sources; feature_views without it.",
     example: "feature-views \"feature_views\"",
     arguments: &[Argument::one("path", Kind::PathOrEnv, "A directory.")],
     ..Grammar::EMPTY
@@ -48,7 +48,7 @@ const FEATURE_VIEWS: Grammar = Grammar {
 
 const FEATURE_SERVICES: Grammar = Grammar {
     name: "feature-services",
-    doc: "The directory whose KDL files declare what training rows hold.",
+    doc: "The directory whose KDL files declare what training rows hold; feature_services without it.",
     example: "feature-services \"feature_services\"",
     arguments: &[Argument::one("path", Kind::PathOrEnv, "A directory.")],
     ..Grammar::EMPTY
@@ -56,7 +56,7 @@ const FEATURE_SERVICES: Grammar = Grammar {
 
 const OUTPUT_ROOT: Grammar = Grammar {
     name: "output-root",
-    doc: "The directory under which every op but `enrich` publishes.",
+    doc: "The directory under which every op but `enrich` publishes; data/training_output without it.",
     example: "output-root \"data/training_output\"",
     arguments: &[Argument::one("path", Kind::PathOrEnv, "A directory.")],
     ..Grammar::EMPTY
@@ -64,7 +64,7 @@ const OUTPUT_ROOT: Grammar = Grammar {
 
 const ENRICHED_OUTPUT_ROOT: Grammar = Grammar {
     name: "enriched-output-root",
-    doc: "The directory under which `enrich` publishes.",
+    doc: "The directory under which `enrich` publishes; data/training_output_enriched without it.",
     example: "enriched-output-root \"data/training_output_enriched\"",
     arguments: &[Argument::one("path", Kind::PathOrEnv, "A directory.")],
     ..Grammar::EMPTY
@@ -78,6 +78,18 @@ const REPLACE_MAX: Grammar = Grammar {
     ..Grammar::EMPTY
 };
 
+const HISTORY: Grammar = Grammar {
+    name: "history",
+    doc: "How much of the history of runs is kept under `.daeda`; the oldest runs go first.",
+    example: "history runs=10000 keep=\"365d\" size=\"256MiB\"",
+    properties: &[
+        Property::optional("runs", Kind::Integer(1, u64::MAX), "How many runs. 10000 if absent."),
+        Property::optional("keep", Kind::Duration, "How far back. 365d if absent."),
+        Property::optional("size", Kind::Size, "How many bytes. 256MiB if absent."),
+    ],
+    ..Grammar::EMPTY
+};
+
 const SETTINGS: &[Child] = &[
     Child::once(&RUNTIME),
     Child::once(&AGGREGATIONS),
@@ -87,6 +99,7 @@ const SETTINGS: &[Child] = &[
     Child::once(&ENRICHED_OUTPUT_ROOT),
     Child::once(&RESOURCES),
     Child::once(&REPLACE_MAX),
+    Child::once(&HISTORY),
 ];
 
 pub(super) const CONFIG: Grammar = Grammar {
@@ -117,6 +130,7 @@ pub(super) fn settings(node: &Node) -> SettingsDecl {
         enriched_output_root: text(node, "enriched-output-root"),
         resources: resources(node),
         replace_max: node.value("replace-max").and_then(|value| value.integer()),
+        history: history(node),
     }
 }
 
@@ -129,6 +143,12 @@ pub(super) fn resources(parent: &Node) -> ResourcesDecl {
     let Some(node) = parent.child("resources") else { return ResourcesDecl::default() };
     let size = |name| node.property(name)?.read(Size::parse);
     ResourcesDecl { cpus: node.property_integer("cpus"), memory: size("memory"), object_store: size("object-store") }
+}
+
+fn history(parent: &Node) -> HistoryDecl {
+    let Some(node) = parent.child("history") else { return HistoryDecl::default() };
+    let size = node.property("size").and_then(|value| value.read(Size::parse));
+    HistoryDecl { runs: node.property_integer("runs"), keep: node.property_duration("keep"), size }
 }
 
 fn text(node: &Node, child: &str) -> Option<Spanned<Text>> {

@@ -38,13 +38,21 @@ const SOURCE: Grammar = Grammar {
         ),
         Property::optional("timestamp", Kind::Column, "The column that says when a row happened."),
         Property::optional("unit", Kind::Word(&TimeUnit::NAMES), "The unit of that column, where it is an integer."),
-        Property::optional("first", Kind::Moment, "The first period that there is."),
+        Property::optional("first", Kind::Moment, "The first period that there is; the earliest present without it."),
         Property::optional("created", Kind::Column, "The column that says when a row was written; of equal times the latest counts."),
         Property::optional("available-at", Kind::Column, "The column that says when a row could be known."),
         Property::optional("ready", Kind::Path, "The file that marks a period as complete, such as _SUCCESS."),
         Property::optional("quiet", Kind::Duration, "How long a period's files must be unchanged before it counts as complete."),
-        Property::optional("gaps", Kind::Word(GAPS_WORDS), "What an absent period means: it is said, it blocks, or it is empty."),
-        Property::optional("late", Kind::Word(LATE_WORDS), "What happens to rows that lie in a later period than their own."),
+        Property::optional(
+            "gaps",
+            Kind::Word(GAPS_WORDS),
+            "What an absent period means: it is said, it blocks, or it is empty; warn without it.",
+        ),
+        Property::optional(
+            "late",
+            Kind::Word(LATE_WORDS),
+            "What happens to rows that lie in a later period than their own; error without it.",
+        ),
         Property::optional("lateness", Kind::Duration, "How late rows may be."),
         Property::optional("tag", Kind::Reference, "The tag that pins a Lance dataset."),
         Property::optional("version", Kind::Integer(1, u64::MAX), "The version that pins a Lance dataset."),
@@ -75,7 +83,7 @@ const FIELD: Grammar = Grammar {
     doc: "A column of the view, called by the node's name.",
     example: "user_id \"int64\"",
     arguments: &[Argument::one("type", Kind::Type, "The column's type.")],
-    properties: &[Property::optional("nullable", Kind::Flag, "Whether it may be null.")],
+    properties: &[Property::optional("nullable", Kind::Flag, "Whether it may be null; #false without it.")],
     ..Grammar::EMPTY
 };
 

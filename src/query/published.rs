@@ -2,7 +2,8 @@
 
 use super::grid::grid;
 use crate::engine::action::Action;
-use crate::engine::record::{Record, Records};
+use crate::engine::execute::CheckResult;
+use crate::engine::record::{CHECKS, Record, Records};
 use crate::rules::TableRecords;
 use crate::table::parquet::{read_batches, schema_of};
 use crate::workspace::Workspace;
@@ -79,18 +80,31 @@ impl Published {
     pub fn text(&self) -> String {
         let mut text = format!("{}\n  {}\n", self.action, self.path);
         let peak = self.record.peak_memory as f64 / 1e6;
-        text += &format!("  built {} in {:.2} s, peak {peak:.0} MB\n\nfiles\n", self.record.finished, self.record.seconds);
+        let attempts = if self.record.attempts > 1 { format!(", {} attempts", self.record.attempts) } else { String::new() };
+        text += &format!("  built {} in {:.2} s{attempts}, peak {peak:.0} MB\n\nfiles\n", self.record.finished, self.record.seconds);
         let files = self.record.output.files.iter().map(|f| vec![format!("  {}", f.name), format!("{:.1} MB", f.size as f64 / 1e6)]);
         text += &grid(&files.collect::<Vec<_>>());
         text += "\nmetadata\n";
-        let metadata = self.record.metadata.iter().map(|(name, value)| vec![format!("  {name}"), shorten(&plain(value))]);
+        let told = self.record.metadata.iter().filter(|(name, _)| *name != CHECKS);
+        let metadata = told.map(|(name, value)| vec![format!("  {name}"), shorten(&plain(value))]);
         text += &grid(&metadata.collect::<Vec<_>>());
+        text += &self.checks_text();
         text += "\ncolumns and first rows\n";
         let columns = self.schema.iter().enumerate().map(|(i, (name, t))| {
             let values = self.rows.iter().map(|r| r[i].clone()).collect::<Vec<_>>().join(" | ");
             vec![format!("  {name}"), shorten(t), shorten_row(&values)]
         });
         text + &grid(&columns.collect::<Vec<_>>())
+    }
+
+    fn checks_text(&self) -> String {
+        let checks = self.record.checks();
+        let row = |check: &CheckResult| {
+            let ended = if check.passed { "passed" } else { "warned" };
+            let measured = if check.value.is_null() { String::new() } else { check.value.to_string() };
+            vec![format!("  {}", check.check), check.kind.clone(), ended.into(), check.detail.clone().unwrap_or(measured)]
+        };
+        if checks.is_empty() { String::new() } else { format!("\nchecks\n{}", grid(&checks.iter().map(row).collect::<Vec<_>>())) }
     }
 }
 

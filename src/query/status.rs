@@ -6,7 +6,8 @@
 use super::causes::{Cause, Causes, Fact, facts};
 use super::grid::wrapped;
 use super::ranges::{abridged, named, runs};
-use crate::engine::action::Name;
+use super::warnings::{self, Warning};
+use crate::engine::action::{Action, Name};
 use crate::engine::check::Verdict;
 use crate::engine::graph::Graph;
 use crate::engine::state::{Reason, ReasonKind, State};
@@ -14,6 +15,9 @@ use crate::workspace::Target;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
+
+/// Of so many partitions at most it is told what checks have warned of.
+const WARNINGS: usize = 100;
 
 /// The states of some assets.
 pub struct Report<'a> {
@@ -174,10 +178,37 @@ impl<'a> AssetStatus<'a> {
         let entries: Vec<Value> = listed.map(|e| self.entry_json(e)).collect();
         let cleaned = self.entries.iter().filter(|e| self.cleaned(e).is_some()).count();
         let causes: Vec<Value> = self.groups().iter().map(|group| self.group_json(group)).collect();
+        let warned = self.warned();
+        let warnings: Vec<Value> = warnings::of(self.warned_actions(&warned, WARNINGS)).iter().map(Warning::json).collect();
         json!({
-            "asset": self.asset, "group": self.group, "partitions": self.partitions, "counts": counts, "cleaned": cleaned, "causes": causes,
-            "entries": entries,
+            "asset": self.asset, "group": self.group, "partitions": self.partitions, "counts": counts, "cleaned": cleaned,
+            "warned": warned.len(), "causes": causes, "warnings": warnings, "entries": entries,
         })
+    }
+
+    /// Positions of the entries of which a check has only warned.
+    fn warned(&self) -> Vec<usize> {
+        (0..self.entries.len()).filter(|at| self.ops(&self.entries[*at]).any(|(_, verdict)| verdict.warned)).collect()
+    }
+
+    /// The warned actions of the last of some entries, the newest first.
+    fn warned_actions(&self, warned: &[usize], most: usize) -> impl Iterator<Item = &'a Action> + use<'a, '_> {
+        let (graph, verdicts) = (self.graph, self.verdicts);
+        let entries = warned.iter().rev().take(most).map(|at| self.entries[*at].actions.clone()).collect::<Vec<_>>();
+        let actions = entries.into_iter().flat_map(|actions| &self.actions[actions]);
+        actions.filter(|index| verdicts[**index].warned).map(|index| &graph.actions()[*index])
+    }
+
+    fn warned_text(&self, verbose: bool) -> String {
+        let warned = self.warned();
+        if warned.is_empty() {
+            return String::new();
+        }
+        let key = |position: usize| self.key(&self.entries[position]).map_or("the whole asset", |key| &**key);
+        let ranges = abridged(&named(&runs(warned.iter().copied()), key), if verbose { usize::MAX } else { 8 });
+        let head = wrapped(&ranges, &format!("  {} warned: ", warned.len()), 6);
+        let told = warnings::of(self.warned_actions(&warned, if verbose { WARNINGS } else { 3 }));
+        head + &told.iter().map(|warning| wrapped(&warning.text(), "    ", 6)).collect::<String>()
     }
 
     /// When the data of a partition's last op, which is the asset's, was cleaned away.
@@ -240,10 +271,11 @@ impl<'a> AssetStatus<'a> {
         let groups = self.groups();
         let most = if verbose { groups.len() } else { 12 };
         text.extend(groups.iter().take(most).map(|group| self.group_text(group, verbose)));
-        match groups.len().saturating_sub(most) {
-            0 => text,
-            more => text + &format!("  … and {more} more groups of causes (-v shows all)\n"),
+        let more = groups.len().saturating_sub(most);
+        if more > 0 {
+            text += &format!("  … and {more} more groups of causes (-v shows all)\n");
         }
+        text + &self.warned_text(verbose)
     }
 
     fn group_text(&self, group: &Group, verbose: bool) -> String {
@@ -313,7 +345,7 @@ fn tried(verdict: &Verdict) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::action::{Action, ActionId, Place};
+    use crate::engine::action::{ActionId, Place};
     use crate::engine::observation::Kind;
     use std::path::Path;
 

@@ -2,7 +2,12 @@
 //!
 //! Knows nothing of how anything runs. Invariant: every event has a place in every reporter; a new one does not compile until it has.
 
+mod alive;
+mod course;
 pub mod diagnostics;
 pub mod json;
 pub mod plain;
+pub mod several;
 pub mod terminal;
+mod ticker;
+pub mod trace;

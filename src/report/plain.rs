@@ -1,9 +1,14 @@
 //! Events as plain lines on stderr: what a log file or a pipe gets.
 
-use crate::engine::event::{Event, Sink, Summary};
+use super::alive::Alive;
+use super::ticker::Ticker;
+use crate::engine::event::{Event, Holder, Sink, Summary};
+use crate::engine::execute::CheckResult;
 use crate::engine::state::{Reason, State, lines};
 use serde_json::{Map, Value};
 use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// How much to say.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +29,11 @@ impl Lines {
             return None;
         }
         match event {
-            Event::Planned { .. } | Event::Started { .. } | Event::Progress { .. } => None,
+            Event::Planned { .. } | Event::Started { .. } | Event::Progress { .. } | Event::Advanced { .. } => None,
+            Event::Admitted { .. } | Event::Released { .. } => None,
+            Event::WaitingForRoom { action, cpus, memory, holders } => Some(waiting(&action.to_string(), (*cpus, *memory), holders)),
+            // What is wrong is in the warning, or in the failure.
+            Event::Checked { action, result } => (self.verbose && result.passed).then(|| passed(&action.to_string(), result)),
             Event::Hashing { done, total } => Some(hashing(*done, *total)),
             Event::Said { action, line } => self.verbose.then(|| format!("{action}| {line}")),
             Event::Skipped { action, because } => because.as_ref().map(|failed| format!("{action}: skipped, because {failed} failed")),
@@ -54,10 +63,11 @@ impl Lines {
                 Some(published(&action.to_string(), *seconds, *peak_memory, metadata))
             }
             Event::Warned { action, message } => Some(format!("warning: {action}: {message}")),
-            Event::Failed { action, attempt, error, log } => {
+            Event::Failed { action, attempt, error, log, peak_memory, memory } => {
                 let log = log.as_ref().map_or(String::new(), |l| format!("\n    log: {l}"));
                 let attempt = if *attempt > 1 { format!(" (attempt {attempt})") } else { String::new() };
-                Some(format!("error: {action}: failed{attempt}: {error}{log}\n    try again: daeda build {action} --retry-failed"))
+                let peak = budget(*peak_memory, *memory);
+                Some(format!("error: {action}: failed{attempt}: {error}{log}{peak}\n    try again: daeda build {action} --retry-failed"))
             }
             Event::Blocked { action, message } if self.named => Some(format!("{action}: waiting: {message}")),
             Event::Blocked { .. } => None,
@@ -69,7 +79,11 @@ impl Lines {
 
 /// How far the hashing of inputs is.
 pub fn hashing(done: u64, total: u64) -> String {
-    format!("hashing inputs: {} of {} MB", thousands(done / 1_000_000), thousands(total / 1_000_000))
+    format!("hashing inputs: {}", hashed(done, total))
+}
+
+pub fn hashed(done: u64, total: u64) -> String {
+    format!("{} of {} MB", thousands(done / 1_000_000), thousands(total / 1_000_000))
 }
 
 /// What stands although it is not fresh, and what would build it.
@@ -78,6 +92,28 @@ fn held(action: &str, state: State, reasons: &[Reason]) -> String {
     let flag =
         if state == State::Drifted { "--drifted rebuilds it" } else { "--allow-missing rebuilds it from what is left, if anything is" };
     format!("{action}: {}{why}; what is published stands: {flag}", state.name())
+}
+
+/// What an action waits for, and who holds it.
+fn waiting(action: &str, (cpus, memory): (u64, u64), holders: &[Holder]) -> String {
+    let told: Vec<String> =
+        holders.iter().map(|h| format!("process {} ({} cpus, {}: {})", h.pid, h.cpus, gibibytes(h.memory), h.action)).collect();
+    format!("{action}: waiting for {cpus} cpus and {} held by {}", gibibytes(memory), told.join(", "))
+}
+
+fn gibibytes(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / (1u64 << 30) as f64)
+}
+
+/// The peak memory of what failed, against what it may hold.
+fn budget(peak: u64, memory: u64) -> String {
+    if peak == 0 { String::new() } else { format!("\n    peak memory: {} MB of {}", peak / 1_000_000, gibibytes(memory)) }
+}
+
+/// A check that has passed, with what it measured.
+fn passed(action: &str, result: &CheckResult) -> String {
+    let value = if result.value.is_null() { String::new() } else { format!(" ({})", result.value) };
+    format!("{action}: check `{}` passed: {}{value}", result.check, result.kind)
 }
 
 fn published(action: &str, seconds: f64, peak: u64, metadata: &Map<String, Value>) -> String {
@@ -119,21 +155,35 @@ fn thousands(number: u64) -> String {
     out
 }
 
-/// Writes the lines as they come.
+/// Writes the lines as they come, and a sign of life every so often.
 pub struct Plain {
     lines: Lines,
+    start: Instant,
+    alive: Arc<Mutex<Alive>>,
+    _ticker: Option<Ticker>,
 }
 
 impl Plain {
     pub fn new(lines: Lines) -> Self {
-        Self { lines }
+        let (start, alive) = (Instant::now(), Arc::new(Mutex::new(Alive::default())));
+        let watched = alive.clone();
+        let tick =
+            move || watched.lock().expect("no thread panics while it tells").lines(start.elapsed()).iter().for_each(|line| write(line));
+        let ticker = (!lines.quiet).then(|| Ticker::start(Duration::from_secs(1), tick));
+        Self { lines, start, alive, _ticker: ticker }
     }
+}
+
+/// If nobody listens, the build goes on.
+pub fn write(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 impl Sink for Plain {
     fn event(&self, event: &Event) {
+        self.alive.lock().expect("no thread panics while it tells").heard(event, self.start.elapsed());
         if let Some(line) = self.lines.of(event) {
-            let _ = writeln!(io::stderr().lock(), "{line}");
+            write(&line);
         }
     }
 }

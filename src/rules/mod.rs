@@ -15,6 +15,7 @@ mod kept;
 mod keyed;
 mod loader;
 mod operators;
+mod pace;
 mod place;
 mod readiness;
 mod reads;

@@ -1,7 +1,7 @@
 //! `skeleton`: the source layer of a service for one period. Spine, joins, rolling aggregates, filters and the contract, as Parquet.
 
 use super::budget::Budget;
-use super::checks::{self, CheckSpec};
+use super::checks::{self, CheckSpec, Staged};
 use super::failures::of_table;
 use super::kept::Kept;
 use super::keyed;
@@ -21,7 +21,7 @@ use crate::catalog::declaration::{Every, Late};
 use crate::catalog::model::{Place as DataPlace, Runtime};
 use crate::catalog::quantity::Duration;
 use crate::engine::action::{Action, Job, Place, Request};
-use crate::engine::execute::{Made, Progress};
+use crate::engine::execute::{Made, Progress, Unit};
 use crate::engine::failure::Failure;
 use crate::engine::observation::{Kind, Observation};
 use crate::engine::record::OutputFile;
@@ -127,7 +127,8 @@ impl Work<'_> {
     }
 
     fn tell(&self, message: &str, done: usize) {
-        (self.tell)(Progress::Step { message: message.into(), done: done as u64, total: self.spec.operators.len() as u64 });
+        let total = self.spec.operators.len() as u64;
+        (self.tell)(Progress::Step { message: message.into(), done: done as u64, total, unit: Unit::Steps });
     }
 
     /// What the contract promises.
@@ -146,7 +147,7 @@ impl Work<'_> {
     fn made(&self, written: Written, schema: SchemaRef, seen: Seen) -> Result<Made, Failure> {
         seen.uses.write(&self.job.staging, &schema)?;
         let mut made = Made { files: output_files(&written.files), warnings: seen.warnings, ..Made::default() };
-        checks::judge(&self.spec.checks, &written, &mut made)?;
+        checks::judge(&self.spec.checks, &Staged::written(self.job, &written), &mut made, self.tell)?;
         made.metadata.insert("rows".into(), json!(written.rows));
         made.metadata.insert("columns".into(), json!(schema.fields().len()));
         made.metadata.insert("output_path".into(), json!(output_path(&self.spec.workspace, &self.job.action)));

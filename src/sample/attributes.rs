@@ -23,6 +23,12 @@ pub(super) struct Change {
     updated_at: i64,
 }
 
+impl Change {
+    pub(super) fn at(&self) -> i64 {
+        self.updated_at
+    }
+}
+
 /// The state of all users; days must be asked for in order.
 pub(super) struct Attributes<'a> {
     people: &'a People,

@@ -128,6 +128,10 @@ impl<'a> Feed<'a> {
 }
 
 impl Event {
+    pub(super) fn at(&self) -> i64 {
+        self.timestamp
+    }
+
     fn followed(&self, kind: Kind, after: std::ops::Range<u32>, stream: &mut Stream) -> Self {
         let pause = stream.random_range(after);
         Self { kind, timestamp: self.timestamp + i64::from(pause), dwell: self.dwell + pause, ..*self }

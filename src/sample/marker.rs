@@ -88,7 +88,7 @@ fn mark(directory: &Path, spec: &SampleSpec, tables: &[&str], complete: bool) ->
 
 impl From<&SampleSpec> for Written {
     fn from(spec: &SampleSpec) -> Self {
-        let SampleSpec { start, days, users, artworks, events_per_day, dim, seed } = *spec;
+        let SampleSpec { start, days, users, artworks, events_per_day, dim, seed, hourly: _ } = *spec;
         Self { start: start.to_string(), days, users, artworks, events_per_day, dim, seed }
     }
 }

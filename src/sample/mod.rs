@@ -24,4 +24,4 @@ mod tests;
 
 pub use error::SampleError;
 pub use spec::SampleSpec;
-pub use write::{SampleSummary, TableSummary, write};
+pub use write::{PARTITIONED, SampleSummary, TableSummary, write};

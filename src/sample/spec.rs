@@ -6,6 +6,7 @@ use super::SampleError;
 use chrono::{Days, NaiveDate};
 
 pub(super) const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
 pub(super) const DAY: i64 = 24 * 60 * MINUTE;
 
 const MAX_DIM: u32 = 65_536;
@@ -21,12 +22,14 @@ pub struct SampleSpec {
     /// Width of the embeddings.
     pub dim: u32,
     pub seed: u64,
+    /// Tables of which each hour has a directory of its own: the rows are the same.
+    pub hourly: Vec<String>,
 }
 
 impl Default for SampleSpec {
     fn default() -> Self {
         let start = NaiveDate::from_ymd_opt(2026, 2, 1).unwrap_or_default();
-        Self { start, days: 10, users: 500, artworks: 2_000, events_per_day: 5_000, dim: 1_152, seed: 7 }
+        Self { start, days: 10, users: 500, artworks: 2_000, events_per_day: 5_000, dim: 1_152, seed: 7, hourly: vec![] }
     }
 }
 
@@ -82,6 +85,12 @@ impl Day {
     /// Its directory.
     pub(super) fn partition(&self) -> String {
         format!("dt={}", self.date.format("%Y-%m-%d"))
+    }
+
+    /// The directories of its hours, each with its last millisecond.
+    pub(super) fn hours(&self) -> Vec<(String, i64)> {
+        let hour = |number: i64| (format!("{}/hr={number:02}", self.partition()), self.start + (number + 1) * HOUR - 1);
+        (0..24).map(hour).collect()
     }
 
     pub(super) fn last_ms(&self) -> i64 {

@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of how rows come about. Invariant: tables and days are written one after another, in a fixed order.
 
-use super::attributes::{Attributes, attributes_batch, attributes_schema};
+use super::attributes::{Attributes, Change, attributes_batch, attributes_schema};
 use super::feed::{Event, Feed, Kind, feed_batch, feed_schema, likes_batch, likes_schema};
 use super::file::{ROW_GROUP_ROWS, Tally, write_part};
 use super::gallery::Gallery;
@@ -12,6 +12,9 @@ use super::spec::Day;
 use super::vectors::Vectors;
 use super::{SampleError, SampleSpec, marker};
 use crate::table::lance::{self, WriteMode};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use std::path::Path;
 
 const FEED: &str = "feed";
@@ -19,6 +22,8 @@ const ARTWORKS: &str = "artworks";
 const LIKES: &str = "likes";
 const USER_ATTRIBUTES: &str = "user_attributes";
 const EMBEDDINGS: &str = "embeddings.lance";
+/// The tables that lie by period.
+pub const PARTITIONED: [&str; 3] = [FEED, LIKES, USER_ATTRIBUTES];
 const TABLES: [&str; 5] = [FEED, ARTWORKS, LIKES, USER_ATTRIBUTES, EMBEDDINGS];
 
 /// What was written.
@@ -87,15 +92,15 @@ impl Writer<'_> {
     }
 
     fn feed_day(&mut self, day: &Day, events: &[Event]) -> Result<Tally, SampleError> {
-        let batches = events.chunks(ROW_GROUP_ROWS).map(|chunk| feed_batch(chunk, self.people, self.gallery));
-        let tally = write_part(&self.partition(FEED, day), feed_schema(), batches)?;
+        let batch = |chunk: &[Event]| feed_batch(chunk, self.people, self.gallery);
+        let tally = self.parts(FEED, day, events, Event::at, &feed_schema(), &batch)?;
         (self.progress)(&format!("{FEED} {}: {} rows", day.date, tally.rows));
         Ok(tally)
     }
 
     fn likes_day(&self, day: &Day, events: &[Event]) -> Result<Tally, SampleError> {
         let likes: Vec<Event> = events.iter().filter(|event| event.kind == Kind::Like).copied().collect();
-        write_part(&self.partition(LIKES, day), likes_schema(), likes.chunks(ROW_GROUP_ROWS).map(likes_batch))
+        self.parts(LIKES, day, &likes, Event::at, &likes_schema(), &likes_batch)
     }
 
     fn attributes(&mut self) -> Result<Tally, SampleError> {
@@ -103,8 +108,8 @@ impl Writer<'_> {
         let mut tally = Tally::default();
         for day in self.spec.days() {
             let changes = attributes.day(&day);
-            let batches = changes.chunks(ROW_GROUP_ROWS).map(|chunk| attributes_batch(chunk, self.people));
-            tally += write_part(&self.partition(USER_ATTRIBUTES, &day), attributes_schema(), batches)?;
+            let batch = |chunk: &[Change]| attributes_batch(chunk, self.people);
+            tally += self.parts(USER_ATTRIBUTES, &day, &changes, Change::at, &attributes_schema(), &batch)?;
         }
         (self.progress)(&format!("{USER_ATTRIBUTES}: {} rows", tally.rows));
         Ok(tally)
@@ -118,8 +123,26 @@ impl Writer<'_> {
         Ok(Tally { rows, ..sizes(&path) })
     }
 
-    fn partition(&self, table: &str, day: &Day) -> std::path::PathBuf {
-        self.directory.join(table).join(day.partition())
+    /// A day of a table, whose rows are in order of time: in one file, or in one for each of its hours, empty ones included.
+    fn parts<T>(
+        &self,
+        table: &str,
+        day: &Day,
+        rows: &[T],
+        at: fn(&T) -> i64,
+        schema: &SchemaRef,
+        batch: &dyn Fn(&[T]) -> Result<RecordBatch, ArrowError>,
+    ) -> Result<Tally, SampleError> {
+        let is_hourly = self.spec.hourly.iter().any(|hourly| hourly == table);
+        let parts = if is_hourly { day.hours() } else { vec![(day.partition(), day.last_ms())] };
+        let (mut tally, mut from) = (Tally::default(), 0);
+        for (partition, last) in parts {
+            let end = rows.partition_point(|row| at(row) <= last);
+            let directory = self.directory.join(table).join(partition);
+            tally += write_part(&directory, schema.clone(), rows[from..end].chunks(ROW_GROUP_ROWS).map(batch))?;
+            from = end;
+        }
+        Ok(tally)
     }
 }
 

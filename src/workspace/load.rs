@@ -1,7 +1,8 @@
 //! Finding and reading a workspace's files. Everything that is wrong with them is found in one run.
 
 use super::Workspace;
-use super::settings::{Overrides, Settings, SettingsError, machine};
+use super::settings::{Overrides, Row, Settings, SettingsError, machine};
+use super::tuning::Tuning;
 use crate::catalog::declaration::Declarations;
 use crate::catalog::resolve::{self, Vocabulary};
 use crate::manifest;
@@ -50,7 +51,7 @@ pub fn load(directory: &Path, overrides: &Overrides) -> Result<Loaded, LoadError
     let (manifest, found) = manifest::daedalus(&reader.sources, id);
     reader.found.extend(found);
     reader.declared.manifest = manifest;
-    let settings = match Settings::resolve(&reader.declared.manifest, overrides, machine()) {
+    let settings = match Settings::resolve(&reader.declared.manifest, overrides, machine(&overrides.environment)) {
         Ok(settings) => Some(settings),
         Err(SettingsError::InFile(diagnostic)) => {
             reader.found.push(diagnostic);
@@ -58,10 +59,12 @@ pub fn load(directory: &Path, overrides: &Overrides) -> Result<Loaded, LoadError
         }
         Err(SettingsError::Outside(message)) => return Err(LoadError::Settings(message)),
     };
+    let mut tuning = Vec::new();
     if let Some(settings) = &settings {
         reader.read_all(settings)?;
+        tuning = reader.tune(overrides, &settings.runtime.value)?;
     }
-    Ok(reader.resolve(settings))
+    Ok(reader.resolve(settings, tuning))
 }
 
 struct Reader {
@@ -113,6 +116,19 @@ impl Reader {
         Ok(())
     }
 
+    /// Overrides values of the runtime; what they are then, and where they come from.
+    fn tune(&mut self, overrides: &Overrides, file: &str) -> Result<Vec<Row>, LoadError> {
+        let tuning = Tuning::of(overrides, &self.declared.runtime);
+        match tuning.apply(&mut self.declared.runtime) {
+            Ok(()) => Ok(tuning.rows(&self.declared.runtime, file)),
+            Err(SettingsError::Outside(message)) => Err(LoadError::Settings(message)),
+            Err(SettingsError::InFile(diagnostic)) => {
+                self.found.push(diagnostic);
+                Ok(Vec::new())
+            }
+        }
+    }
+
     fn read_if_there(&mut self, relative: &str) -> Result<Option<SourceId>, LoadError> {
         let path = self.root.join(relative);
         if path.exists() { self.read(&path).map(Some) } else { Ok(None) }
@@ -133,7 +149,7 @@ impl Reader {
         Ok(files)
     }
 
-    fn resolve(mut self, settings: Option<Settings>) -> Loaded {
+    fn resolve(mut self, settings: Option<Settings>, tuning: Vec<Row>) -> Loaded {
         let aggregates = rules::aggregates();
         let vocabulary = Vocabulary { aggregates: &aggregates, rules: rules::NAMES, on_polars: rules::ON_POLARS };
         let broken = self.broken_texts();
@@ -149,7 +165,7 @@ impl Reader {
         self.found.dedup();
         let sound = !self.found.iter().any(Diagnostic::is_error);
         let profiles = self.declared.manifest.profiles.iter().map(|p| p.name.value.clone()).collect();
-        let workspace = settings.filter(|_| sound).map(|settings| Workspace { root: self.root, catalog, settings, profiles });
+        let workspace = settings.filter(|_| sound).map(|settings| Workspace { root: self.root, catalog, settings, tuning, profiles });
         Loaded { sources: self.sources, diagnostics: self.found, workspace }
     }
 

@@ -6,11 +6,12 @@ mod graph;
 mod load;
 mod settings;
 mod target;
+mod tuning;
 
 pub use graph::{PlanError, graph};
 pub use load::{LoadError, Loaded, find, load};
-pub use settings::{Origin, Overrides, Setting, Settings};
-pub use target::{Keys, Target, TargetError, parse_target, select};
+pub use settings::{Origin, Overrides, Row, Setting, Settings, misspelt};
+pub use target::{Keys, Target, TargetError, due_after, job_targets, parse_target, select};
 
 use crate::catalog::model::Catalog;
 use crate::path::Root;
@@ -23,6 +24,8 @@ pub struct Workspace {
     pub root: Root,
     pub catalog: Catalog,
     pub settings: Settings,
+    /// The values of the runtime, and where they come from.
+    pub tuning: Vec<Row>,
     /// Names of the profiles that are declared.
     pub profiles: Vec<String>,
 }

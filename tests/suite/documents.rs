@@ -76,6 +76,11 @@ fn blocks(document: &Path, language: &str) -> Vec<Block> {
     found
 }
 
+/// Every ```kdl block with its place.
+pub fn kdl_blocks() -> Vec<(String, String)> {
+    documents().iter().flat_map(|document| blocks(document, "kdl")).map(|block| (block.place, block.text)).collect()
+}
+
 /// What is wrong with a block.
 fn mistakes(block: &Block) -> Vec<String> {
     let document = match kdl::KdlDocument::parse_v2(&block.text) {

@@ -28,7 +28,7 @@ fn allow_absent_vectors(directory: &Path) {
 
 fn spec() -> SampleSpec {
     let start = NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
-    SampleSpec { start, days: 3, users: 30, artworks: 150, events_per_day: 400, dim: 1152, seed: 7 }
+    SampleSpec { start, days: 3, users: 30, artworks: 150, events_per_day: 400, dim: 1152, seed: 7, hourly: vec![] }
 }
 
 /// Runs an action where it publishes, with a record, as a build leaves it.

@@ -369,7 +369,15 @@ impl Workspace {
         let mut command = Command::new(env!("CARGO_BIN_EXE_daeda"));
         command.arg("-C").arg(self.directory.path()).args(args);
         command.env("DAEDA_NOW", NOW).env_remove("DAEDA_PROFILE").stdin(Stdio::null());
+        // Tests do not wait for each other, or for whoever else builds here.
+        command.env("DAEDA_RUNTIME_DIR", self.runtime_directory());
         command
+    }
+
+    /// Where the processes of this workspace meet.
+    pub fn runtime_directory(&self) -> PathBuf {
+        let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("runtime").join(std::process::id().to_string());
+        all.join(self.directory.path().file_name().unwrap())
     }
 
     pub fn daeda(&self, args: &[&str]) -> Said {

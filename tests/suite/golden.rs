@@ -79,7 +79,7 @@ fn results_change_only_with_a_version() {
     let directory = tempfile::tempdir().unwrap();
     copy_example(directory.path());
     let start = NaiveDate::from_ymd_opt(2026, 2, 1).unwrap();
-    let spec = SampleSpec { start, days: 3, users: 40, artworks: 200, events_per_day: 500, dim: 8, seed: 7 };
+    let spec = SampleSpec { start, days: 3, users: 40, artworks: 200, events_per_day: 500, dim: 8, seed: 7, hourly: vec![] };
     edit(&directory.path().join("feature_views/artwork_embeddings.kdl"), "1152", "8");
     edit(&directory.path().join("feature_services/dssm_ranking.kdl"), "1152", "8");
     sample::write(&directory.path().join("data"), &spec, &mut |_| {}).unwrap();

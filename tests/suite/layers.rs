@@ -16,21 +16,27 @@ const ARROWS: &[(&str, &[&str])] = &[
             "digest",
             "engine",
             "features",
+            "history",
             "manifest",
             "path",
             "query",
             "report",
             "rules",
             "sample",
+            "schedule",
             "source",
             "table",
             "workspace",
         ],
     ),
-    // Beside the workspace and the engine: `lineage`, `declared` and `pipeline` answer from what the catalog resolved, `published` reads
+    // A consumer of events, as reports are.
+    ("history", &["engine"]),
+    // Beside the workspace and the engine: `runs` reads the history, `lineage`, `declared` and `pipeline` answer from what the catalog resolved, `published` reads
     // rows through `table`, and records are read by the one reader of records there is, which lies in `rules`. `source` has
     // "did you mean"; `path` and `digest` are words that the answers are put in.
-    ("query", &["workspace", "engine", "table", "catalog", "rules", "source", "path", "digest"]),
+    ("query", &["schedule", "workspace", "engine", "history", "table", "catalog", "rules", "source", "path", "digest"]),
+    // What is due is asked of the calendar, how it stands of verdicts.
+    ("schedule", &["workspace", "engine", "catalog"]),
     // It draws diagnostics as well as events, and a diagnostic is drawn on its source text.
     ("report", &["engine", "source"]),
     // `source` and `path` are what it reads: texts by workspace-relative names.
@@ -55,12 +61,13 @@ const PRINTING: [&str; 2] = ["src/cli/", "src/report/"];
 const WORKER: &str = "src/engine/worker.rs";
 
 /// Decides without touching the world, so that it can be tested, replayed and explained.
-const PURE: [&str; 11] = [
+const PURE: [&str; 12] = [
     "src/manifest/",
     "src/catalog/",
     "src/engine/action.rs",
     "src/engine/graph.rs",
     "src/engine/decision.rs",
+    "src/engine/envelope/ledger.rs",
     "src/engine/observation.rs",
     "src/engine/plan.rs",
     "src/engine/plan/",

@@ -16,9 +16,19 @@ const COMMANDS: &[&[&str]] = &[
     &["lineage", "ranking.likes_2d"],
     &["materialize-day", "ranking", "2026-02-03"],
     &["list"],
+    &["job", "run", "everything", "@2026-02-03"],
+    &["schedule", "list"],
+    &["schedule", "due"],
+    &["schedule", "run"],
     &["show", "ranker@2026-02-03"],
+    &["runs"],
+    &["log", "last"],
     &["sample", "sample", "--days", "1", "--users", "20", "--artworks", "20", "--events-per-day", "40", "--dim", "4"],
     &["demo"],
+    &["fmt", "--check"],
+    &["init", "starter"],
+    &["completions", "zsh"],
+    &["man"],
 ];
 
 /// Commands whose stdout is one JSON document.
@@ -33,7 +43,11 @@ const DOCUMENTS: &[&[&str]] = &[
     &["lineage", "ranking", "--format", "json"],
     &["lineage", "ranker", "--format", "json"],
     &["lineage", "ranking.liked_2d", "--format", "json"],
+    &["lineage", "feed.event", "--format", "json"],
+    &["lineage", "ranking", "--columns", "--format", "json"],
     &["materialize-day", "ranking", "2026-02-03"],
+    &["schedule", "list", "--format", "json"],
+    &["schedule", "due", "--format", "json"],
     &["list", "assets", "--format", "json"],
     &["list", "views", "--format", "json"],
     &["list", "services", "--format", "json"],
@@ -42,6 +56,10 @@ const DOCUMENTS: &[&[&str]] = &[
     &["list", "profiles", "--format", "json"],
     &["list", "profiles", "--effective", "--format", "json"],
     &["show", "ranker@2026-02-03", "--format", "json"],
+    &["runs", "--format", "json"],
+    &["runs", "last", "--format", "json"],
+    &["runs", "--asset", "ranker", "--format", "json"],
+    &["log", "last", "--format", "json"],
 ];
 
 fn commands_of_help(help: &str) -> Vec<&str> {

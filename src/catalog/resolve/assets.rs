@@ -1,7 +1,6 @@
 //! Assets: their partitions, service and op graph.
 
 use super::Resolver;
-use super::expressions::Columns;
 use crate::catalog::declaration::*;
 use crate::catalog::model::*;
 use crate::source::{Diagnostic, suggestion};
@@ -43,7 +42,7 @@ impl Resolver<'_> {
         let ops: Option<Vec<Op>> = declared.ops.iter().map(|op| self.op(op, declared, service.as_ref())).collect();
         let ops = self.ordered(ops?, declared)?;
         self.asset_options(declared);
-        self.checked_columns(declared, service.as_ref());
+        let checks = self.checks(declared, service.as_ref());
         Some(Asset {
             name: declared.name.value.clone(),
             span: declared.name.span,
@@ -55,7 +54,7 @@ impl Resolver<'_> {
             service,
             settle: declared.settle.as_ref().map(|s| s.value),
             ops,
-            checks: declared.checks.clone(),
+            checks,
         })
     }
 
@@ -65,27 +64,6 @@ impl Resolver<'_> {
             let hint = "remove `settle`, or give the asset partitions";
             self.report(Diagnostic::error("daeda::catalog::bad-option", message, settle.span).hint(hint));
         }
-        let unsupported = declared.checks.iter().find(|c| !self.check_is_sound(c));
-        if let Some(check) = unsupported {
-            let message = format!("check `{}` checks nothing", check.name);
-            let hint = "give it rows-min=, rows-max=, or column= with null-ratio-max=";
-            self.report(Diagnostic::error("daeda::catalog::bad-option", message, check.name.span).hint(hint));
-        }
-    }
-
-    /// A check's column is one of the contract's.
-    fn checked_columns(&mut self, declared: &AssetDecl, service: Option<&Arc<Service>>) {
-        let Some(service) = service else { return };
-        let mut known = Columns::starting(self.is_partial(service.span));
-        service.columns.iter().for_each(|c| known.add(c.name.clone(), c.data_type.clone()));
-        for column in declared.checks.iter().filter_map(|c| c.column.as_ref()).filter(|c| known.get(c).is_none()) {
-            self.unknown_column(column, &format!("service `{}`", service.name), &known);
-        }
-    }
-
-    fn check_is_sound(&self, check: &CheckDecl) -> bool {
-        let ratio = check.null_ratio_max.is_some() == check.column.is_some();
-        ratio && (check.rows_min.is_some() || check.rows_max.is_some() || check.null_ratio_max.is_some())
     }
 
     fn op(&mut self, declared: &OpDecl, asset: &AssetDecl, service: Option<&Arc<Service>>) -> Option<Op> {

@@ -70,7 +70,7 @@ fn named(text: &Name, at: Option<(usize, usize)>) -> String {
     at.and_then(|(offset, len)| text.value.get(offset..offset + len)).unwrap_or(&text.value).to_string()
 }
 
-fn diagnose(text: &Name, error: ExprError) -> Diagnostic {
+pub fn diagnose(text: &Name, error: ExprError) -> Diagnostic {
     let code = match error.kind {
         ExprErrorKind::UnknownColumn => "daeda::catalog::unknown-column",
         _ => "daeda::catalog::expression",

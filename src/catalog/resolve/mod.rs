@@ -5,10 +5,12 @@
 
 mod aggregations;
 mod assets;
+mod checks;
 mod commands;
 mod engines;
 mod expressions;
 mod joins;
+mod schedules;
 mod services;
 mod views;
 
@@ -16,9 +18,8 @@ use super::aggregate::Signature;
 use super::calendar::{Cadence, Partitions};
 use super::declaration::*;
 use super::model::*;
-use super::selection;
 use crate::source::{Diagnostic, Spanned, suggestion};
-use expressions::{Columns, place};
+use expressions::Columns;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -93,6 +94,7 @@ pub fn resolve(declared: &Declarations, vocabulary: &Vocabulary) -> (Catalog, Ve
     resolver.assets();
     resolver.asset_cycles();
     resolver.jobs();
+    resolver.schedules();
     (resolver.catalog, resolver.found)
 }
 
@@ -243,46 +245,6 @@ impl Resolver<'_> {
                     self.unknown("constant of the runtime", &Spanned::new(name.clone(), amount.span), &known);
                 }
                 value
-            }
-        }
-    }
-
-    fn jobs(&mut self) {
-        for job in &self.declared.manifest.jobs {
-            let select = job.select.iter().map(|s| s.value.clone()).collect();
-            self.catalog.jobs.insert(job.name.value.clone(), Job { name: job.name.value.clone(), select });
-            self.job_targets(job);
-        }
-        let jobs: Vec<String> = self.declared.manifest.jobs.iter().map(|j| j.name.value.clone()).collect();
-        for schedule in &self.declared.manifest.schedules {
-            if !jobs.contains(&schedule.job.value) {
-                self.unknown("job", &schedule.job, &jobs);
-                continue;
-            }
-            let after = schedule.after.as_ref().map(|a| a.value).unwrap_or_default();
-            let resolved = Schedule { name: schedule.name.value.clone(), job: schedule.job.value.clone(), after };
-            self.catalog.schedules.insert(schedule.name.value.clone(), resolved);
-        }
-    }
-
-    /// A selection has the graph syntax, and its names are those of assets and views.
-    fn job_targets(&mut self, job: &JobDecl) {
-        let assets: Vec<String> = self.declared.manifest.assets.iter().map(|a| a.name.value.clone()).collect();
-        let views = self.declared.views.iter().map(|v| format!("feature_view/{}", v.name));
-        let names: Vec<String> = assets.iter().cloned().chain(views).collect();
-        for target in &job.select {
-            match selection::parse(target) {
-                Err(error) => {
-                    let diagnostic = Diagnostic::error("daeda::catalog::selection", error.message, place(target, Some(error.at)));
-                    self.report(diagnostic.hint(error.hint));
-                }
-                Ok(selection) => {
-                    let of_asset = |word: &str| word.split_once('.').map_or(word, |(asset, _)| asset).to_string();
-                    let words = selection.words().into_iter().filter(|(by, _)| *by == selection::By::Name);
-                    for (_, word) in words.filter(|(_, word)| !names.contains(&of_asset(&word.text))) {
-                        self.unknown("asset", &Spanned::new(word.text.clone(), place(target, Some(word.at))), &assets);
-                    }
-                }
             }
         }
     }

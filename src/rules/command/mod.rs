@@ -21,7 +21,7 @@ use super::world::Ask;
 use super::{Outline, Partition, RuleKind, Subject, Tell, spec_of};
 use crate::catalog::calendar::Cadence;
 use crate::catalog::command::{Command, Word};
-use crate::engine::action::{Job, Place, Request};
+use crate::engine::action::{Interval, Job, Place, Request};
 use crate::engine::execute::Made;
 use crate::engine::failure::Failure;
 use crate::engine::observation::{Kind, Observation};
@@ -44,6 +44,9 @@ pub struct CommandSpec {
     /// Files of the workspace that it depends on.
     pub sources: Vec<String>,
     pub environment: Vec<String>,
+    /// Variables that it gets to see and nobody else.
+    #[serde(default)]
+    pub secrets: Vec<String>,
     /// Exit codes that can pass.
     pub exit_codes: Vec<i32>,
     pub cadence: Cadence,
@@ -58,8 +61,9 @@ pub struct Occasion<'a> {
     pub asset: &'a str,
     pub op: &'a str,
     pub key: Option<&'a str>,
-    /// The period's first instant.
-    pub start: Option<i64>,
+    pub period: Option<Interval>,
+    /// Bytes that may be held while what it wrote is checked.
+    pub memory: u64,
     /// An empty directory.
     pub staging: &'a Path,
     /// Where the output will be published.
@@ -80,6 +84,9 @@ fn definition(command: &Command) -> Vec<Observation> {
         };
         definition.push(Observation::text(Kind::Parameter, name, fill::shown(word)));
     }
+    for name in &command.secrets {
+        definition.push(Observation::text(Kind::Parameter, format!("env.{name}"), "a secret"));
+    }
     for input in &command.inputs {
         let window = input.window.map_or("its own period".to_string(), |window| window.to_string());
         definition.push(Observation::text(Kind::Parameter, format!("input.{}.window", input.asset), window));
@@ -93,6 +100,7 @@ fn spec(subject: &Subject, command: &Command) -> CommandSpec {
         run: command.run.clone(),
         sources: command.sources.clone(),
         environment: command.environment.clone(),
+        secrets: command.secrets.clone(),
         exit_codes: subject.op.retry.exit_codes.clone(),
         cadence: partitions.map_or(Cadence::DAILY, |p| p.cadence),
         workspace: subject.site.root.path().into(),
@@ -130,7 +138,8 @@ impl RuleKind for CommandRule {
             asset: &action.id.asset,
             op: &action.id.op,
             key: action.id.key.as_deref(),
-            start: action.period.map(|period| period.start),
+            period: action.period,
+            memory: action.common.resources.memory,
             staging: &job.staging,
             published: action.place.path(),
             inputs: inputs(job),
@@ -169,11 +178,11 @@ pub fn execute(spec: &CommandSpec, occasion: &Occasion, tell: Tell) -> Result<Ma
     let filled = Filled::new(spec, occasion, scratch.path())?;
     let watch = Watch::begin(spec, occasion)?;
     let mut log = Log::open(&spec.workspace.join(&occasion.log), &filled);
-    let ended = process::run(spec, &filled, &told, &mut log, tell)?;
+    let ended = process::run(spec, &filled, &told, occasion.staging, &mut log, tell)?;
     // Who has written where nobody may write must hear of it first: a failure may have come of it.
     let log = || Some(occasion.log.clone());
     watch.end(&root).and_then(|()| ended.judge(spec, &filled)).map_err(|failure| failure.logged(log))?;
-    let mut made = output::collect(occasion.staging, &spec.checks)?;
+    let mut made = output::collect(spec, occasion, tell)?;
     made.metadata.insert("output_path".into(), root.name(&occasion.published).into());
     metadata::add(&told, &filled, &mut made);
     made.peak_memory = ended.peak_memory;

@@ -2,16 +2,17 @@
 //!
 //! Invariants: files come in the order of their names; what could change after it was published, a link, is refused.
 
+use super::{CommandSpec, Occasion};
 use crate::engine::check::{file_digest, modified};
 use crate::engine::execute::Made;
 use crate::engine::failure::Failure;
 use crate::engine::record::OutputFile;
 use crate::path::slashed;
-use crate::rules::checks::{self, CheckSpec};
+use crate::rules::Tell;
+use crate::rules::checks::{self, Staged};
 use crate::rules::failures::of_table;
-use crate::table::parquet::{Written, footer, read_columns, schema_of};
+use crate::table::parquet::footer;
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
@@ -20,7 +21,8 @@ use walkdir::{DirEntry, WalkDir};
 const RESERVED: &str = "_daeda";
 
 /// The files of an output, and what its checks say of them.
-pub fn collect(staging: &Path, checks: &[CheckSpec]) -> Result<Made, Failure> {
+pub fn collect(spec: &CommandSpec, occasion: &Occasion, tell: Tell) -> Result<Made, Failure> {
+    let (staging, checks) = (occasion.staging, &spec.checks);
     still_there(staging)?;
     let mut files = Vec::new();
     remove_empty(staging);
@@ -32,9 +34,10 @@ pub fn collect(staging: &Path, checks: &[CheckSpec]) -> Result<Made, Failure> {
     let mut made = Made::default();
     let parquet: Vec<PathBuf> = files.iter().filter(|f| is_data(&f.name)).map(|f| staging.join(&f.name)).collect();
     let is_counted = !parquet.is_empty() || !checks.is_empty();
-    if is_counted && let Some(written) = measure(&parquet, checks)? {
-        checks::judge(checks, &written, &mut made)?;
-        made.metadata.insert("rows".into(), json!(written.rows));
+    if is_counted && let Some(rows) = rows(&parquet, !checks.is_empty())? {
+        let staged = Staged::of(staging, occasion.period, occasion.memory, parquet, rows);
+        checks::judge(checks, &staged, &mut made, tell)?;
+        made.metadata.insert("rows".into(), json!(rows));
     }
     if files.is_empty() {
         made.warnings.push("the command succeeded and wrote nothing into {output}: what is published is empty".into());
@@ -90,27 +93,15 @@ fn output_file(staging: &Path, entry: &DirEntry) -> Result<Option<OutputFile>, F
     Ok(Some(OutputFile { name, size: metadata.len(), digest, modified: modified(&metadata) }))
 }
 
-/// Rows of the Parquet files, and nulls of the columns that are checked; `None` where one of them is no Parquet and nothing is checked.
-fn measure(files: &[PathBuf], checks: &[CheckSpec]) -> Result<Option<Written>, Failure> {
-    let mut written = Written { files: vec![], rows: 0, nulls: BTreeMap::new() };
+/// Rows of the Parquet files; `None` where one of them is no Parquet and need not be.
+fn rows(files: &[PathBuf], must_be: bool) -> Result<Option<u64>, Failure> {
+    let mut rows = 0;
     for file in files {
-        let found = match footer(file) {
-            Ok(found) => found,
-            Err(_) if checks.is_empty() => return Ok(None),
+        match footer(file) {
+            Ok(found) => rows += found.rows,
+            Err(_) if !must_be => return Ok(None),
             Err(error) => return Err(of_table(error)),
-        };
-        written.rows += found.rows;
-        for column in checks.iter().filter_map(CheckSpec::column) {
-            *written.nulls.entry(column.to_string()).or_insert(0) += nulls(file, column)?.unwrap_or(found.rows);
         }
     }
-    Ok(Some(written))
-}
-
-/// Rows without a value; `None` where there is no such column.
-fn nulls(file: &Path, column: &str) -> Result<Option<u64>, Failure> {
-    let schema = schema_of(file).map_err(of_table)?;
-    let Ok(field) = schema.field_with_name(column) else { return Ok(None) };
-    let batch = read_columns(file, &[(column.to_string(), field.data_type().clone())]).map_err(of_table)?;
-    Ok(batch.column_by_name(column).map(|values| values.null_count() as u64))
+    Ok(Some(rows))
 }

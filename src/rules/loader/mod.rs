@@ -18,7 +18,7 @@ use super::Tell;
 use super::columns::{Columns, Part};
 use super::source::SourceSpec;
 use crate::catalog::dag::{Reach, Scan, ScanColumn};
-use crate::engine::execute::Progress;
+use crate::engine::execute::{Progress, Unit};
 use crate::engine::failure::Failure;
 use crate::features::arrow_type::arrow_type;
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
@@ -57,8 +57,8 @@ impl<'a> Loader<'a> {
 
     fn read(&mut self, tell: Tell) -> Result<Vec<Part>, Failure> {
         let reads: Vec<&FileRead> = self.inputs.reads.values().collect();
-        let total = self.inputs.spec.operators.len() as u64;
-        tell(Progress::Step { message: format!("reading {} files", reads.len()), done: 0, total });
+        let (total, files) = (reads.iter().map(|read| read.rows).sum(), reads.len());
+        tell(Progress::Step { message: format!("reading {files} files"), done: 0, total, unit: Unit::Rows });
         // Files of one view have their columns together.
         let views: Vec<&[&FileRead]> = reads.chunk_by(|one, other| one.view == other.view).collect();
         let checked: Vec<Result<Checked, Failure>> = views.par_iter().map(|reads| checked::read(reads, &self.inputs)).collect();
