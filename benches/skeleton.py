@@ -17,8 +17,8 @@ The floor is what is left if nothing is computed: reading the columns of the sam
 Polars does both on all cores (its start not counted), and hashing these columns, as `daeda status` does it without a cache. `--trace` shows where
 the time of one build goes, operator by operator.
 """
-import argparse, json, math, os, re, shutil, statistics, subprocess, sys, threading, time
-import pyarrow as pa, pyarrow.parquet as pq
+import argparse, json, os, re, shutil, statistics, subprocess, sys, time
+import polars as pl
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DAEDA = os.environ.get("DAEDA", os.path.join(ROOT, "target", "release", "daeda"))
@@ -234,40 +234,38 @@ def measure(arguments, directory, data, case):
         print(f"  {name:8} {took:7.3f} s   {most / 1e6:6.0f} MB   {took / seconds:5.1f} × daeda's time, {most / memory:4.1f} × its memory")
 
 
-def same(name, ours, theirs):
-    """Whether two values are equal, floats to 1e-12."""
-    if isinstance(ours, float) and isinstance(theirs, float):
-        return ours == theirs or math.isclose(ours, theirs, rel_tol=1e-12, abs_tol=0)
-    return ours == theirs
-
-
 def rows(paths, case, order):
-    """The columns of a case as plain lists; simultaneous rows of one user and artwork have one set of values, or are told apart by the rest."""
-    table = pa.concat_tables([pq.read_table(path, partitioning=None) for path in paths])
+    """The columns of a case; simultaneous rows of one user and artwork have one set of values, or are told apart by the rest."""
     names = [name for name, _ in SPINE] + [name for name, _ in columns_of(case)]
-    table = table.select(names).sort_by([(name, "ascending") for name in order])
-    return {name: table.column(name).to_pylist() for name in names}
+    return pl.concat([pl.read_parquet(path, columns=names, hive_partitioning=False).select(names) for path in paths]).sort(order)
+
+
+def differing(ours, theirs):
+    """Which rows differ: floats by more than 1e-12 of their size, lists as multisets. Ids that are liked at one instant have no order in SQL."""
+    if isinstance(ours.dtype, pl.List):
+        ours, theirs = ours.list.sort(), theirs.list.sort()
+    equal = ours.eq_missing(theirs)
+    if ours.dtype.is_float():
+        size = pl.select(pl.max_horizontal(ours.abs(), theirs.abs())).to_series()
+        equal |= ((ours - theirs).abs() <= 1e-12 * size).fill_null(False)
+    return (~equal).arg_true()
 
 
 def check(arguments, directory, data, case):
-    """All columns, row by row. Lists are compared as multisets: ids that are liked at one instant have no order in SQL."""
+    """All columns, row by row."""
     out = os.path.join(arguments.work, "check.parquet")
     peer(os.path.join(arguments.yardsticks, "peer_duckdb.py"), case, data, out)
     build(directory, case)
     order = [name for name, _ in SPINE if name != "aes_score"] + ["aes_score"]
     ours, theirs = rows(output(directory, case), case, order), rows([out], case, order)
-    count, wrong = len(ours["user_id"]), 0
-    assert count == len(theirs["user_id"]), (count, len(theirs["user_id"]))
-    for name in ours:
-        if name == f"{LIST[0]}_7d":
-            alike = lambda a, b: (a is None) == (b is None) and (a is None or sorted(a) == sorted(b))
-        else:
-            alike = lambda a, b: same(name, a, b)
-        different = [row for row in range(count) if not alike(ours[name][row], theirs[name][row])]
+    assert len(ours) == len(theirs), (len(ours), len(theirs))
+    theirs, wrong = theirs.cast(dict(ours.schema)), 0
+    for column in ours:
+        other = theirs[column.name]
+        different = differing(column, other)
         wrong += len(different)
-        nulls = sum(value is None for value in ours[name])
-        shown = f", such as {ours[name][different[0]]} for {theirs[name][different[0]]}" if different else ""
-        print(f"  {case} {name:24} {count:,} rows, {nulls:,} null, {len(different):,} differ{shown}")
+        shown = f", such as {column[different[0]]} for {other[different[0]]}" if len(different) else ""
+        print(f"  {case} {column.name:24} {len(column):,} rows, {column.null_count():,} null, {len(different):,} differ{shown}")
     return wrong
 
 

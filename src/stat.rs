@@ -77,7 +77,7 @@ impl Near {
         if self.opened.is_none() || self.above != above || self.root != root.as_os_str() {
             (self.root, self.above) = (root.into(), above.into());
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            self.opened = openat(CWD, &root.join(above), flags, Mode::empty()).ok();
+            self.opened = openat(CWD, root.join(above), flags, Mode::empty()).ok();
         }
         self.path.clear();
         match self.opened {
@@ -110,9 +110,9 @@ impl Near {
         };
         found.ok().map(|found| Stat {
             size: found.st_size as u64,
-            modified: nanos(found.st_mtime as i64, found.st_mtime_nsec as i64),
-            changed: nanos(found.st_ctime as i64, found.st_ctime_nsec as i64),
-            inode: found.st_ino as u64,
+            modified: nanos(found.st_mtime, found.st_mtime_nsec as i64),
+            changed: nanos(found.st_ctime, found.st_ctime_nsec as i64),
+            inode: found.st_ino,
         })
     }
 }

@@ -130,6 +130,12 @@ impl WorkerPool {
         for variable in ["POLARS_MAX_THREADS", "RAYON_NUM_THREADS", "LANCE_CPU_THREADS", "TOKIO_WORKER_THREADS"] {
             command.env(variable, cpus.max(1).to_string());
         }
+        // A worker does one thing after the other and ends: what it has once had of the system it keeps, for getting memory again is dear.
+        for (variable, value) in [("MIMALLOC_PURGE_DELAY", "-1"), ("MIMALLOC_ALLOW_THP", "0")] {
+            if std::env::var_os(variable).is_none() {
+                command.env(variable, value);
+            }
+        }
         let mut known = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = command.spawn()?;
         known.push(child.id());

@@ -59,16 +59,37 @@ pub enum Order {
 }
 
 /// Words in the order of the values, up or down; a NaN has the greatest word either way.
-pub fn by_order(array: &ArrayRef, order: Order) -> Option<Vec<u64>> {
-    let turn = if order == Order::Up { 0 } else { u64::MAX };
-    if let Some(words) = words(array) {
-        let sign = if array.data_type() == &DataType::UInt64 { 0 } else { SIGN };
-        return Some(words.iter().map(|word| word ^ sign ^ turn).collect());
+pub enum Ordered {
+    /// Words that are turned when they are asked for.
+    Words(ScalarBuffer<u64>, u64),
+    Floats(ScalarBuffer<f64>, u64),
+}
+
+impl Ordered {
+    /// Nothing for types without an order.
+    pub fn new(array: &ArrayRef, order: Order) -> Option<Self> {
+        let turn = if order == Order::Up { 0 } else { u64::MAX };
+        if let Some(words) = words(array) {
+            let sign = if array.data_type() == &DataType::UInt64 { 0 } else { SIGN };
+            return Some(Self::Words(words, sign ^ turn));
+        }
+        if let Some(texts) = texts(array) {
+            return Some(Self::Words(ranked(&texts).into(), turn));
+        }
+        Some(Self::Floats(floats(array)?, turn))
     }
-    if let Some(texts) = texts(array) {
-        return Some(ranked(&texts).into_iter().map(|rank| rank ^ turn).collect());
+
+    /// The word of a row.
+    #[inline]
+    pub fn word(&self, row: usize) -> u64 {
+        match self {
+            Self::Words(words, turn) => words[row] ^ turn,
+            Self::Floats(values, turn) => match values[row] {
+                value if value.is_nan() => u64::MAX,
+                value => ordered_bits(value) ^ turn,
+            },
+        }
     }
-    Some(floats(array)?.iter().map(|value| if value.is_nan() { u64::MAX } else { ordered_bits(*value) ^ turn }).collect())
 }
 
 const SIGN: u64 = 1 << 63;
@@ -160,6 +181,11 @@ mod tests {
     use super::*;
     use arrow::array::{Float64Array, StringArray};
     use std::sync::Arc;
+
+    fn by_order(array: &ArrayRef, order: Order) -> Option<Vec<u64>> {
+        let words = Ordered::new(array, order)?;
+        Some((0..array.len()).map(|row| words.word(row)).collect())
+    }
 
     fn float_words(values: Vec<f64>, code: fn(&ArrayRef) -> Option<Vec<u64>>) -> Vec<u64> {
         code(&(Arc::new(Float64Array::from(values)) as ArrayRef)).unwrap()

@@ -4,8 +4,9 @@
 //! which keys first appear on the spine; the rows of a run keep the order they came in.
 
 use super::codes::{self, Dense};
+use super::kept::Ranks;
 use arrow::array::{Array, ArrayRef};
-use arrow::buffer::{BooleanBuffer, ScalarBuffer};
+use arrow::buffer::ScalarBuffer;
 use arrow::row::{RowConverter, Rows, SortField};
 use rayon::prelude::*;
 use std::hash::Hash;
@@ -156,34 +157,9 @@ impl Runs {
     }
 
     /// The rows that are kept, in runs of the same keys.
-    pub fn kept(&self, keep: &BooleanBuffer) -> Self {
-        let bands = shares(&self.offsets, 4 * rayon::current_num_threads());
-        let parts: Vec<(Vec<u32>, Vec<usize>)> = bands.into_par_iter().map(|band| self.kept_of(band, keep)).collect();
-        let (mut offsets, mut rows) = (Vec::with_capacity(self.offsets.len()), Vec::with_capacity(self.rows.len()));
-        offsets.push(0);
-        for (part, ends) in parts {
-            offsets.extend(ends.into_iter().map(|end| rows.len() + end));
-            rows.extend_from_slice(&part);
-        }
-        rows.shrink_to_fit();
-        Runs { offsets, rows: rows.into() }
-    }
-
-    /// The rows that are kept of some keys, and where the run of each ends.
-    fn kept_of(&self, band: Range<usize>, keep: &BooleanBuffer) -> (Vec<u32>, Vec<usize>) {
-        let mut rows = vec![0; self.offsets[band.end] - self.offsets[band.start]];
-        let mut next = 0;
-        let ends = band.map(|key| {
-            for row in &self.rows[self.run(key)] {
-                // Whether a row is kept cannot be foreseen, so there is no branch: what is not kept is overwritten.
-                rows[next] = *row;
-                next += usize::from(keep.value(*row as usize));
-            }
-            next
-        });
-        let ends = ends.collect();
-        rows.truncate(next);
-        (rows, ends)
+    pub fn kept(&self, ranks: &Ranks) -> Self {
+        let offsets = self.offsets.par_iter().with_min_len(4096).map(|offset| ranks.before(*offset) as usize).collect();
+        Runs { offsets, rows: ranks.chosen(&self.rows).into() }
     }
 
     /// Puts each run in order of time, equal times in the order they came in.
@@ -197,6 +173,15 @@ impl Runs {
         Runs { rows: rows.into(), ..self }
     }
 
+    /// The ids of so many rows, of which some are in no run.
+    pub fn ids(&self, rows: usize) -> Vec<u32> {
+        let mut ids = vec![NO_KEY; rows];
+        for key in 0..self.keys() {
+            self.rows[self.run(key)].iter().for_each(|row| ids[*row as usize] = key as u32);
+        }
+        ids
+    }
+
     /// The times of the rows, in the order of the runs.
     pub fn times(&self, times: &[i64]) -> Vec<i64> {
         self.rows.par_iter().with_min_len(4096).map(|row| times[*row as usize]).collect()
@@ -207,6 +192,7 @@ impl Runs {
     }
 
     /// Where the rows of a key lie.
+    #[inline]
     pub fn run(&self, key: usize) -> Range<usize> {
         self.offsets[key]..self.offsets[key + 1]
     }
@@ -262,6 +248,7 @@ fn offsets(ids: &[u32], keys: usize) -> Vec<usize> {
 mod tests {
     use super::*;
     use arrow::array::{Int64Array, StringArray};
+    use arrow::buffer::BooleanBuffer;
     use std::sync::Arc;
 
     #[test]
@@ -281,6 +268,7 @@ mod tests {
         let runs = Runs::group(&[1, 0, NO_KEY, 1, 0], 2);
         assert_eq!(runs.rows[..], [1, 4, 0, 3]);
         assert_eq!(runs.run(1), 2..4);
+        assert_eq!(runs.ids(5), [1, 0, NO_KEY, 1, 0]);
         assert_eq!(runs.in_time_order(&[10, 20, 30, 40, 5]).rows[..], [4, 1, 0, 3]);
     }
 
@@ -288,7 +276,7 @@ mod tests {
     fn what_is_kept_stays_in_its_run() {
         let ids: Vec<u32> = (0..1000).map(|row| row * 7 % 13).collect();
         let (runs, keep) = (Runs::group(&ids, 13), BooleanBuffer::from_iter((0..1000).map(|row| row % 3 == 1)));
-        let kept = runs.kept(&keep);
+        let kept = runs.kept(&Ranks::new(&runs.rows, &keep));
         for key in 0..13 {
             let expected: Vec<u32> = runs.rows[runs.run(key)].iter().copied().filter(|row| row % 3 == 1).collect();
             assert_eq!(kept.rows[kept.run(key)], expected);

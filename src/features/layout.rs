@@ -3,14 +3,16 @@
 //! Knows no aggregate and no values. Invariants: events come in order of time, so that of two of them the later one has the greater row, and
 //! instants are compared as rows; what is kept here for others to use changes no result.
 
+use super::kept::Ranks;
 use super::keyed::{self, Keyed, Matched, NO_KEY, Runs};
 use super::rolling::KernelError;
 use super::sweep::{gallop, portions};
+use super::zones::zones;
 use arrow::buffer::BooleanBuffer;
 use rayon::prelude::*;
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// The rows of both sides in runs of one key.
 pub struct Layout<'a> {
@@ -19,8 +21,9 @@ pub struct Layout<'a> {
     pub instants: Vec<i64>,
     /// How many rows the spine has, those without a key included.
     pub rows: usize,
-    /// The ids of the events.
-    pub ids: Vec<u32>,
+    /// How many events there are, those of no key of the spine included.
+    pub events_in_all: usize,
+    ids: Option<Vec<u32>>,
     pub meeting: Arc<Meeting<'a>>,
     events: Arc<Seen>,
 }
@@ -37,17 +40,44 @@ impl<'a> Layout<'a> {
         let Matched { spine: ids, events, keys } = keyed::matched(spine.keys, spine.times.len(), events.keys, events.times.len());
         let runs = Runs::group(&ids, keys).in_time_order(spine.times);
         let (instants, rows) = (runs.times(spine.times), spine.times.len());
-        Ok(Layout { instants, rows, events: Arc::new(Seen::new(Runs::group(&events, keys))), spine: runs, ids: events, meeting })
+        let seen = Arc::new(Seen::all(Runs::group(&events, keys)));
+        Ok(Layout { instants, rows, events: seen, spine: runs, events_in_all: events.len(), ids: Some(events), meeting })
+    }
+
+    /// Where windows that end alike begin and end, as rows of the events: between which no window of any row begins or ends.
+    pub fn zones(&self, begins: &[Option<Bound>], end: Bound) -> Vec<Range<u32>> {
+        let reached = |bound: Bound| {
+            let rows = self.meeting.first_rows(bound);
+            let (first, last) = (rows.iter().min().copied().unwrap_or(0), rows.iter().max().copied().unwrap_or(0));
+            first..last
+        };
+        let begins = begins.iter().map(|begin| begin.map_or(0..0, reached)).collect();
+        zones(begins, reached(end).start, self.spine.keys())
     }
 
     /// All events, or those that are kept.
     pub fn seen(&self, keep: Option<&BooleanBuffer>) -> Arc<Seen> {
-        keep.map_or_else(|| self.events.clone(), |keep| Arc::new(Seen::new(self.events.runs.kept(keep))))
+        keep.map_or_else(|| self.events.clone(), |keep| Arc::new(Seen::some(&self.events, keep)))
+    }
+
+    /// Finds where windows begin and end among all events, before several ask at once.
+    pub fn prepare(&self, bounds: &[Bound]) {
+        bounds.par_iter().for_each(|bound| drop(self.events.positions(self, &self.meeting, *bound)));
+    }
+
+    /// Lets the ids of the events go, which few ask for: together they are large.
+    pub fn forget_ids(&mut self) {
+        self.ids = None;
+    }
+
+    /// The ids of the events, found again if they are gone.
+    pub fn ids(&self) -> Cow<'_, [u32]> {
+        self.ids.as_ref().map_or_else(|| self.events.runs().ids(self.events_in_all).into(), |ids| ids.into())
     }
 
     /// What other events there are where these have become several or none.
     pub fn regrouped(&self, ids: &[u32]) -> Arc<Seen> {
-        Arc::new(Seen::new(Runs::group(ids, self.spine.keys())))
+        Arc::new(Seen::all(Runs::group(ids, self.spine.keys())))
     }
 }
 
@@ -152,40 +182,120 @@ impl<'a> Meeting<'a> {
 
 /// Events that somebody sees, in runs of one key; places among them are positions.
 pub struct Seen {
-    pub runs: Runs,
+    events: Events,
     positions: Kept<Bound, Vec<u32>>,
 }
 
+enum Events {
+    All(Runs),
+    /// Some of others. Who only counts never asks for their runs.
+    Some {
+        of: Arc<Seen>,
+        ranks: Ranks,
+        runs: OnceLock<Runs>,
+    },
+}
+
 impl Seen {
-    fn new(runs: Runs) -> Self {
-        Seen { runs, positions: Kept::default() }
+    fn all(runs: Runs) -> Self {
+        Seen { events: Events::All(runs), positions: Kept::default() }
+    }
+
+    fn some(of: &Arc<Seen>, keep: &BooleanBuffer) -> Self {
+        let ranks = Ranks::new(&of.runs().rows, keep);
+        Seen { events: Events::Some { of: of.clone(), ranks, runs: OnceLock::new() }, positions: Kept::default() }
+    }
+
+    pub fn runs(&self) -> &Runs {
+        match &self.events {
+            Events::All(runs) => runs,
+            Events::Some { of, ranks, runs } => found(runs, || of.runs().kept(ranks)),
+        }
     }
 
     /// For each row of the spine, in the order of its runs, the first position among the events of its key that does not lie before a bound.
     pub fn positions(&self, layout: &Layout, meeting: &Meeting, bound: Bound) -> Arc<Vec<u32>> {
-        self.positions.get_or(bound, || {
-            let rows = meeting.first_rows(bound);
-            let of_keys = |keys: Range<usize>| {
-                let mut found = Vec::with_capacity(layout.spine.run(keys.end - 1).end - layout.spine.run(keys.start).start);
-                for key in keys {
-                    let run = self.runs.run(key);
-                    let (events, mut place) = (&self.runs.rows[..run.end], run.start);
-                    for row in &layout.spine.rows[layout.spine.run(key)] {
-                        let bound = rows[*row as usize];
-                        place = gallop(events, place, |event| event < bound);
-                        found.push(place as u32);
-                    }
-                }
-                found
-            };
-            portions(&layout.spine, &self.runs).into_par_iter().map(of_keys).collect::<Vec<_>>().concat()
+        self.positions.get_or(bound, || match &self.events {
+            Events::All(runs) => sought(runs, layout, &meeting.first_rows(bound)),
+            Events::Some { of, ranks, .. } => {
+                let among_all = of.positions(layout, meeting, bound);
+                among_all.par_iter().with_min_len(4096).map(|position| ranks.before(*position as usize)).collect()
+            }
         })
     }
+
+    /// The events between two bounds, to be counted only: of some of others no positions need be kept.
+    pub fn between(&self, layout: &Layout, meeting: &Meeting, from: Bound, to: Bound) -> Between<'_> {
+        let (of, ranks) = match &self.events {
+            Events::All(_) => (self, None),
+            Events::Some { of, ranks, .. } => (of.as_ref(), Some(ranks)),
+        };
+        Between { from: of.positions(layout, meeting, from), to: of.positions(layout, meeting, to), ranks }
+    }
+}
+
+/// Events between two bounds, for each row of the spine, in the order of its runs.
+pub struct Between<'a> {
+    from: Arc<Vec<u32>>,
+    to: Arc<Vec<u32>>,
+    ranks: Option<&'a Ranks>,
+}
+
+impl Between<'_> {
+    /// How many events there are for a place of the spine.
+    #[inline]
+    pub fn count(&self, place: usize) -> u32 {
+        let (from, to) = (self.from[place], self.to[place]);
+        self.ranks.map_or_else(|| to - from, |ranks| ranks.before(to as usize) - ranks.before(from as usize))
+    }
+}
+
+/// The positions of the first events that do not lie before a row, given for each row of the spine.
+fn sought(runs: &Runs, layout: &Layout, first_rows: &[u32]) -> Vec<u32> {
+    let mut found = vec![0; layout.spine.rows.len()];
+    let (mut rest, mut parts) = (&mut found[..], Vec::new());
+    for keys in portions(&layout.spine, runs) {
+        let places = layout.spine.run(keys.start).start..layout.spine.run(keys.end - 1).end;
+        let (part, others) = rest.split_at_mut(places.len());
+        parts.push((keys, part));
+        rest = others;
+    }
+    parts.into_par_iter().for_each(|(keys, part)| {
+        let mut places = part.iter_mut();
+        for key in keys {
+            let run = runs.run(key);
+            let (events, mut place) = (&runs.rows[..run.end], run.start);
+            for (row, found) in layout.spine.rows[layout.spine.run(key)].iter().zip(&mut places) {
+                let bound = first_rows[*row as usize];
+                place = near(events, place, |event| event < bound);
+                *found = place as u32;
+            }
+        }
+    });
+    found
+}
+
+/// [`gallop`], where the end is mostly a few steps away.
+fn near(ascending: &[u32], start: usize, before: impl Fn(u32) -> bool) -> usize {
+    const STEPS: usize = 6;
+    let close = ascending[start..].iter().take(STEPS).take_while(|value| before(**value)).count();
+    if close < STEPS { start + close } else { gallop(ascending, start + close, before) }
 }
 
 /// The event is of no key of the spine, or is not seen.
 pub fn drop_unseen(ids: &mut [u32], keep: &BooleanBuffer) {
     ids.iter_mut().zip(keep.iter()).filter(|(_, kept)| !kept).for_each(|(id, _)| *id = NO_KEY);
+}
+
+/// What is there, or else is sought while nothing is held: who waits for other threads may meanwhile do what needs the same.
+pub fn found<T>(there: &OnceLock<T>, seek: impl FnOnce() -> T) -> &T {
+    match there.get() {
+        Some(known) => known,
+        None => {
+            let sought = seek();
+            there.get_or_init(|| sought)
+        }
+    }
 }
 
 /// What was found before. Nothing is held while something is sought: whoever seeks the same at the same time finds the same.

@@ -8,9 +8,10 @@
 //! |---|---|
 //! | `keyed` | rows with keys and times; dense ids for the spine's keys; runs of one key |
 //! | `codes` | values as 64-bit words, by equality or by order |
-//! | `layout` | spine and events laid out by key, once for all aggregates |
+//! | `layout`, `kept` | spine and events laid out by key, once for all aggregates; which of them an aggregate sees |
 //! | `frame` | what one aggregate sees of a layout |
 //! | `sweep` | the walk over keys, windows and rows |
+//! | `zones` | events that every window has whole or not at all |
 //! | `tiles` | the canonical tree in which floats are merged |
 //! | `neighbours` | equal values before and after each event |
 //! | `aggregates` | one file per aggregate, and their registry |
@@ -35,6 +36,7 @@ pub mod evaluate;
 mod frame;
 #[cfg(test)]
 mod interpret;
+mod kept;
 pub mod keyed;
 pub mod latest;
 mod layout;
@@ -57,3 +59,4 @@ pub mod time;
 #[cfg(test)]
 mod trials;
 mod udf;
+mod zones;

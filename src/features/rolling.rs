@@ -28,7 +28,7 @@
 //! Invariants: events outside a window change no bit of its result, nor do other rows of the spine or their order.
 
 use super::aggregates::Aggregate;
-use super::frame::Frame;
+use super::frame::{Frame, different_bounds};
 use super::keyed::Keyed;
 use super::layout::same_length;
 pub use super::layout::{Layout, Meeting, Seen};
@@ -116,9 +116,14 @@ pub fn rolling_known(spine: &Keyed, events: &Keyed, what: &Rolling, known: &[Opt
     rolled(&Layout::new(spine, events)?, what, &Sight { known: Some(known), ..Sight::default() })
 }
 
+/// Finds what several aggregates over these windows have alike, before they ask for it at once.
+pub fn prepare(layout: &Layout, windows: &[WindowSpan]) {
+    layout.prepare(&different_bounds(windows));
+}
+
 /// [`rolling`] over rows that are laid out already, of those events that count.
 pub fn rolled(layout: &Layout, what: &Rolling, sight: &Sight) -> Result<Vec<ArrayRef>, KernelError> {
-    what.values.map_or(Ok(()), |values| same_length("values", values.len(), layout.ids.len()))?;
+    what.values.map_or(Ok(()), |values| same_length("values", values.len(), layout.events_in_all))?;
     if let Some(window) = what.windows.iter().find(|window| window.offset < 0 || matches!(window.reach, Reach::Of(width) if width < 0)) {
         return Err(KernelError::Misshapen { what: format!("{window:?} is negative; use `direction=\"forward\"` to look ahead") });
     }

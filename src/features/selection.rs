@@ -9,14 +9,16 @@ use super::time::{instants, is_within, optional_instants};
 use crate::catalog::calendar::Period;
 use crate::catalog::expr::Expr;
 use crate::catalog::types::TimeUnit;
-use crate::table::rows::{RowError, digest_of_all};
+use crate::table::rows::{RowError, digest_of_column, digest_of_columns};
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
 use arrow::buffer::BooleanBuffer;
 use arrow::compute::{SortColumn, filter, lexsort_to_indices, take};
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 /// What a consumer takes of rows.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +57,12 @@ impl fmt::Display for SelectionError {
 
 impl std::error::Error for SelectionError {}
 
+impl From<RowError> for SelectionError {
+    fn from(error: RowError) -> Self {
+        Self::Rows(error)
+    }
+}
+
 impl From<ArrowError> for SelectionError {
     fn from(error: ArrowError) -> Self {
         Self::Arrow(error)
@@ -63,19 +71,84 @@ impl From<ArrowError> for SelectionError {
 
 /// The digest of the rows that are taken. Strings may be dictionaries.
 pub fn selection(rows: &RecordBatch, how: &Selection) -> Result<u128, SelectionError> {
-    let mask = mask(rows, how)?;
-    let taken = |name: &String| -> Result<ArrayRef, SelectionError> {
-        let all = column(rows, name)?;
-        Ok(mask.as_ref().map_or_else(|| Ok(all.clone()), |mask| filter(all, mask))?)
-    };
-    let keys: Vec<ArrayRef> = how.order.iter().map(|name| Ok(plain(&taken(name)?)?)).collect::<Result<_, SelectionError>>()?;
-    let order = in_order(&keys, mask.as_ref().map_or(rows.num_rows(), |mask| mask.true_count()))?;
-    let ordered = |name: &String| {
-        let taken = taken(name)?;
-        Ok(order.as_ref().map_or_else(|| Ok(taken.clone()), |order| take(&taken, order, None))?)
-    };
-    let columns: Vec<ArrayRef> = how.columns.par_iter().map(ordered).collect::<Result<_, SelectionError>>()?;
-    digest_of_all(&columns).map_err(SelectionError::Rows)
+    Selections::default().digest(rows, how)
+}
+
+/// Digests of what several consumers take of the same rows: what they take alike is looked at once.
+#[derive(Default)]
+pub struct Selections {
+    taken: Vec<Taken>,
+    /// Of which columns, as which taken them, there are digests.
+    digests: Vec<(ArrayRef, usize, u128)>,
+}
+
+/// The rows that a filter and a range leave, in order.
+struct Taken {
+    filter: Option<Expr>,
+    within: Option<(ArrayRef, TimeUnit, Period)>,
+    /// What the filter reads, and what the rows are put in order by.
+    columns: Vec<ArrayRef>,
+    mask: Option<BooleanArray>,
+    order: Option<UInt32Array>,
+    count: usize,
+}
+
+impl Selections {
+    /// [`selection`], of rows whose columns are perhaps those of other calls.
+    pub fn digest(&mut self, rows: &RecordBatch, how: &Selection) -> Result<u128, SelectionError> {
+        let taken = self.taken(rows, how)?;
+        let columns = how.columns.iter().map(|name| Ok(column(rows, name)?.clone())).collect::<Result<Vec<_>, SelectionError>>()?;
+        let new: Vec<&ArrayRef> = columns.iter().filter(|column| self.known(column, taken).is_none()).collect();
+        let of = |column: &&ArrayRef| Ok((ArrayRef::clone(column), taken, digest_of_column(&self.taken[taken].ordered(column)?)?));
+        let new: Vec<_> = new.par_iter().map(of).collect::<Result<_, SelectionError>>()?;
+        self.digests.extend(new);
+        let count = if columns.is_empty() { 0 } else { self.taken[taken].count };
+        Ok(digest_of_columns(count, columns.iter().filter_map(|column| self.known(column, taken))))
+    }
+
+    fn known(&self, column: &ArrayRef, taken: usize) -> Option<u128> {
+        let known = self.digests.iter().find(|(of, by, _)| *by == taken && Arc::ptr_eq(of, column));
+        known.map(|(_, _, digest)| *digest)
+    }
+
+    /// Which rows are taken: found before, if somebody takes them by the same columns.
+    fn taken(&mut self, rows: &RecordBatch, how: &Selection) -> Result<usize, SelectionError> {
+        let filtered: BTreeSet<String> = how.filter.map(Expr::columns).unwrap_or_default();
+        let names = filtered.iter().chain(how.order);
+        let columns: Vec<ArrayRef> = names.filter_map(|name| rows.column_by_name(name).cloned()).collect();
+        let of_column = |(name, unit, period)| Ok::<_, SelectionError>((column(rows, name)?.clone(), unit, period));
+        let within = how.within.map(of_column).transpose()?;
+        let known = |taken: &Taken| {
+            let alike = match (&taken.within, &within) {
+                (Some((of, unit, period)), Some(other)) => Arc::ptr_eq(of, &other.0) && (unit, period) == (&other.1, &other.2),
+                (None, None) => true,
+                _ => false,
+            };
+            let same =
+                taken.columns.len() == columns.len() && taken.columns.iter().zip(&columns).all(|(one, other)| Arc::ptr_eq(one, other));
+            alike && same && taken.filter.as_ref() == how.filter
+        };
+        // Without a column there is nothing to tell rows by.
+        if let Some(known) = self.taken.iter().position(known).filter(|_| !columns.is_empty()) {
+            return Ok(known);
+        }
+        let mask = mask(rows, how)?;
+        let count = mask.as_ref().map_or(rows.num_rows(), |mask| mask.true_count());
+        let mut taken = Taken { filter: how.filter.cloned(), within, columns, mask, order: None, count };
+        let key = |name: &String| Ok(plain(&taken.ordered(column(rows, name)?)?)?);
+        let keys: Vec<ArrayRef> = how.order.iter().map(key).collect::<Result<_, SelectionError>>()?;
+        taken.order = in_order(&keys, count)?;
+        self.taken.push(taken);
+        Ok(self.taken.len() - 1)
+    }
+}
+
+impl Taken {
+    /// What is taken of a column, in order.
+    fn ordered(&self, column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+        let taken = self.mask.as_ref().map_or_else(|| Ok(column.clone()), |mask| filter(column, mask))?;
+        self.order.as_ref().map_or_else(|| Ok(taken.clone()), |order| take(&taken, order, None))
+    }
 }
 
 /// The rows that are taken; nothing if all are.
@@ -106,7 +179,7 @@ fn in_order(keys: &[ArrayRef], rows: usize) -> Result<Option<UInt32Array>, Selec
     if keys.is_empty() || matches!(keys, [only] if is_sorted(only)) {
         return Ok(None);
     }
-    let ordinal: ArrayRef = std::sync::Arc::new(UInt32Array::from_iter_values(0..rows as u32));
+    let ordinal: ArrayRef = Arc::new(UInt32Array::from_iter_values(0..rows as u32));
     let sort: Vec<SortColumn> = keys.iter().cloned().chain([ordinal]).map(|values| SortColumn { values, options: None }).collect();
     Ok(Some(lexsort_to_indices(&sort, None)?))
 }
@@ -128,7 +201,6 @@ mod tests {
     use proptest::prelude::*;
     use std::fs::File;
     use std::path::Path;
-    use std::sync::Arc;
 
     #[derive(Debug, Clone, PartialEq)]
     struct Row {
@@ -252,6 +324,33 @@ mod tests {
             let values = [None, Some(0.0), Some(-0.0), Some(7.0), Some(f64::NAN)];
             let digests: std::collections::BTreeSet<u128> = values.map(|value| digest(&with(value), how)).into_iter().collect();
             prop_assert_eq!(digests.len(), values.len());
+        }
+    }
+
+    #[test]
+    fn what_is_shared_changes_no_digest() {
+        let events: ArrayRef = Arc::new(StringArray::from(vec!["like", "view", "like", "like"]));
+        let others: ArrayRef = Arc::new(StringArray::from(vec!["view", "like", "like", "view"]));
+        let (times, values): (ArrayRef, ArrayRef) =
+            (Arc::new(Int64Array::from(vec![5, 2, 9, 3])), Arc::new(Float64Array::from(vec![0.5, 1.5, 2.5, 3.5])));
+        let rows = |event: &ArrayRef| {
+            RecordBatch::try_from_iter([("event", event.clone()), ("time", times.clone()), ("value", values.clone())]).unwrap()
+        };
+        let (rows, renamed) = (rows(&events), rows(&others));
+        let (likes, views) = (parse("event = 'like'").unwrap(), parse("event = 'view'").unwrap());
+        let (all, some, time) = (names(&["time", "event", "value"]), names(&["value"]), names(&["time"]));
+        let mut shared = Selections::default();
+        for columns in [&all, &some] {
+            for filter in [Some(&likes), Some(&views), None] {
+                for order in [&time[..], &[]] {
+                    for end in [9, 10] {
+                        for rows in [&rows, &renamed] {
+                            let how = Selection { columns, filter, order, within: Some(("time", TimeUnit::Ms, Period { start: 0, end })) };
+                            assert_eq!(shared.digest(rows, &how).unwrap(), selection(rows, &how).unwrap());
+                        }
+                    }
+                }
+            }
         }
     }
 }

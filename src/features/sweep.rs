@@ -58,12 +58,17 @@ pub struct Slice {
     pub at: i64,
 }
 
-/// Finds results key by key, window by window, row by row.
+/// Finds results key by key, and window by window or row by row.
 pub trait Walk {
     type Column;
 
     /// The next key's events lie here.
     fn key(&mut self, run: Range<usize>);
+
+    /// Whether the key's windows come together, row by row, none of them beginning before `least`; else they come one after the other.
+    fn together(&mut self, _least: usize) -> bool {
+        false
+    }
 
     /// The key's next window starts, again with its first row.
     fn window(&mut self) {}
@@ -115,7 +120,8 @@ pub fn sweep<F: Fold>(frame: &Frame, fold: &F) -> Vec<Vec<F::Column>> {
 }
 
 fn over_keys<W: Walk<Column: Column>>(frame: &Frame, walk: impl Fn() -> W + Sync) -> Vec<Vec<W::Column>> {
-    let portions = portions(&frame.layout.spine, &frame.events.runs);
+    frame.edges();
+    let portions = portions(&frame.layout.spine, frame.events.runs());
     let parts: Vec<Vec<W::Column>> = portions.into_par_iter().map(|keys| over_portion(frame, keys, walk())).collect();
     let mut windows: Vec<Vec<W::Column>> = frame.windows.iter().map(|_| Vec::new()).collect();
     for part in parts {
@@ -145,17 +151,29 @@ pub fn portions(spine: &Runs, events: &Runs) -> Vec<Range<usize>> {
 fn over_portion<W: Walk<Column: Column>>(frame: &Frame, keys: Range<usize>, mut walk: W) -> Vec<W::Column> {
     let mut columns: Vec<W::Column> = frame.windows.iter().map(|_| W::Column::default()).collect();
     for key in keys {
-        let run = frame.events.runs.run(key);
+        let run = frame.events.runs().run(key);
         walk.key(run.clone());
+        let places = frame.layout.spine.run(key);
+        if places.is_empty() {
+            continue;
+        }
+        let least = (0..frame.windows.len()).map(|window| frame.slice(window, places.start, &run).lo).min();
+        if walk.together(least.unwrap_or(run.start)) {
+            for place in places {
+                columns.iter_mut().enumerate().for_each(|(window, column)| walk.row(&frame.slice(window, place, &run), column));
+            }
+            continue;
+        }
         for (window, column) in columns.iter_mut().enumerate() {
             walk.window();
-            frame.layout.spine.run(key).for_each(|place| walk.row(&frame.slice(window, place, &run), column));
+            places.clone().for_each(|place| walk.row(&frame.slice(window, place, &run), column));
         }
     }
     columns
 }
 
 /// The first place from `start` on that is not `before`, in steps that double: near ends are found at once, far ones quickly.
+#[inline]
 pub fn gallop<T: Copy>(ascending: &[T], start: usize, before: impl Fn(T) -> bool) -> usize {
     let (mut low, mut step) = (start, 1);
     while low + step <= ascending.len() && before(ascending[low + step - 1]) {

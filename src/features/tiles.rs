@@ -75,7 +75,7 @@ impl<'a, F: Fold> Tiled<'a, F> {
         let growing = || Growing::new(fold.init());
         Tiled {
             fold,
-            rows: &frame.events.runs.rows,
+            rows: &frame.events.runs().rows,
             days: frame.meeting.days(frame.day),
             length: frame.day,
             tiles: Vec::new(),

@@ -30,21 +30,17 @@ struct Whole {
     array: ArrayRef,
 }
 
-/// A column of one file, in pieces.
+/// A column of some files: which rows are whose, and the values in pieces.
 pub struct Part {
     pub name: Name,
-    pub file: PathBuf,
+    pub files: Vec<(PathBuf, usize)>,
     pub pieces: Vec<ArrayRef>,
 }
 
 impl Columns {
-    /// Joins parts that come in the order of files.
+    /// Joins the pieces of each column.
     pub fn join(parts: Vec<Part>) -> Result<Self, Failure> {
-        let mut by_name: HashMap<Name, Vec<(PathBuf, Vec<ArrayRef>)>> = HashMap::new();
-        for Part { name, file, pieces } in parts {
-            by_name.entry(name).or_default().push((file, pieces));
-        }
-        let whole = by_name.into_par_iter().map(|(name, parts)| Ok((name, Whole::join(parts)?))).collect::<Result<_, Failure>>()?;
+        let whole = parts.into_par_iter().map(|part| Ok((part.name.clone(), Whole::join(part)?))).collect::<Result<_, Failure>>()?;
         Ok(Self { whole, taken: Mutex::default() })
     }
 
@@ -74,14 +70,13 @@ impl Columns {
 }
 
 impl Whole {
-    fn join(parts: Vec<(PathBuf, Vec<ArrayRef>)>) -> Result<Self, Failure> {
-        let (mut files, mut starts, mut pieces) = (Vec::new(), vec![0], Vec::new());
-        for (file, parts) in parts {
+    fn join(part: Part) -> Result<Self, Failure> {
+        let (mut files, mut starts) = (Vec::new(), vec![0]);
+        for (file, rows) in part.files {
             files.push(file);
-            starts.push(starts[starts.len() - 1] + parts.iter().map(|part| part.len()).sum::<usize>());
-            pieces.extend(parts);
+            starts.push(starts[starts.len() - 1] + rows);
         }
-        Ok(Self { files, starts, array: joined(&pieces)? })
+        Ok(Self { files, starts, array: joined(&part.pieces)? })
     }
 
     fn part(&self, first: usize, files: usize) -> ArrayRef {
@@ -95,7 +90,7 @@ impl Whole {
 }
 
 /// Pieces one after the other: strings stay in their dictionaries if all of them have one.
-fn joined(pieces: &[ArrayRef]) -> Result<ArrayRef, Failure> {
+pub fn joined(pieces: &[ArrayRef]) -> Result<ArrayRef, Failure> {
     let unfit = |e: arrow::error::ArrowError| Failure::permanent(e.to_string());
     if pieces.is_empty() {
         return Ok(new_empty_array(&DataType::Null));
@@ -112,9 +107,9 @@ mod tests {
     use arrow::datatypes::{Int32Type, Int64Type};
     use std::sync::Arc;
 
-    fn part(file: &str, pieces: &[&[i64]]) -> Part {
+    fn part(files: &[(&str, usize)], pieces: &[&[i64]]) -> Vec<Part> {
         let pieces = pieces.iter().map(|values| Arc::new(Int64Array::from(values.to_vec())) as ArrayRef).collect();
-        Part { name: ("view".into(), "x".into()), file: file.into(), pieces }
+        vec![Part { name: ("view".into(), "x".into()), files: files.iter().map(|(file, rows)| (file.into(), *rows)).collect(), pieces }]
     }
 
     fn take(columns: &Columns, files: &[&str]) -> Option<ArrayRef> {
@@ -124,7 +119,7 @@ mod tests {
 
     #[test]
     fn scans_take_the_rows_of_their_files() {
-        let columns = Columns::join(vec![part("a", &[&[1], &[2, 3]]), part("b", &[]), part("c", &[&[4, 5]])]).unwrap();
+        let columns = Columns::join(part(&[("a", 3), ("b", 0), ("c", 2)], &[&[1], &[2, 3], &[4, 5]])).unwrap();
         let values = |files: &[&str]| take(&columns, files).unwrap().as_primitive::<Int64Type>().values().to_vec();
         assert_eq!(values(&["a", "b", "c"]), [1, 2, 3, 4, 5]);
         assert_eq!(values(&["b", "c"]), [4, 5]);
@@ -136,13 +131,13 @@ mod tests {
 
     #[test]
     fn files_without_rows_have_columns_of_the_wanted_type() {
-        let columns = Columns::join(vec![part("a", &[]), part("b", &[])]).unwrap();
+        let columns = Columns::join(part(&[("a", 0), ("b", 0)], &[])).unwrap();
         assert!([&["a", "b"][..], &["b"]].iter().all(|files| take(&columns, files).unwrap().data_type() == &DataType::Int64));
     }
 
     #[test]
     fn the_same_rows_are_the_same_array() {
-        let columns = Columns::join(vec![part("a", &[&[1]]), part("b", &[&[2]]), part("c", &[&[3]])]).unwrap();
+        let columns = Columns::join(part(&[("a", 1), ("b", 1), ("c", 1)], &[&[1], &[2], &[3]])).unwrap();
         for files in [&["a", "b", "c"][..], &["b", "c"]] {
             assert!(Arc::ptr_eq(&take(&columns, files).unwrap(), &take(&columns, files).unwrap()));
         }

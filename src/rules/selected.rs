@@ -8,9 +8,11 @@ use super::source::{PeriodFiles, SourceSpec};
 use super::world::{Ask, Read, Taken, Told, merged};
 use crate::catalog::calendar::Period;
 use crate::engine::action::Action;
+use crate::features::selection::Selections;
 use crate::table::listing::parquet_files;
 use rayon::prelude::*;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 /// A read of a period's files that was asked about.
 struct Asked {
@@ -24,13 +26,24 @@ struct Asked {
 pub fn told(action: &Action, period: Period, loader: &Loader) -> Told {
     let requests = action.common.requests.iter().filter_map(|request| serde_json::from_value(request.ask.clone()).ok());
     let asked: Vec<Asked> = requests.flat_map(|ask: Ask| asked(ask, period)).collect();
-    let digest = |asked: &Asked| {
-        let (files, selects) = (asked.files.files.as_ref()?, asked.read.selects.as_ref()?);
-        let Asked { source, read, reach, .. } = asked;
-        let taken = Taken { source, files: &asked.files, selects, columns: &read.columns, reach: *reach };
-        Some((taken.identity(), taken.digest_of(&loader.rows_of(source, files, &selects.columns)?)?))
+    // Reads of the same files share what they take alike.
+    let mut by_files: BTreeMap<(&str, &[PathBuf]), Vec<&Asked>> = BTreeMap::new();
+    for asked in &asked {
+        if let Some(files) = &asked.files.files {
+            by_files.entry((&asked.source.name, files)).or_default().push(asked);
+        }
+    }
+    let digests = |((_, files), all): (&(&str, &[PathBuf]), &Vec<&Asked>)| {
+        let mut shared = Selections::default();
+        let digest = |asked: &&Asked| {
+            let Asked { source, read, reach, .. } = asked;
+            let selects = read.selects.as_ref()?;
+            let taken = Taken { source, files: &asked.files, selects, columns: &read.columns, reach: *reach };
+            Some((taken.identity(), taken.digest_of(&loader.rows_of(source, files, &selects.columns)?, &mut shared)?))
+        };
+        all.iter().filter_map(digest).collect::<Vec<_>>()
     };
-    asked.par_iter().filter_map(digest).collect::<Vec<_>>().into_iter().collect()
+    by_files.par_iter().flat_map_iter(digests).collect::<Vec<_>>().into_iter().collect()
 }
 
 fn asked(ask: Ask, target: Period) -> Vec<Asked> {

@@ -40,6 +40,10 @@ impl Signature for Max {
 
 impl Aggregate for Max {
     fn roll(&self, frame: &Frame<'_>, _options: &Options) -> Result<Vec<ArrayRef>, KernelError> {
-        frame.picked(&Greatest { words: frame.order(Order::Up)? })
+        frame.picked(&Greatest::new(frame, Order::Up)?)
+    }
+
+    fn asks_ids(&self) -> bool {
+        true
     }
 }

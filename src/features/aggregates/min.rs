@@ -40,6 +40,10 @@ impl Signature for Min {
 
 impl Aggregate for Min {
     fn roll(&self, frame: &Frame<'_>, _options: &Options) -> Result<Vec<ArrayRef>, KernelError> {
-        frame.picked(&Greatest { words: frame.order(Order::Down)? })
+        frame.picked(&Greatest::new(frame, Order::Down)?)
+    }
+
+    fn asks_ids(&self) -> bool {
+        true
     }
 }

@@ -33,6 +33,11 @@ mod var;
 pub trait Aggregate: Signature {
     /// Its results over the windows of a frame.
     fn roll(&self, frame: &Frame<'_>, options: &Options) -> Result<Vec<ArrayRef>, KernelError>;
+
+    /// Whether it goes through events in the order of time as well, and asks whose they are.
+    fn asks_ids(&self) -> bool {
+        false
+    }
 }
 
 /// All there are.

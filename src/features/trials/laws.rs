@@ -27,7 +27,7 @@ fn tile_starts(case: &Case, columns: &Columns, aggregate: &'static dyn Aggregate
     let what = columns.rolling(case, aggregate, options);
     let layout = Layout::new(&columns.spine(), &columns.events()).unwrap();
     let frame = Frame::new(&layout, &what, &Sight::default()).unwrap();
-    let times: Vec<i64> = (0..frame.events.runs.rows.len()).map(|position| frame.time(position)).collect();
+    let times: Vec<i64> = (0..frame.events.runs().rows.len()).map(|position| frame.time(position)).collect();
     (1..times.len()).filter(|at| times[*at].div_euclid(DAY) != times[at - 1].div_euclid(DAY)).collect()
 }
 

@@ -5,6 +5,7 @@
 //! period is an error that says where, unless the view says what else becomes of it. Both ways give the same rows, and say the same of bad ones.
 
 mod ahead;
+mod checked;
 mod inputs;
 mod stream;
 mod times;
@@ -15,23 +16,22 @@ pub use times::{in_order, order};
 
 use super::Tell;
 use super::columns::{Columns, Part};
-use super::failures::of_table;
 use super::source::SourceSpec;
 use crate::catalog::dag::{Reach, Scan, ScanColumn};
 use crate::engine::execute::{Progress, Unit};
 use crate::engine::failure::Failure;
 use crate::features::arrow_type::arrow_type;
-use crate::table::parquet::{Pieces, TableError, Wanted, read_pieces};
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
-use arrow::compute::{concat, filter, filter_record_batch, take};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::{filter, filter_record_batch, take};
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
-use inputs::{FileOfView, FileRead, of_view};
+use checked::Checked;
+use inputs::{FileOfView, FileRead};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use times::{TimeCheck, outside_period, sorting, unsortable};
+use times::{outside_period, sorting, unsortable};
 
 /// By view and reach; nothing where rows are as they should be.
 type Orders = HashMap<(String, Reach), Option<Arc<Order>>>;
@@ -59,20 +59,17 @@ impl<'a> Loader<'a> {
         let reads: Vec<&FileRead> = self.inputs.reads.values().collect();
         let (total, files) = (reads.iter().map(|read| read.rows).sum(), reads.len());
         tell(Progress::Step { message: format!("reading {files} files"), done: 0, total, unit: Unit::Rows });
-        let wanted: Vec<Wanted> = reads.iter().map(|read| Wanted { path: read.path.clone(), columns: read.wanted() }).collect();
-        let read: Vec<_> = read_pieces(&wanted).into_iter().zip(&reads).collect();
-        // Of several files that cannot be read the first one is named, whichever was tried first.
-        let read: Vec<Result<_, Failure>> = read.into_par_iter().map(|(pieces, read)| checked(read, pieces, &self.inputs)).collect();
-        let mut parts = Vec::new();
-        for (of, read) in reads.iter().zip(read) {
-            let (pieces, late) = read?;
-            if late > 0 {
-                *self.inputs.late.entry(of.view.clone()).or_insert(0) += late;
-            }
-            self.rows.insert((of.view.clone(), of.path.clone()), pieces.rows);
-            let part = |(physical, pieces): (&String, _)| Part { name: (of.view.clone(), physical.clone()), file: of.path.clone(), pieces };
-            parts.extend(of.columns.keys().zip(pieces.columns).map(part));
+        // Files of one view have their columns together.
+        let views: Vec<&[&FileRead]> = reads.chunk_by(|one, other| one.view == other.view).collect();
+        let checked: Vec<Result<Checked, Failure>> = views.par_iter().map(|reads| checked::read(reads, &self.inputs)).collect();
+        let (mut parts, mut late) = (Vec::new(), Vec::new());
+        for (reads, checked) in views.into_iter().zip(checked) {
+            let checked = checked?;
+            parts.extend(checked.parts);
+            late.push((reads[0].view.clone(), checked.late));
+            self.rows.extend(reads.iter().zip(checked.rows).map(|(read, rows)| ((read.view.clone(), read.path.clone()), rows)));
         }
+        self.inputs.late.extend(late.into_iter().filter(|(_, late)| *late > 0));
         Ok(parts)
     }
 
@@ -158,18 +155,4 @@ impl Order {
         lock().insert(physical.into(), arranged.clone());
         Ok(arranged)
     }
-}
-
-/// The pieces of a file, and how many late rows were dropped.
-fn checked(read: &FileRead, pieces: Result<Pieces, TableError>, inputs: &Inputs) -> Result<(Pieces, usize), Failure> {
-    let pieces = pieces.map_err(|e| of_view(read, of_table(e)))?;
-    let Some(mut check) = TimeCheck::of(read, inputs).filter(|_| pieces.rows > 0) else { return Ok((pieces, 0)) };
-    let Some(index) = check.column().and_then(|name| read.columns.keys().position(|column| column == name)) else { return Ok((pieces, 0)) };
-    let whole = |parts: &Vec<ArrayRef>| concat(&parts.iter().map(|part| part.as_ref()).collect::<Vec<&dyn Array>>());
-    let broken = |e: ArrowError| of_view(read, Failure::permanent(e.to_string()));
-    let kept = check.look(&whole(&pieces.columns[index]).map_err(broken)?)?;
-    let late = check.verdict()?;
-    let Some(kept) = kept else { return Ok((pieces, late)) };
-    let columns = pieces.columns.iter().map(|parts| Ok(vec![filter(&whole(parts)?, &kept)?]));
-    Ok((Pieces { rows: kept.true_count(), columns: columns.collect::<Result<_, _>>().map_err(broken)? }, late))
 }

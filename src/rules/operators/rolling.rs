@@ -13,7 +13,7 @@ use crate::engine::failure::Failure;
 use crate::features::aggregates;
 use crate::features::dictionary::plain;
 use crate::features::keyed::Keyed;
-use crate::features::rolling::{Layout, Meeting, Reach, Rolling, Seen, Sight, WindowSpan, rolled};
+use crate::features::rolling::{Layout, Meeting, Reach, Rolling, Seen, Sight, WindowSpan, prepare, rolled};
 use crate::features::time::{common_unit, from_millis, instants, optional_instants};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::ScalarBuffer;
@@ -73,8 +73,18 @@ impl<'a> Waiting<'a> {
         let sides: Result<Vec<Sides>, Failure> =
             self.aggregates.iter().map(|of| Sides::new(&self.spine, of).map_err(|f| named(of, f))).collect();
         let (sides, aggregates) = (sides?, &self.aggregates);
-        let (layouts, layout_of) = layouts(&sides).map_err(|(index, f)| named(&aggregates[index], f))?;
+        let (mut layouts, layout_of) = layouts(&sides).map_err(|(index, f)| named(&aggregates[index], f))?;
+        for (number, layout) in layouts.iter_mut().enumerate() {
+            let asks = |of: &Aggregation| aggregates::by_name(&of.what.aggregate).is_some_and(|aggregate| aggregate.asks_ids());
+            if !aggregates.iter().zip(&layout_of).any(|(of, layout)| *layout == number && asks(of)) {
+                layout.forget_ids();
+            }
+        }
         let (seen, seen_of) = seen(aggregates, &layouts, &layout_of);
+        layouts.par_iter().enumerate().for_each(|(number, layout)| {
+            let of_layout = (0..aggregates.len()).filter(|index| layout_of[*index] == number);
+            prepare(layout, &of_layout.flat_map(|index| spans(aggregates[index].what, sides[index].unit)).collect::<Vec<_>>());
+        });
         let columns = |index: usize| {
             let (of, layout, seen) = (&aggregates[index], &layouts[layout_of[index]], &seen[seen_of[index]]);
             sides[index].rolled(of, layout, seen).map_err(|f| named(of, f))
@@ -140,7 +150,7 @@ impl Sides {
         let aggregate = aggregates::by_name(&what.aggregate);
         let aggregate = aggregate.ok_or_else(|| Failure::permanent(format!("no aggregate `{}`", what.aggregate)))?;
         let values = what.column.as_ref().map(|name| plain(column(events, name)?).map_err(arrow_failure)).transpose()?;
-        let windows: Vec<WindowSpan> = what.windows.iter().map(|w| span(w.window, what, unit)).collect();
+        let windows = spans(what, unit);
         let (day, units_per_second) = (from_millis(DAY, unit), unit.per_second());
         let rolling = Rolling { aggregate, options: &what.options, values: values.as_ref(), windows: &windows, day, units_per_second };
         let known = what.available_at.as_ref();
@@ -189,6 +199,10 @@ fn seen(aggregates: &[Aggregation], layouts: &[Layout], layout_of: &[usize]) -> 
         (0..aggregates.len()).map(|i| (layout_of[i], kept(i).map(|kept| Arc::as_ptr(kept) as usize))).collect();
     let (different, seen_of) = different(&keys, |one, other| one == other);
     (different.into_par_iter().map(|index| layouts[layout_of[index]].seen(kept(index).map(Arc::as_ref))).collect(), seen_of)
+}
+
+fn spans(what: &RollingAggregate, unit: TimeUnit) -> Vec<WindowSpan> {
+    what.windows.iter().map(|w| span(w.window, what, unit)).collect()
 }
 
 fn span(window: Window, what: &RollingAggregate, unit: TimeUnit) -> WindowSpan {

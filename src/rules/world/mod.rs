@@ -60,6 +60,7 @@ impl Prepared {
     }
 }
 
+#[allow(clippy::large_enum_variant)] // there are a few of them for each op
 enum Prepare {
     Periods {
         source: SourceSpec,

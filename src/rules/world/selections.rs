@@ -12,11 +12,11 @@ use crate::catalog::types::TimeUnit;
 use crate::digest::{Digest, Hasher};
 use crate::engine::world::Unobservable;
 use crate::features::arrow_type::arrow_type;
-use crate::features::selection::{Selection, selection};
-use crate::features::time::{is_within, optional_instants};
+use crate::features::selection::{Selection, Selections as SharedSelections};
+use crate::features::time::{instants, is_within};
 use crate::table::kept::KeptDigests;
 use crate::table::parquet::{ColumnCache, TableError, read_columns};
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Schema};
 use serde_json::{Map, Value, json};
@@ -167,14 +167,14 @@ impl<'a> Taken<'a> {
     /// The rows that are taken as one digest; none where they cannot be told from those that are not.
     fn read(&self) -> Result<Option<u128>, Unobservable> {
         match self.rows() {
-            Ok(rows) => Ok(rows.and_then(|rows| self.digest_of(&rows))),
+            Ok(rows) => Ok(rows.and_then(|rows| self.digest_of(&rows, &mut SharedSelections::default()))),
             Err(error @ TableError::Io { .. }) => Err(unobservable(self.source, error)),
             Err(_) => Ok(None),
         }
     }
 
-    /// The rows that are taken of all rows of the files, columns under the view's names.
-    pub fn digest_of(&self, rows: &RecordBatch) -> Option<u128> {
+    /// The rows that are taken of all rows of the files, columns under the view's names; what others take alike is shared with them.
+    pub fn digest_of(&self, rows: &RecordBatch, shared: &mut SharedSelections) -> Option<u128> {
         let Selects { columns, time, created, filter } = self.selects;
         let times = self.times();
         if times.as_ref().is_some_and(|times| !self.admits(rows, times)) {
@@ -183,16 +183,15 @@ impl<'a> Taken<'a> {
         let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
         let order: Vec<String> = time.iter().map(|time| time.name.clone()).chain(created.clone()).collect();
         let within = times.map(|times| (times.name, times.unit, times.within));
-        selection(rows, &Selection { columns: &names, filter: Some(filter), order: &order, within }).ok()
+        shared.digest(rows, &Selection { columns: &names, filter: Some(filter), order: &order, within }).ok()
     }
 
     /// Whether a run would take the files as they are: every row has its time and, where others are not dropped, a right one.
     fn admits(&self, rows: &RecordBatch, times: &Times) -> bool {
-        let Some(Ok(instants)) = rows.column_by_name(times.name).map(|column| optional_instants(column, times.unit, times.unit)) else {
-            return false;
-        };
+        let Some(column) = rows.column_by_name(times.name).filter(|column| column.null_count() == 0) else { return false };
+        let Ok(instants) = instants(column, times.unit, times.unit) else { return false };
         let inside = is_within(times.admitted, times.unit);
-        instants.iter().all(|time| time.as_ref().is_some_and(|time| self.source.late == Late::Drop || inside(time)))
+        self.source.late == Late::Drop || instants.iter().all(inside)
     }
 
     /// All rows of the files, columns under the view's names.

@@ -1,10 +1,11 @@
 //! Reading columns of many files at once: each row group of each column is a piece of its own, so that all cores read, whatever the files
 //! are like.
 //!
-//! Invariants: pieces come in the order of files and rows, whoever reads them; strings that the file keeps in dictionaries stay in them,
+//! Invariants: values come in the order of files and rows, whoever reads them; strings that the files keep in dictionaries stay in them,
 //! all else has exactly the wanted type.
 
 use super::error::TableError;
+use super::placed::{Place, Put, Room};
 use super::read::{arrange, check_types, roots};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -16,6 +17,7 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 use rayon::prelude::*;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -27,30 +29,134 @@ pub struct Wanted {
     pub columns: Vec<(String, DataType)>,
 }
 
-/// What was read of a file: for each wanted column its pieces.
-pub struct Pieces {
-    pub rows: usize,
-    pub columns: Vec<Vec<ArrayRef>>,
+/// What was read of files.
+pub struct Joined {
+    /// The rows of each file, or why it cannot be read.
+    pub files: Vec<Result<usize, TableError>>,
+    /// Each column that is wanted of any of them, by its name there.
+    pub columns: BTreeMap<String, Stretch>,
 }
 
-/// Reads all that is wanted. Each file has its own result.
-pub fn read_pieces(files: &[Wanted]) -> Vec<Result<Pieces, TableError>> {
+/// A column of all files that it was wanted of.
+pub struct Stretch {
+    /// Which files these are, in their order.
+    pub files: Vec<usize>,
+    /// Its values in their order: as one array, where that is how they were read.
+    pub pieces: Vec<ArrayRef>,
+}
+
+/// Reads all that is wanted. Of a file that cannot be read there is an error in place of its rows.
+pub fn read_joined(files: &[Wanted]) -> Joined {
     let opened: Vec<Result<Opened, TableError>> = files.par_iter().map(Opened::open).collect();
-    let groups = |file: &Opened| file.metadata.metadata().num_row_groups();
-    let tasks = opened
-        .iter()
-        .flatten()
-        .flat_map(|file| (0..groups(file)).flat_map(move |group| file.columns().map(move |column| (file, group, column))));
-    let tasks: Vec<(&Opened, usize, usize)> = tasks.collect();
-    let mut read = tasks.par_iter().map(|(file, group, column)| file.piece(*group, *column)).collect::<Vec<_>>().into_iter();
-    let mut found = Vec::with_capacity(opened.len());
-    for file in &opened {
-        found.push(match file {
-            Ok(file) => file.gathered(read.by_ref().take(groups(file) * file.wanted.columns.len())),
-            Err(_) => Ok(Pieces { rows: 0, columns: Vec::new() }),
-        });
+    let shelves = Shelf::of(&opened);
+    let mut rooms: Vec<Option<Room>> = shelves.par_iter().map(Shelf::room).collect();
+    let tasks: Vec<Task> = shelves.iter().zip(&mut rooms).flat_map(|(shelf, room)| shelf.tasks(room.as_mut())).collect();
+    let mut read = tasks.into_par_iter().map(Task::run).collect::<Vec<_>>().into_iter();
+    let mut errors: Vec<Option<TableError>> = files.iter().map(|_| None).collect();
+    let mut columns = BTreeMap::new();
+    for (shelf, room) in shelves.iter().zip(rooms) {
+        let done = shelf.done(read.by_ref(), &mut errors);
+        let pieces = shelf.filled(done, room, &mut errors);
+        columns.insert(shelf.name.to_string(), Stretch { files: shelf.files.clone(), pieces });
     }
-    opened.into_iter().zip(found).map(|(file, found)| file.and(found)).collect()
+    let result =
+        |(file, error): (&Result<Opened, TableError>, Option<TableError>)| error.map_or(Ok(file.as_ref().map_or(0, Opened::rows)), Err);
+    let files: Vec<Result<usize, TableError>> = opened.iter().zip(errors).map(result).collect();
+    Joined { files: opened.into_iter().zip(files).map(|(file, rows)| file.and(rows)).collect(), columns }
+}
+
+/// A column of several files: where its row groups lie.
+struct Shelf<'f> {
+    name: &'f str,
+    files: Vec<usize>,
+    groups: Vec<Group<'f>>,
+}
+
+/// A row group of a file, and which of the file's wanted columns is meant.
+#[derive(Clone, Copy)]
+struct Group<'f> {
+    index: usize,
+    file: &'f Opened<'f>,
+    group: usize,
+    column: usize,
+}
+
+/// A column of a row group that is to be read, into its place if it has one.
+struct Task<'f, 'r> {
+    of: Group<'f>,
+    place: Option<Place<'r>>,
+}
+
+enum Done {
+    Put(Put),
+    Piece(ArrayRef),
+}
+
+impl<'f> Shelf<'f> {
+    /// The wanted columns of all files that could be opened.
+    fn of(opened: &'f [Result<Opened<'f>, TableError>]) -> Vec<Self> {
+        let mut shelves: BTreeMap<&str, Self> = BTreeMap::new();
+        for (index, file) in opened.iter().enumerate().filter_map(|(index, file)| Some((index, file.as_ref().ok()?))) {
+            for (column, (name, _)) in file.wanted.columns.iter().enumerate() {
+                let shelf = shelves.entry(name).or_insert_with(|| Self { name, files: Vec::new(), groups: Vec::new() });
+                shelf.files.push(index);
+                shelf.groups.extend((0..file.groups()).map(|group| Group { index, file, group, column }));
+            }
+        }
+        shelves.into_values().collect()
+    }
+
+    /// Room for all values, if they are of one width and all files have them in one way.
+    fn room(&self) -> Option<Room> {
+        let types: Vec<&DataType> = self.groups.iter().map(|of| of.file.type_in_place(of.column)).collect::<Option<_>>()?;
+        let first = types.first().filter(|first| types.iter().all(|other| other == *first))?;
+        Room::new(first, self.groups.iter().map(|of| of.file.rows_of(of.group)).collect())
+    }
+
+    fn tasks<'r>(&self, room: Option<&'r mut Room>) -> Vec<Task<'f, 'r>> {
+        let places = room.map(Room::places).unwrap_or_default().into_iter().map(Some).chain(std::iter::repeat_with(|| None));
+        self.groups.iter().zip(places).map(|(of, place)| Task { of: *of, place }).collect()
+    }
+
+    /// What was read, if all was; else the first error of each file is noted.
+    fn done(&self, read: impl Iterator<Item = Result<Done, TableError>>, errors: &mut [Option<TableError>]) -> Option<Vec<Done>> {
+        let mut done = Vec::with_capacity(self.groups.len());
+        for (of, read) in self.groups.iter().zip(read) {
+            match read {
+                Ok(read) => done.push(read),
+                Err(error) => drop(errors[of.index].get_or_insert(error)),
+            }
+        }
+        (done.len() == self.groups.len()).then_some(done)
+    }
+
+    /// The values in their order.
+    fn filled(&self, done: Option<Vec<Done>>, room: Option<Room>, errors: &mut [Option<TableError>]) -> Vec<ArrayRef> {
+        let (mut put, mut pieces) = (Vec::new(), Vec::new());
+        for done in done.into_iter().flatten() {
+            match done {
+                Done::Put(one) => put.push(one),
+                Done::Piece(piece) => pieces.push(piece),
+            }
+        }
+        if let (Some(room), Some(first), false) = (room, self.groups.first(), put.is_empty()) {
+            match room.close(put) {
+                Ok(array) => pieces.push(array),
+                Err(error) => drop(errors[first.index].get_or_insert(TableError::broken(&first.file.wanted.path, error))),
+            }
+        }
+        pieces
+    }
+}
+
+impl Task<'_, '_> {
+    fn run(self) -> Result<Done, TableError> {
+        let Group { file, group, column, .. } = self.of;
+        match self.place {
+            Some(place) => file.put(group, column, place).map(Done::Put),
+            None => file.piece(group, column).map(Done::Piece),
+        }
+    }
 }
 
 /// A file and what its footer says.
@@ -77,42 +183,67 @@ impl<'w> Opened<'w> {
         Ok(Self { wanted, file, metadata })
     }
 
-    fn columns(&self) -> std::ops::Range<usize> {
-        0..self.wanted.columns.len()
+    fn groups(&self) -> usize {
+        self.metadata.metadata().num_row_groups()
     }
 
-    /// One column of one row group.
-    fn piece(&self, group: usize, column: usize) -> Result<ArrayRef, TableError> {
+    fn rows_of(&self, group: usize) -> usize {
+        self.metadata.metadata().row_group(group).num_rows().max(0) as usize
+    }
+
+    fn rows(&self) -> usize {
+        (0..self.groups()).map(|group| self.rows_of(group)).sum()
+    }
+
+    /// The type of a column as it comes from the file, if that is how it is wanted.
+    fn type_in_place(&self, column: usize) -> Option<&DataType> {
+        let (name, wanted) = &self.wanted.columns[column];
+        let found = self.metadata.schema().field_with_name(name).ok()?.data_type();
+        let is_dictionary = matches!(found, DataType::Dictionary(_, values) if **values == *wanted);
+        (found == wanted || is_dictionary).then_some(found)
+    }
+
+    /// The arrays of one column of one row group, each of so many rows at most.
+    fn arrays(
+        &self,
+        group: usize,
+        column: usize,
+        batch_rows: usize,
+    ) -> Result<impl Iterator<Item = Result<ArrayRef, TableError>> + use<'_, 'w>, TableError> {
         let path = &self.wanted.path;
         let (name, data_type) = &self.wanted.columns[column];
         let broken = |e: ParquetError| TableError::broken(path, e);
         let chunks = self.metadata.metadata().row_group(group).columns().iter().filter(|chunk| chunk.column_path().parts()[0] == *name);
         let window = Window::read(&self.file, chunks).map_err(|e| TableError::io(path, e))?;
-        let rows = self.metadata.metadata().row_group(group).num_rows() as usize;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(window, self.metadata.clone());
         let mask = ProjectionMask::roots(builder.parquet_schema(), roots(builder.schema(), [name.as_str()].into_iter()));
-        let reader = builder.with_projection(mask).with_row_groups(vec![group]).with_batch_size(rows.max(1)).build().map_err(broken)?;
-        let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(|e| TableError::broken(path, e))?;
-        let arrays = batches.into_iter().map(|batch| typed(path, batch, (name, data_type))).collect::<Result<Vec<_>, _>>()?;
+        let reader =
+            builder.with_projection(mask).with_row_groups(vec![group]).with_batch_size(batch_rows.max(1)).build().map_err(broken)?;
+        Ok(reader.map(move |batch| typed(path, batch.map_err(|e| TableError::broken(path, e))?, (name, data_type))))
+    }
+
+    /// One column of one row group.
+    fn piece(&self, group: usize, column: usize) -> Result<ArrayRef, TableError> {
+        let arrays = self.arrays(group, column, self.rows_of(group))?.collect::<Result<Vec<_>, _>>()?;
         match arrays.as_slice() {
             [array] => Ok(array.clone()),
             arrays => {
                 let parts: Vec<_> = arrays.iter().map(|array| array.as_ref()).collect();
-                arrow::compute::concat(&parts).map_err(|e| TableError::broken(path, e))
+                arrow::compute::concat(&parts).map_err(|e| TableError::broken(&self.wanted.path, e))
             }
         }
     }
 
-    /// What was read of it, row group by row group.
-    fn gathered(&self, read: impl Iterator<Item = Result<ArrayRef, TableError>>) -> Result<Pieces, TableError> {
-        let mut columns = vec![Vec::new(); self.wanted.columns.len()];
-        let width = columns.len();
-        for (index, piece) in read.collect::<Vec<_>>().into_iter().enumerate() {
-            columns[index % width].push(piece?);
-        }
-        Ok(Pieces { rows: self.metadata.metadata().file_metadata().num_rows() as usize, columns })
+    /// The same, into its place. Values pass by in small arrays; those that refer to a dictionary come at once, since they share it.
+    fn put(&self, group: usize, column: usize, place: Place) -> Result<Put, TableError> {
+        let is_dictionary = matches!(self.type_in_place(column), Some(DataType::Dictionary(..)));
+        let batch_rows = if is_dictionary { self.rows_of(group) } else { BATCH_ROWS };
+        place.put(&self.wanted.path, self.arrays(group, column, batch_rows)?)
     }
 }
+
+/// Rows that are decoded at once: few enough to stay in a core's cache.
+const BATCH_ROWS: usize = 1 << 13;
 
 fn typed(path: &Path, batch: RecordBatch, (name, data_type): (&String, &DataType)) -> Result<ArrayRef, TableError> {
     match batch
@@ -225,22 +356,34 @@ mod tests {
     }
 
     #[test]
-    fn pieces_hold_what_the_file_holds() {
+    fn columns_hold_what_the_files_hold() {
         let directory = tempfile::tempdir().unwrap();
         let columns = [("t", DataType::Utf8), ("l", DataType::new_list(DataType::Int64, true)), ("n", DataType::Int64)];
         let columns: Vec<_> = columns.map(|(name, data_type)| (name.to_string(), data_type)).into();
-        let cases = [(0, true), (1, true), (250, true), (250, false)];
-        let files = cases.map(|(rows, dictionary)| save(directory.path(), &format!("{rows}-{dictionary}"), rows, dictionary));
-        let wanted: Vec<Wanted> = files.iter().map(|path| Wanted { path: path.clone(), columns: columns.clone() }).collect();
-        for (((rows, dictionary), path), found) in cases.iter().zip(&files).zip(read_pieces(&wanted)) {
-            let (found, expected) = (found.unwrap(), read_columns(path, &columns).unwrap());
-            assert_eq!(found.rows, *rows as usize);
-            for (pieces, expected) in found.columns.iter().zip(expected.columns()).filter(|_| *rows > 0) {
-                let parts: Vec<&dyn Array> = pieces.iter().map(|piece| piece.as_ref()).collect();
-                let whole = concat(&parts).unwrap();
-                let is_encoded = matches!(whole.data_type(), DataType::Dictionary(..));
-                assert_eq!(is_encoded, *dictionary && *expected.data_type() == DataType::Utf8);
-                assert_eq!(&cast(&whole, expected.data_type()).unwrap(), expected);
+        let all = [(0, true), (1, true), (250, true), (420, true), (250, false)];
+        let files = all.map(|(rows, dictionary)| save(directory.path(), &format!("{rows}-{dictionary}"), rows, dictionary));
+        for cases in [&[0][..], &[0, 1, 2], &[2, 3], &[0, 4], &[2, 4, 3]] {
+            let wanted: Vec<Wanted> = cases.iter().map(|case| Wanted { path: files[*case].clone(), columns: columns.clone() }).collect();
+            let read = read_joined(&wanted);
+            let rows: Vec<usize> = read.files.into_iter().map(Result::unwrap).collect();
+            assert_eq!(rows, cases.iter().map(|case| all[*case].0 as usize).collect::<Vec<_>>());
+            let encoded = cases.iter().all(|case| all[*case].1 || all[*case].0 == 0);
+            for (name, data_type) in &columns {
+                let expected: Vec<ArrayRef> =
+                    cases.iter().map(|case| read_columns(&files[*case], &columns).unwrap().column_by_name(name).unwrap().clone()).collect();
+                let expected = concat(&expected.iter().map(|array| array.as_ref()).collect::<Vec<&dyn Array>>()).unwrap();
+                let Stretch { files, pieces } = &read.columns[name];
+                assert_eq!(*files, (0..cases.len()).collect::<Vec<_>>());
+                let plain: Vec<ArrayRef> = pieces.iter().map(|piece| cast(piece, data_type).unwrap()).collect();
+                let parts: Vec<&dyn Array> = plain.iter().map(|piece| piece.as_ref()).collect();
+                assert_eq!(
+                    pieces.len() <= 1,
+                    rows.iter().sum::<usize>() <= 1 || name == "n" || name == "t" && encoded,
+                    "{name} of {cases:?}"
+                );
+                if let false = parts.is_empty() {
+                    assert_eq!(&concat(&parts).unwrap(), &expected);
+                }
             }
         }
     }
@@ -252,8 +395,9 @@ mod tests {
         let good = Wanted { path: save(directory.path(), "good", 3, true), columns: columns.clone() };
         let absent = Wanted { path: directory.path().join("absent"), columns: columns.clone() };
         let other = Wanted { columns: vec![("x".to_string(), DataType::Int64)], path: good.path.clone() };
-        let read = read_pieces(&[absent, good, other]);
-        assert!(read[0].is_err() && read[2].is_err());
-        assert_eq!(read[1].as_ref().unwrap().columns[0][0].len(), 3);
+        let read = read_joined(&[absent, good, other]);
+        assert!(read.files[0].is_err() && read.files[2].is_err());
+        assert_eq!(read.files[1].as_ref().unwrap(), &3);
+        assert_eq!((&read.columns["n"].files[..], read.columns["n"].pieces[0].len()), (&[1][..], 3));
     }
 }

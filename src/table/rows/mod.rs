@@ -25,7 +25,7 @@ pub use keys::{Form, Key, Keys, text as key_text};
 pub use map::RowMap;
 pub use sidecar::{Sidecar, Used, read_sidecar, write_sidecar};
 pub use store::StoreRows;
-pub use values::{digest_of_all, digests};
+pub use values::{digest_of_column, digest_of_columns, digests};
 pub use view::{ViewRead, ViewRows};
 
 /// In place of a row's digest where only its presence matters.
