@@ -381,7 +381,7 @@ mod tests {
                     rows.iter().sum::<usize>() <= 1 || name == "n" || name == "t" && encoded,
                     "{name} of {cases:?}"
                 );
-                if let false = parts.is_empty() {
+                if !parts.is_empty() {
                     assert_eq!(&concat(&parts).unwrap(), &expected);
                 }
             }

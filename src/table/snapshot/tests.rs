@@ -136,7 +136,8 @@ fn what_is_as_it_was_is_not_read_again() {
 #[test]
 fn whatever_changes_is_seen_and_nothing_else_is_read() {
     let (set, ranges) = (names(&["a"]), [(0, 9), (10, 99), (0, 99)]);
-    let edits: [(&str, fn(&Source)); 8] = [
+    type Edit = (&'static str, fn(&Source));
+    let edits: [Edit; 8] = [
         ("same size and time", |source| {
             let path = source.period(50).join("a");
             let time = fs::metadata(&path).unwrap().modified().unwrap();
