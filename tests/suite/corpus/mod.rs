@@ -2,7 +2,7 @@
 //!
 //! Codes and places are written by hand in the cases; `DAEDA_BLESS=1` writes anew only what is drawn.
 
-mod case;
+pub mod case;
 mod fuzz;
 
 use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
