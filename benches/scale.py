@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """What fresh partitions cost when there are many: times, memory and system calls, beside ninja and make.
 
-    cargo build --release && pip install pyarrow ninja && python3 benches/scale.py [--work DIR] [daily] [hourly] [--sizes 1000,10000,100000]
+    cargo build --release && pip install pyarrow ninja && python3 benches/scale.py [--work DIR] [daily] [hourly] [--sizes 1000,10000,100000] [--keep]
+    python3 benches/scale.py --reuse WORKSPACE [--reuse WORKSPACE ...]
 
 `daily`: 10,000 days with one input file each: `build` with nothing to do and `status`, beside ninja and make on as many targets of one input
 each, in the same run; medians of five. `hourly`: so many hours, two ops that publish a partition each, a window of 30 days (so that each
 skeleton reads 721 input files): `status` warm, its peak memory, and the first time after `.daeda/` was deleted.
+
+Publishing 100,000 hours takes some 20 minutes: `--keep` leaves the workspaces, and `--reuse` measures those that were left (nothing of them is
+changed but `.daeda/`, so that they serve until records or digests have another format).
 
 Workspaces are published by `benches/publish.rs`: the engine's own build, whose ops copy a file of one row instead of computing. Input
 files are real, one row each, within their period, so that a real build works too; `--real N` forces N partitions through it. System calls
@@ -139,10 +143,12 @@ def median(directory, *command, times=5):
     return statistics.median(r[0] for r in results), max(r[1] for r in results), results[0][2]
 
 
-def all_fresh(directory, count):
-    document = json.loads(run(directory, DAEDA, "status", "--format", "json")[2])
-    counts = document["assets"][0]["counts"]
-    assert counts["fresh"] == count, counts
+def fresh(directory):
+    """How many partitions are, of all that are published."""
+    counts = json.loads(run(directory, DAEDA, "status", "--format", "json")[2])["assets"][0]["counts"]
+    # The last period ends after what was published.
+    assert counts["fresh"] > 0 and sum(counts.values()) - counts["fresh"] - counts["blocked"] == 0, counts
+    return counts["fresh"]
 
 
 def calls(directory, *command):
@@ -166,9 +172,9 @@ def table(rows):
         print(f"  {name:34} {seconds * 1e3:10.1f} ms {peak:8.0f} MB {seconds / count * 1e6:9.1f} µs a partition   {counted}")
 
 
-def rivals(directory, count):
+def rivals(work, count):
     """The same number of one-input targets for ninja and make."""
-    other = os.path.join(directory, "rivals")
+    other = tempfile.mkdtemp(prefix="rivals-", dir=work)
     os.makedirs(f"{other}/in"), os.makedirs(f"{other}/out")
     for number in range(count):
         write(f"{other}/in/{number}", "x")
@@ -182,6 +188,7 @@ def rivals(directory, count):
             subprocess.run([*command, "-j2"], cwd=other, check=True, stdout=subprocess.DEVNULL)
             seconds, peak, _ = median(other, *command)
             rows.append((f"{name}, nothing to do", seconds, peak, count, said(calls(other, *command))))
+    shutil.rmtree(other)
     return rows
 
 
@@ -207,32 +214,49 @@ def size_of(directory):
     return f"  .daeda/: {len(found)} files, {sum(map(os.path.getsize, found)) / 1e6:.1f} MB"
 
 
-def daily(work, count, real):
+def made(work, every, count, arguments):
+    """A workspace with so many partitions, all published."""
+    directory = tempfile.mkdtemp(prefix=f"{every}-", dir=work)
+    publish(directory, workspace(directory, every, count))
+    step, key = (dt.timedelta(hours=1), "%Y-%m-%dT%H") if every == "hour" else (dt.timedelta(days=1), "%Y-%m-%d")
+    force(directory, arguments.real, START.strftime(key), step, key)
+    return directory
+
+
+def given_back(directory, arguments):
+    if arguments.keep:
+        print(f"  kept: {directory}")
+    else:
+        shutil.rmtree(directory)
+
+
+def measured(directory, count):
+    commands = ((DAEDA, "status"), (DAEDA, "build", "rows"))
+    rows = [cold(directory, count, *commands[0])] + [warm(directory, count, *command) for command in commands]
+    assert fresh(directory) == count
+    return rows
+
+
+def daily(directory, work):
+    count = fresh(directory)
     print(f"{count:,} daily partitions, one input file each")
-    directory = tempfile.mkdtemp(prefix="daily-", dir=work)
-    publish(directory, workspace(directory, "day", count))
-    force(directory, real, START.strftime("%Y-%m-%d"), dt.timedelta(days=1), "%Y-%m-%d")
-    all_fresh(directory, count)
-    rows = [cold(directory, count, DAEDA, "status"), warm(directory, count, DAEDA, "status"), warm(directory, count, DAEDA, "build", "rows")]
-    others = rivals(directory, count)
+    rows, others = measured(directory, count), rivals(work, count)
     table(rows + others)
     for name, seconds, *_ in others:
         print(f"  build is {rows[2][1] / seconds:.2f} × {name.split(',')[0]}'s time, status {rows[1][1] / seconds:.2f} ×")
     print(size_of(directory))
-    shutil.rmtree(directory)
 
 
-def hourly(work, sizes, real):
-    print("hourly partitions, two ops, a window of 30 days")
-    for count in sizes:
-        directory = tempfile.mkdtemp(prefix="hourly-", dir=work)
-        publish(directory, workspace(directory, "hour", count))
-        force(directory, real, START.strftime("%Y-%m-%dT%H"), dt.timedelta(hours=1), "%Y-%m-%dT%H")
-        all_fresh(directory, count)
-        print(f"  {count:,} partitions")
-        table([cold(directory, count, DAEDA, "status"), warm(directory, count, DAEDA, "status"), warm(directory, count, DAEDA, "build", "rows")])
-        print(size_of(directory))
-        shutil.rmtree(directory)
+def hourly(directory):
+    count = fresh(directory)
+    print(f"{count:,} hourly partitions, two ops, a window of 30 days")
+    table(measured(directory, count))
+    print(size_of(directory))
+
+
+def is_hourly(directory):
+    with open(os.path.join(directory, "Daedalus.kdl")) as file:
+        return 'every="hour"' in file.read()
 
 
 def force(directory, number, _, step, key):
@@ -248,12 +272,20 @@ def main():
     parser.add_argument("--days", type=int, default=10_000)
     parser.add_argument("--sizes", default="1000,10000,100000", help="of the hourly workspaces")
     parser.add_argument("--real", type=int, default=1, help="partitions that are built by their real ops as well")
+    parser.add_argument("--keep", action="store_true", help="leave the workspaces")
+    parser.add_argument("--reuse", action="append", default=[], type=os.path.abspath, metavar="WORKSPACE", help="measure one that was left")
     arguments = parser.parse_args()
-    what = arguments.what or ["daily", "hourly"]
+    what = arguments.what or ([] if arguments.reuse else ["daily", "hourly"])
+    for directory in arguments.reuse:
+        hourly(directory) if is_hourly(directory) else daily(directory, arguments.work)
     if "daily" in what:
-        daily(arguments.work, arguments.days, arguments.real)
-    if "hourly" in what:
-        hourly(arguments.work, [int(size) for size in arguments.sizes.split(",")], arguments.real)
+        directory = made(arguments.work, "day", arguments.days, arguments)
+        daily(directory, arguments.work)
+        given_back(directory, arguments)
+    for size in arguments.sizes.split(",") if "hourly" in what else []:
+        directory = made(arguments.work, "hour", int(size), arguments)
+        hourly(directory)
+        given_back(directory, arguments)
 
 
 main()

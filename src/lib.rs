@@ -13,6 +13,7 @@ pub mod query;
 pub mod report;
 pub mod rules;
 pub mod sample;
+pub mod schedule;
 pub mod source;
 pub mod stat;
 pub mod table;

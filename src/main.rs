@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Many threads allocate many small values; how much it saves stands in `docs/performance.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     daeda::cli::run()
 }

@@ -5,7 +5,7 @@
 
 use crate::digest::Digest;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -69,6 +69,11 @@ pub struct Unpacker<'a> {
 impl<'a> Unpacker<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
+    }
+
+    /// How many bytes are left.
+    pub fn left(&self) -> usize {
+        self.rest.len()
     }
 
     pub fn raw(&mut self, length: usize) -> Option<&'a [u8]> {
@@ -151,6 +156,14 @@ pub fn load(path: &Path, kind: &str, version: u32) -> Option<(Vec<u8>, usize)> {
     (is_whole && is_ours).then_some((bytes, start))
 }
 
+/// Whether a file begins as one of that kind and version does, and is not too short for one. The rest of it may be damaged.
+pub fn is_of(path: &Path, kind: &str, version: u32) -> bool {
+    let mut start = vec![0; 4 + kind.len() + 4 + CHECKSUM];
+    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    let mut head = Unpacker::new(&start);
+    read.is_ok() && head.text() == Some(kind) && head.small() == Some(version)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +176,8 @@ mod tests {
         let (bytes, start) = load(&path, "index", 1).unwrap();
         assert_eq!(&bytes[start..], b"contents");
         assert!(load(&path, "index", 2).is_none() && load(&path, "other", 1).is_none());
+        assert!(is_of(&path, "index", 1) && !is_of(&path, "index", 2) && !is_of(&path, "other", 1));
+        assert!(!is_of(&directory.path().join("none"), "index", 1));
         let whole = fs::read(&path).unwrap();
         for cut in 0..whole.len() {
             fs::write(&path, &whole[..cut]).unwrap();

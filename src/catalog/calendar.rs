@@ -187,6 +187,11 @@ impl Cadence {
     }
 
     fn parse(&self, key: &str) -> Option<NaiveDateTime> {
+        // There may be hundreds of thousands: those that are written as we write them are read by hand.
+        let is_plain = matches!((self.every, key.len()), (Every::Hour, 13) | (Every::Day | Every::Week, 10));
+        if let Some(start) = Some(key).filter(|_| is_plain).and_then(plainly_written) {
+            return Some(start);
+        }
         let (text, format) = match self.every {
             Every::Hour => (format!("{key}:00"), "%Y-%m-%dT%H:%M"),
             Every::Day | Every::Week => (format!("{key}T00:00"), "%Y-%m-%dT%H:%M"),
@@ -275,19 +280,45 @@ impl Partitions {
     }
 }
 
+/// The time of `2026-02-01` or `2026-02-01T13`.
+fn plainly_written(key: &str) -> Option<NaiveDateTime> {
+    let number = |range: std::ops::Range<usize>| {
+        let digits = key.as_bytes().get(range)?;
+        digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u32::from(digit - b'0')))
+    };
+    let is = |at: usize, what: u8| key.as_bytes().get(at) == Some(&what);
+    let date = || NaiveDate::from_ymd_opt(number(0..4)? as i32, number(5..7)?, number(8..10)?).filter(|_| is(4, b'-') && is(7, b'-'));
+    match key.len() {
+        10 => date().map(|date| date.and_time(NaiveTime::MIN)),
+        13 if is(10, b'T') => date()?.and_hms_opt(number(11..13)?, 0, 0),
+        _ => None,
+    }
+}
+
 /// A time as a strftime pattern writes it; the common ones by hand, for there may be hundreds of thousands of periods.
 pub(super) fn written(time: NaiveDateTime, pattern: &str) -> String {
     let (year, month, day, hour) = (time.year(), time.month(), time.day(), time.hour());
     match pattern {
         _ if !(0..=9999).contains(&year) => time.format(pattern).to_string(),
-        "%Y-%m-%d" => format!("{year:04}-{month:02}-{day:02}"),
-        "%Y-%m-%dT%H" => format!("{year:04}-{month:02}-{day:02}T{hour:02}"),
-        "%Y-%m" => format!("{year:04}-{month:02}"),
-        "%H" => format!("{hour:02}"),
-        "%Y" => format!("{year:04}"),
-        "%m" => format!("{month:02}"),
+        "%Y-%m-%d" => digits(year as u32, &[('-', month), ('-', day)]),
+        "%Y-%m-%dT%H" => digits(year as u32, &[('-', month), ('-', day), ('T', hour)]),
+        "%Y-%m" => digits(year as u32, &[('-', month)]),
+        "%H" => digits(hour, &[])[2..].to_string(),
+        "%Y" => digits(year as u32, &[]),
+        "%m" => digits(month, &[])[2..].to_string(),
         other => time.format(other).to_string(),
     }
+}
+
+/// Four digits, and two after each of some marks.
+fn digits(first: u32, rest: &[(char, u32)]) -> String {
+    let digit = |number: u32, power: u32| char::from(b'0' + (number / power % 10) as u8);
+    let mut out = String::with_capacity(4 + 3 * rest.len());
+    out.extend([1000, 100, 10, 1].map(|power| digit(first, power)));
+    for (mark, number) in rest {
+        out.extend([*mark, digit(*number, 10), digit(*number, 1)]);
+    }
+    out
 }
 
 #[cfg(test)]
@@ -339,6 +370,42 @@ mod tests {
                 assert_eq!(cadence.keys(Period { start, end }), keys, "{every:?} {start}..{end}");
             }
         }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_by_hand_is_what_the_library_writes(instant in -70_000_000_000_000i64..260_000_000_000_000) {
+            let time = Cadence::DAILY.local(instant);
+            for pattern in ["%Y-%m-%d", "%Y-%m-%dT%H", "%Y-%m", "%H", "%Y", "%m"] {
+                prop_assert_eq!(written(time, pattern), time.format(pattern).to_string());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_read_by_hand_is_what_the_library_reads() {
+        let texts = [
+            "2026-02-01",
+            "2026-02-30",
+            "2026-2-01",
+            "2026-02-01T13",
+            "2026-02-01T24",
+            "2026-02-01T1",
+            "2026-02-01 13",
+            "+026-02-01",
+            "é26-02-01",
+        ];
+        for text in texts {
+            let by_library = match text.len() {
+                10 => NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(|date| date.and_time(NaiveTime::MIN)),
+                _ => NaiveDateTime::parse_from_str(&format!("{text}:00"), "%Y-%m-%dT%H:%M").ok(),
+            };
+            let by_hand = plainly_written(text);
+            assert!(by_hand.is_none() || by_hand == by_library, "{text}");
+        }
+        assert!(plainly_written("2026-02-01").is_some() && plainly_written("2026-02-01T13").is_some());
+        assert_eq!(Cadence::utc(Every::Hour).parse("2026-02-01"), None);
+        assert_eq!(Cadence::utc(Every::Hour).end_of("2026-02-01"), Cadence::DAILY.end_of("2026-02-01"));
     }
 
     #[test]

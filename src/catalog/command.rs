@@ -19,6 +19,8 @@ pub struct Command {
     pub sources: Vec<String>,
     /// Names of the variables that it gets to see.
     pub environment: Vec<String>,
+    /// Names of those that it gets to see and that are nobody else's business.
+    pub secrets: Vec<String>,
 }
 
 /// An asset that a command reads.

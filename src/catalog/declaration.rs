@@ -140,7 +140,8 @@ pub struct OpDecl {
 pub struct CommandDecl {
     pub inputs: Vec<InputDecl>,
     pub sources: Vec<Name>,
-    pub environment: Vec<Name>,
+    /// Names of variables; those from the environment are secrets.
+    pub environment: Vec<Spanned<Text>>,
     pub run: Vec<Spanned<Text>>,
     /// Of the first of these nodes.
     pub span: Span,
@@ -214,11 +215,41 @@ pub struct JobDecl {
     pub select: Vec<Name>,
 }
 
+/// What a schedule tells of a period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Occurrence {
+    Failed,
+    Late,
+    Recovered,
+}
+
+impl Occurrence {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Late => "late",
+            Self::Recovered => "recovered",
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct NotifyDecl {
+    pub on: Vec<Spanned<Occurrence>>,
+    pub run: Vec<Spanned<Text>>,
+    pub environment: Vec<Spanned<Text>>,
+    pub timeout: Option<Spanned<Duration>>,
+}
+
 #[derive(Debug, Clone)]
 pub struct ScheduleDecl {
     pub name: Name,
     pub job: Name,
     pub after: Option<Spanned<Duration>>,
+    pub catch_up: Option<Spanned<Duration>>,
+    pub deadline: Option<Spanned<Duration>>,
+    pub notify: Vec<NotifyDecl>,
 }
 
 /// One file of `feature_views/`.

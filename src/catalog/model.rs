@@ -7,7 +7,7 @@ use super::calendar::{Cadence, Partitions};
 use super::check::Check;
 use super::command::Command;
 use super::dag::Engine;
-use super::declaration::{Backoff, ComputeEngine, Format, Gaps, Jitter, Late, Pool, SessionKind};
+use super::declaration::{Backoff, ComputeEngine, Format, Gaps, Jitter, Late, Occurrence, Pool, SessionKind, Text};
 use super::expr::Expr;
 use super::quantity::{Duration, Size, Window};
 use super::types::{DataType, TimeUnit};
@@ -328,7 +328,24 @@ pub struct Job {
 pub struct Schedule {
     pub name: String,
     pub job: String,
+    /// How long after its end a period is due.
     pub after: Duration,
+    /// What came due longer ago is not built any more, but for the latest period.
+    pub catch_up: Duration,
+    /// How long after it came due a period is late.
+    pub deadline: Option<Duration>,
+    pub notify: Vec<Notify>,
+}
+
+/// A program that is told what becomes of a schedule's periods.
+#[derive(Debug, Clone)]
+pub struct Notify {
+    pub on: Vec<Occurrence>,
+    /// The program, then its arguments; those from the environment are secrets.
+    pub run: Vec<Text>,
+    /// Names of the variables that it gets to see; those from the environment are secrets.
+    pub environment: Vec<Text>,
+    pub timeout: Duration,
 }
 
 /// `runtime.kdl`, defaults filled in.

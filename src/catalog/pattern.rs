@@ -9,8 +9,8 @@ use chrono::NaiveDate;
 /// The directory of a partition below an asset's: `dt=2026-02-01`, hourly `dt=2026-02-01/hr=13`.
 pub fn partition_directory(key: &str) -> String {
     match key.split_once('T') {
-        Some((day, hour)) => format!("dt={day}/hr={hour}"),
-        None => format!("dt={key}"),
+        Some((day, hour)) => ["dt=", day, "/hr=", hour].concat(),
+        None => ["dt=", key].concat(),
     }
 }
 

@@ -64,6 +64,15 @@ pub enum Command {
     MaterializeDay(MaterializeDay),
     /// List what the manifest declares
     List(List),
+    /// Run a job: build what it selects
+    #[command(subcommand, after_help = "Example:\n  daeda job run dssm_ranking_daily @latest")]
+    Job(JobCommand),
+    /// Show and build what is due by the schedules
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  daeda schedule list\n  daeda schedule run            # once, for cron\n  daeda schedule run --watch    # until it is stopped"
+    )]
+    Schedule(ScheduleCommand),
     /// Show a published partition
     Show(Show),
     /// Show past runs and what they did, or one asset over time
@@ -105,6 +114,73 @@ pub struct Build {
     /// Print a stream of JSON events on stdout instead of text
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// Build what a job selects
+    Run(JobRun),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  daeda job run dssm_ranking_daily @2026-02-01..2026-02-03")]
+pub struct JobRun {
+    /// A job of Daedalus.kdl
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Which partitions, such as @2026-02-01 or @latest; all that have ended without
+    #[arg(value_name = "@KEY")]
+    pub keys: Vec<String>,
+    #[command(flatten)]
+    pub options: BuildOptions,
+    /// Print a stream of JSON events on stdout instead of text
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ScheduleCommand {
+    /// List the schedules, with what is next, due, late and missed
+    List(ScheduleNames),
+    /// List the periods that are due, late or missed
+    Due(ScheduleNames),
+    /// Build what is due, the oldest first
+    Run(ScheduleRun),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  daeda schedule due dssm_ranking_daily")]
+pub struct ScheduleNames {
+    /// Schedules of Daedalus.kdl; all without
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "A schedule that another process is running is left to it, so that cron may start this as often as it likes.\n\nExamples:\n  daeda schedule run                 # once, for cron or a systemd timer\n  daeda schedule run --watch         # as a service"
+)]
+pub struct ScheduleRun {
+    /// Schedules of Daedalus.kdl; all without
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Stay, and build each period when it comes due
+    #[arg(long)]
+    pub watch: bool,
+    /// Run at most so many actions at once
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub jobs: Option<u64>,
+    /// Try again what failed and has not changed since
+    #[arg(long)]
+    pub retry_failed: bool,
+    /// Replace up to so many published partitions, whatever `replace-max` says
+    #[arg(long, value_name = "N")]
+    pub replace: Option<u64>,
+    /// Give the reasons of every action
+    #[arg(long)]
+    pub explain: bool,
 }
 
 /// Which partitions come first.
@@ -150,6 +226,9 @@ pub struct BuildOptions {
     /// Give the reasons of every action
     #[arg(long)]
     pub explain: bool,
+    /// Write a Chrome trace of the build, for Perfetto
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

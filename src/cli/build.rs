@@ -5,17 +5,19 @@ use super::context::{Context, Remember};
 use super::error::{CliError, code};
 use super::output::{print, print_json, say};
 use crate::engine::check::OutputCheck;
-use crate::engine::clock::SystemClock;
 use crate::engine::decision::Permits;
 use crate::engine::disk::SystemDisk;
 use crate::engine::driver::{self, Ended, Options, Refused, Tools};
 use crate::engine::event::Sink;
-use crate::engine::execute::Cancel;
 use crate::engine::failure::FailureKind;
 use crate::engine::graph::Graph;
+use crate::engine::index::TraceIndex;
 use crate::engine::worker::WorkerPool;
 use crate::history::Recorder;
 use crate::query;
+use crate::query::account::Account;
+use crate::report::several::Several;
+use crate::report::trace::Trace;
 use crate::report::{json, plain, terminal};
 use crate::rules::TableRecords;
 use crate::workspace::{Keys, Target, Workspace};
@@ -39,36 +41,55 @@ pub fn build(
     options: &BuildOptions,
     format: Format,
 ) -> Result<Ended, CliError> {
-    let graph = context.graph(workspace, targets)?;
+    let (graph, index) = context.graph_and_index(workspace, targets)?;
     let quiet = context.args.quiet;
     let explain = options.explain || context.args.verbose;
     let lines = plain::Lines { explain, verbose: context.args.verbose, quiet, named: is_named(targets) };
+    let trace = options.trace.as_deref().map(|path| Trace::create(path).map_err(|e| CliError::io(path.display(), &e))).transpose()?;
+    let account = Account::default();
+    let listened = |reporter: &dyn Sink| {
+        let mut sinks = vec![reporter, &account as &dyn Sink];
+        sinks.extend(trace.as_ref().map(|trace| trace as &dyn Sink));
+        drive(context, workspace, &graph, index, options, &Several(sinks))
+    };
     let ended = match (format, context.args.log_format) {
-        (Format::Json, _) => drive(context, workspace, &graph, options, &json::Stream::stdout()),
-        (_, Format::Json) => drive(context, workspace, &graph, options, &json::Stream::stderr()),
-        _ if !quiet && std::io::stderr().is_terminal() => drive(context, workspace, &graph, options, &terminal::Terminal::new(lines)),
-        _ => drive(context, workspace, &graph, options, &plain::Plain::new(lines)),
+        (Format::Json, _) => listened(&json::Stream::stdout()),
+        (_, Format::Json) => listened(&json::Stream::stderr()),
+        _ if !quiet && std::io::stderr().is_terminal() => listened(&terminal::Terminal::new(lines, context.draws_color())),
+        _ => listened(&plain::Plain::new(lines)),
     };
     match &ended.refused {
         Some(refused) => Err(refuse(context, &graph, &permits(options), refused)),
-        None => Ok(ended),
+        None => {
+            if !quiet && [format, context.args.log_format] == [Format::Text; 2] {
+                say(&account.text(&context.program()));
+            }
+            context.leave(graph);
+            Ok(ended)
+        }
     }
 }
 
-fn drive(context: &Context, workspace: &Workspace, graph: &Graph, options: &BuildOptions, sink: &dyn Sink) -> Ended {
-    let recorder = Recorder::begin(sink, SystemClock { fixed: context.clock.fixed }, context.history_head(workspace));
-    let ended = drive_telling(context, workspace, graph, options, &recorder);
+fn drive(context: &Context, workspace: &Workspace, graph: &Graph, index: TraceIndex, options: &BuildOptions, sink: &dyn Sink) -> Ended {
+    context.listen();
+    let recorder = Recorder::begin(sink, context.clock.clone(), context.history_head(workspace));
+    let ended = drive_telling(context, workspace, graph, index, options, &recorder);
     if let Some(why) = recorder.end() {
         context.warn(&why);
     }
     ended
 }
 
-fn drive_telling(context: &Context, workspace: &Workspace, graph: &Graph, options: &BuildOptions, sink: &dyn Sink) -> Ended {
-    let cancel = Cancel::default();
-    stop_on_signal(&cancel);
+fn drive_telling(
+    context: &Context,
+    workspace: &Workspace,
+    graph: &Graph,
+    index: TraceIndex,
+    options: &BuildOptions,
+    sink: &dyn Sink,
+) -> Ended {
     let world = context.world(workspace);
-    let (memory, index) = (context.memory(workspace), context.index(workspace));
+    let memory = context.memory(workspace);
     let program = std::env::current_exe().unwrap_or_else(|_| "daeda".into());
     let workers = WorkerPool::new(program, workspace.state_directory().join("logs"), workspace.root.clone());
     let envelope = context.envelope();
@@ -81,7 +102,7 @@ fn drive_telling(context: &Context, workspace: &Workspace, graph: &Graph, option
         clock: &context.clock,
         sink,
         memory: &memory,
-        cancel: &cancel,
+        cancel: &context.cancel,
         envelope: &envelope,
     };
     let settings = &workspace.settings;
@@ -96,23 +117,13 @@ fn drive_telling(context: &Context, workspace: &Workspace, graph: &Graph, option
     };
     let ended = driver::build(graph, tools, &options);
     context.say_unshared(&envelope);
+    context.say_started_anew(&world, &index);
+    context.leave((world, index));
     ended
 }
 
 pub fn output_check(verify: bool) -> OutputCheck {
     if verify { OutputCheck::Hash } else { OutputCheck::Stat }
-}
-
-/// The first Ctrl-C stops cleanly, the second at once.
-fn stop_on_signal(cancel: &Cancel) {
-    let cancel = cancel.clone();
-    // A second build in one process (the demo) keeps the first handler, which is as good.
-    let _ = ctrlc::set_handler(move || {
-        if cancel.is_requested() {
-            std::process::exit(i32::from(code::INTERRUPTED));
-        }
-        cancel.request();
-    });
 }
 
 /// Says what a build that was refused would have done.

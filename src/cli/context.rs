@@ -1,13 +1,14 @@
 //! What every command needs: the workspace as the command line and the environment want it, the clock, the style.
 
-use super::args::{Args, Color, Format, Order};
+use super::args::{Args, Color, Command, Format, Order, ScheduleCommand};
 use super::build::output_check;
-use super::error::CliError;
+use super::error::{CliError, code};
 use super::output::{say, wants_color};
 use crate::engine::check::{Eyes, Verdict};
-use crate::engine::clock::{self, Clock, SystemClock};
+use crate::engine::clock::{Clock, SystemClock};
 use crate::engine::decision::Permits;
 use crate::engine::envelope::Envelope;
+use crate::engine::execute::Cancel;
 use crate::engine::failure::FailureMemory;
 use crate::engine::graph::Graph;
 use crate::engine::hashing::{Hashed, watched};
@@ -20,8 +21,10 @@ use crate::report::diagnostics::{self, Style};
 use crate::report::plain::hashing;
 use crate::rules::{TableRecords, TableWorld};
 use crate::workspace::{self, Loaded, Overrides, Target, Workspace, parse_target};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 /// Whether caches keep what a survey learned: a dry run changes no byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,10 @@ pub enum Remember {
 pub struct Context<'a> {
     pub args: &'a Args,
     pub clock: SystemClock,
+    /// Requested by the first Ctrl-C or SIGTERM, once somebody listens.
+    pub cancel: Cancel,
+    /// What is said once and not again by a command that looks again and again.
+    told: Mutex<BTreeSet<String>>,
     overrides: Overrides,
     start: PathBuf,
 }
@@ -43,13 +50,36 @@ impl<'a> Context<'a> {
             Some(directory) => std::fs::canonicalize(directory).map_err(|e| CliError::io(directory.display(), &e))?,
             None => std::env::current_dir().map_err(|e| CliError::io("the current directory", &e))?,
         };
-        let mut overrides = Overrides { profile: args.profile.clone(), environment: std::env::vars().collect(), ..Overrides::default() };
+        let profile = args.profile.clone().filter(|name| !name.is_empty());
+        let mut overrides = Overrides { profile, environment: environment(), ..Overrides::default() };
         for text in &args.set {
             let (key, value) = text.split_once('=').ok_or_else(|| CliError::Usage(format!("--set takes KEY=VALUE, not `{text}`")))?;
             overrides.set.push((key.into(), value.into()));
         }
-        let clock = SystemClock { fixed: fixed_now(overrides.environment.get("DAEDA_NOW"))? };
-        Ok(Self { args, clock, overrides, start })
+        let clock = clock_of(overrides.environment.get("DAEDA_NOW"))?;
+        Ok(Self { args, clock, cancel: Cancel::default(), told: Mutex::default(), overrides, start })
+    }
+
+    /// From now on the first Ctrl-C stops cleanly, the second at once.
+    pub fn listen(&self) {
+        let cancel = self.cancel.clone();
+        // Whoever comes second finds that somebody listens already.
+        let _ = ctrlc::set_handler(move || {
+            if cancel.is_requested() {
+                std::process::exit(i32::from(code::INTERRUPTED));
+            }
+            cancel.request();
+        });
+    }
+
+    /// Whether a text has not been said yet.
+    pub fn is_news(&self, text: &str) -> bool {
+        self.told.lock().expect("no thread panics while it remembers").insert(text.to_string())
+    }
+
+    /// The profile that is in force.
+    pub fn profile(&self) -> Option<&str> {
+        self.overrides.profile.as_deref()
     }
 
     pub fn start(&self) -> &std::path::Path {
@@ -73,7 +103,9 @@ impl<'a> Context<'a> {
             None => Err(CliError::Manifest(Box::new((loaded.sources, loaded.diagnostics)))),
             Some(workspace) => {
                 if !self.args.quiet && self.args.log_format == Format::Text {
-                    loaded.diagnostics.iter().for_each(|d| say(&diagnostics::line(d, &loaded.sources)));
+                    let found = loaded.diagnostics.iter().map(|d| diagnostics::line(d, &loaded.sources));
+                    let misspelt = workspace::misspelt(&self.overrides.environment).into_iter().map(|text| format!("warning: {text}\n"));
+                    found.chain(misspelt).filter(|text| self.is_news(text)).for_each(|text| say(&text));
                 }
                 Ok(workspace)
             }
@@ -106,16 +138,37 @@ impl<'a> Context<'a> {
 
     /// The verdict on every action of a graph; nothing is run.
     pub fn survey(&self, workspace: &Workspace, graph: &Graph, permits: &Permits, verify: bool, remember: Remember) -> Vec<Verdict> {
-        self.judged(workspace, graph, permits, verify, remember, false)
+        self.survey_by(self.index(workspace), workspace, graph, permits, verify, remember)
+    }
+
+    /// The same by an index that is open.
+    pub fn survey_by(
+        &self,
+        index: TraceIndex,
+        workspace: &Workspace,
+        graph: &Graph,
+        permits: &Permits,
+        verify: bool,
+        remember: Remember,
+    ) -> Vec<Verdict> {
+        self.judged(index, workspace, graph, permits, verify, remember, false)
+    }
+
+    /// A graph, and the index of traces, which is read meanwhile.
+    pub fn graph_and_index(&self, workspace: &Workspace, targets: &[Target]) -> Result<(Graph, TraceIndex), CliError> {
+        let (graph, index) = rayon::join(|| self.graph(workspace, targets), || self.index(workspace));
+        Ok((graph?, index))
     }
 
     /// The same with the evidence that verdicts were made from, so that they can be explained.
     pub fn evidence(&self, workspace: &Workspace, graph: &Graph, verify: bool) -> Vec<Verdict> {
-        self.judged(workspace, graph, &Permits::default(), verify, Remember::Learned, true)
+        self.judged(self.index(workspace), workspace, graph, &Permits::default(), verify, Remember::Learned, true)
     }
 
+    #[expect(clippy::too_many_arguments)]
     fn judged(
         &self,
+        index: TraceIndex,
         workspace: &Workspace,
         graph: &Graph,
         permits: &Permits,
@@ -123,7 +176,7 @@ impl<'a> Context<'a> {
         remember: Remember,
         evidence: bool,
     ) -> Vec<Verdict> {
-        let (world, memory, index) = (self.world(workspace), self.memory(workspace), self.index(workspace));
+        let (world, memory) = (self.world(workspace), self.memory(workspace));
         let eyes = Eyes { world: &world, records: &TableRecords, index: &index, output: output_check(verify), evidence };
         let judge = Judge { eyes, clock: &self.clock, memory: &memory, retry_failed: permits.retry_failed };
         let tell = |Hashed { done, total }| say(&(hashing(done, total) + "\n"));
@@ -132,7 +185,17 @@ impl<'a> Context<'a> {
             world.remember();
             index.save();
         }
+        self.say_started_anew(&world, &index);
+        self.leave((world, index));
         verdicts
+    }
+
+    /// Is done with something that may consist of very many small things: freeing them is for those whose process goes on.
+    pub fn leave<T>(&self, done: T) {
+        match &self.args.command {
+            Command::Schedule(ScheduleCommand::Run(run)) if run.watch => drop(done),
+            _ => std::mem::forget(done),
+        }
     }
 
     /// The command line up to a command's name, with what makes it speak of this workspace in this way.
@@ -145,26 +208,28 @@ impl<'a> Context<'a> {
     }
 
     pub fn world(&self, workspace: &Workspace) -> TableWorld {
-        let world = TableWorld::new(&workspace.state_directory().join("cache/columns"));
-        self.say_started_anew(world.is_started_anew(), "cache/columns");
-        world
+        TableWorld::new(&workspace.state_directory().join("cache/columns"))
     }
 
     pub fn index(&self, workspace: &Workspace) -> TraceIndex {
-        let index = TraceIndex::open(&workspace.state_directory().join("cache/traces"));
-        self.say_started_anew(index.is_started_anew(), "cache/traces");
-        index
+        TraceIndex::open(&workspace.state_directory().join("cache/traces"))
     }
 
-    /// A cache that cannot be believed costs time and nothing else.
-    fn say_started_anew(&self, anew: bool, name: &str) {
-        if anew && !self.args.quiet && self.args.log_format == Format::Text {
+    /// A cache that could not be believed has cost time and nothing else.
+    pub fn say_started_anew(&self, world: &TableWorld, index: &TraceIndex) {
+        let caches = [("cache/columns", world.is_started_anew()), ("cache/traces", index.is_started_anew())];
+        for (name, _) in caches.iter().filter(|(_, anew)| *anew && !self.args.quiet && self.args.log_format == Format::Text) {
             say(&format!("warning: .daeda/{name} is damaged, or of another version of daeda: it is made anew\n"));
         }
     }
 
     pub fn memory(&self, workspace: &Workspace) -> FailureMemory {
         FailureMemory::new(&workspace.state_directory())
+    }
+
+    /// Whether talk on stderr is drawn in colour.
+    pub fn draws_color(&self) -> bool {
+        wants_color(self.args.color == Color::Always, self.args.color == Color::Never, &std::io::stderr())
     }
 
     /// The envelope that all processes of this user share.
@@ -203,6 +268,12 @@ impl<'a> Context<'a> {
     }
 }
 
+/// The variables that are text; what is none can be no setting.
+fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).collect()
+}
+
 /// The command line as it was typed, without the program's path.
 fn typed() -> String {
     let words: Vec<String> = std::env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy())).collect();
@@ -222,9 +293,9 @@ pub fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(is_plain) { word.to_string() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
-/// `DAEDA_NOW`: an RFC 3339 instant, or a day.
-fn fixed_now(text: Option<&String>) -> Result<Option<i64>, CliError> {
-    let Some(text) = text else { return Ok(None) };
+/// `DAEDA_NOW`: an RFC 3339 instant, a day, or a file that holds one.
+fn clock_of(text: Option<&String>) -> Result<SystemClock, CliError> {
+    let Some(text) = text else { return Ok(SystemClock::Machine) };
     let wrong = || CliError::Usage(format!("DAEDA_NOW is an instant such as 2026-02-04T00:00:00Z, not `{text}`"));
-    clock::parse(text).map(Some).ok_or_else(wrong)
+    SystemClock::parse(text).ok_or_else(wrong)
 }

@@ -1,10 +1,11 @@
 //! The one error type at the edge: its kind decides heading and exit code.
 
-use super::args::{Args, Color};
+use super::args::{Args, Color, Format};
 use super::output::{say, wants_color};
 use crate::report::diagnostics::{self, Style};
 use crate::source::{Diagnostic, Sources};
 use crate::workspace::{LoadError, PlanError, TargetError};
+use serde_json::json;
 use std::fmt;
 use std::io;
 
@@ -56,6 +57,10 @@ impl CliError {
 
     /// Says what is wrong on stderr and returns the exit code.
     pub fn report(&self, args: &Args) -> u8 {
+        if args.log_format == Format::Json {
+            self.log();
+            return self.code();
+        }
         match self {
             Self::Manifest(found) => {
                 let color = wants_color(args.color == Color::Always, args.color == Color::Never, &io::stderr());
@@ -69,6 +74,24 @@ impl CliError {
             Self::Closed => {}
         }
         self.code()
+    }
+}
+
+impl CliError {
+    /// As one line of JSON.
+    fn log(&self) {
+        let (message, found) = match self {
+            Self::Manifest(found) => ("the manifest has mistakes", Some(diagnostics::json(&found.1, &found.0))),
+            Self::Usage(text) | Self::Invalid(text) | Self::Environment(text) | Self::Refused(text) | Self::Bug(text) => {
+                (text.as_str(), None)
+            }
+            Self::Closed => return,
+        };
+        let mut line = json!({"event": "error", "exit_code": self.code(), "message": message});
+        if let Some(found) = found {
+            line["check"] = found;
+        }
+        say(&format!("{line}\n"));
     }
 }
 

@@ -14,6 +14,7 @@ mod error;
 mod explain;
 mod fmt;
 mod init;
+mod job;
 mod lineage;
 mod list;
 mod log;
@@ -22,6 +23,8 @@ mod materialize_day;
 mod output;
 mod runs;
 mod sample;
+mod schedule;
+mod schedule_run;
 mod show;
 mod status;
 mod worker;
@@ -63,6 +66,8 @@ fn dispatch(args: &Args) -> Result<u8, CliError> {
         Command::Lineage(command) => lineage::run(&context, command),
         Command::MaterializeDay(command) => materialize_day::run(&context, command),
         Command::List(command) => list::run(&context, command),
+        Command::Job(command) => job::run(&context, command),
+        Command::Schedule(command) => schedule::run(&context, command),
         Command::Show(command) => show::run(&context, command),
         Command::Runs(command) => runs::run(&context, command),
         Command::Log(command) => log::run(&context, command),

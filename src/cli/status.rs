@@ -23,6 +23,8 @@ pub fn run(context: &Context, command: &Status) -> Result<u8, CliError> {
         Format::Text => print(&report.text(command.all, context.args.verbose))?,
     }
     let fresh = report.is_fresh();
+    drop(report);
+    context.leave(judged);
     Ok(if command.exit_code && !fresh { code::NOT_FRESH } else { code::DONE })
 }
 
@@ -41,10 +43,10 @@ pub struct Judged {
 
 impl Judged {
     pub fn new(context: &Context, workspace: &Workspace, targets: Vec<Target>, verify: bool) -> Result<Self, CliError> {
-        let mut graph = context.graph(workspace, &targets)?;
+        let (mut graph, index) = context.graph_and_index(workspace, &targets)?;
         // Nothing is needed for being looked at.
         graph.wanted.clear();
-        let verdicts = context.survey(workspace, &graph, &Permits::default(), verify, Remember::Learned);
+        let verdicts = context.survey_by(index, workspace, &graph, &Permits::default(), verify, Remember::Learned);
         Ok(Self { targets, graph, verdicts })
     }
 

@@ -9,13 +9,24 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 /// A key made of parts, in their order.
 pub fn key(parts: &[&[u8]]) -> u128 {
+    const SHORT: usize = 256;
     let length = parts.iter().map(|part| part.len() + 4).sum();
-    let mut bytes = Vec::with_capacity(length);
-    for part in parts {
-        bytes.extend((part.len() as u32).to_le_bytes());
-        bytes.extend(*part);
+    if length > SHORT {
+        let mut bytes = vec![0; length];
+        return xxh3_128(laid_out(parts, &mut bytes));
     }
-    xxh3_128(&bytes)
+    xxh3_128(laid_out(parts, &mut [0; SHORT]))
+}
+
+/// Each part after its length.
+fn laid_out<'a>(parts: &[&[u8]], into: &'a mut [u8]) -> &'a [u8] {
+    let mut at = 0;
+    for part in parts {
+        into[at..at + 4].copy_from_slice(&(part.len() as u32).to_le_bytes());
+        into[at + 4..at + 4 + part.len()].copy_from_slice(part);
+        at += 4 + part.len();
+    }
+    &into[..at]
 }
 
 /// A short key, for tables that compare the name itself as well.
@@ -87,6 +98,11 @@ mod tests {
         assert_ne!(key(&[b"ab", b"c"]), key(&[b"a", b"bc"]));
         assert_ne!(key(&[b"ab"]), key(&[b"ab", b""]));
         assert_eq!(key(&[b"a"]), key(&[b"a"]));
+        for length in [0, 1, 247, 248, 249, 1000] {
+            let part = vec![7; length];
+            let bytes = [&(length as u32).to_le_bytes()[..], &part, &1u32.to_le_bytes(), b"x"].concat();
+            assert_eq!(key(&[&part, b"x"]), xxh3_128(&bytes), "{length}");
+        }
         assert_eq!(short_key(b""), 0x2d06_8005_38d3_94c2, "XXH3 of nothing, as published");
     }
 

@@ -9,7 +9,7 @@ use super::clock::rfc3339;
 use super::decision::Decision;
 use super::driver::{Options, Tools};
 use super::envelope::Slot;
-use super::event::Event;
+use super::event::{Event, Phase};
 use super::execute::{Made, Progress};
 use super::failure::{Failure, FailureKind, Past};
 use super::graph::Graph;
@@ -23,7 +23,9 @@ use super::state::State;
 use super::trace;
 use super::world::{Detail, Look, Unobservable};
 use crate::digest::Digest;
-use std::collections::{BTreeMap, HashMap};
+use crate::digest::key::Table;
+use crate::stat::Near;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -33,8 +35,8 @@ pub(super) struct Shared<'a> {
     pub(super) graph: &'a Graph,
     pub(super) tools: Tools<'a>,
     pub(super) options: &'a Options,
-    /// Output digests of settled actions.
-    outputs: Mutex<HashMap<ActionId, Digest>>,
+    /// Output digests of settled actions, by the keys of their names.
+    outputs: Mutex<Table<Digest>>,
     staging: Mutex<BTreeMap<PathBuf, Arc<Staging<'a>>>>,
 }
 
@@ -50,13 +52,13 @@ impl<'a> Shared<'a> {
         Self { graph, tools, options, outputs: Mutex::default(), staging: Mutex::default() }
     }
 
-    fn outputs(&self) -> MutexGuard<'_, HashMap<ActionId, Digest>> {
+    fn outputs(&self) -> MutexGuard<'_, Table<Digest>> {
         self.outputs.lock().expect("no thread panics while it holds the outputs")
     }
 
-    pub(super) fn judge(&self, index: usize, look: Look) -> Verdict {
+    pub(super) fn judge(&self, index: usize, look: Look, near: &mut Near) -> Verdict {
         let action = &self.graph.actions()[index];
-        self.judging().verdict(action, &|at| self.output_of(&action.upstreams[at]), look)
+        self.judging().verdict(action, &|at| self.output_of(&action.upstreams[at]), look, near)
     }
 
     pub(super) fn judging(&self) -> Judge<'a> {
@@ -70,12 +72,12 @@ impl<'a> Shared<'a> {
     }
 
     fn output_of(&self, id: &ActionId) -> Option<Digest> {
-        self.outputs().get(id).copied()
+        self.outputs().get(&id.table_key()).copied()
     }
 
     pub(super) fn keep_output(&self, action: &Action, output: Option<Digest>) {
         if let Some(digest) = output {
-            self.outputs().insert(action.id.clone(), digest);
+            self.outputs().insert(action.id.table_key(), digest);
         }
     }
 
@@ -85,9 +87,18 @@ impl<'a> Shared<'a> {
         self.tools.sink.event(&Event::Published { action: action.id.clone(), seconds, peak_memory, metadata });
     }
 
-    /// Runs an action to its end: lock, verdict, attempts. While it waits, for the lock or for its next attempt, others have its room.
+    /// Runs an action to its end. While it waits, for the lock or for its next attempt, others have its room.
     pub(super) fn run(&self, index: usize, slot: &mut Slot) -> (Result<Ran, Failure>, u64) {
         let action = &self.graph.actions()[index];
+        let ended = self.bring(index, slot);
+        self.tools.sink.phase(action, Phase::Ended { well: ended.0.is_ok() });
+        ended
+    }
+
+    /// Lock, verdict, attempts.
+    fn bring(&self, index: usize, slot: &mut Slot) -> (Result<Ran, Failure>, u64) {
+        let action = &self.graph.actions()[index];
+        self.tools.sink.phase(action, Phase::Waiting);
         let mut look = Look::Once;
         let waiting = || {
             look = Look::Again;
@@ -103,6 +114,7 @@ impl<'a> Shared<'a> {
         if !slot.acquire(&cancelled) {
             return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), 1);
         }
+        self.tools.sink.phase(action, Phase::Observing);
         let verdict = match self.judge_again(index, look) {
             Ok(verdict) => verdict,
             Err(failure) => return (Err(failure), 1),
@@ -116,7 +128,7 @@ impl<'a> Shared<'a> {
 
     /// The verdict on an action that is about to run. What can be observed no more cannot be run on.
     fn judge_again(&self, index: usize, look: Look) -> Result<Verdict, Failure> {
-        let verdict = self.judge(index, look);
+        let verdict = self.judge(index, look, &mut Near::default());
         let why = || verdict.reasons.first().map(|r| r.detail.clone()).unwrap_or_default();
         match verdict.state {
             State::Blocked => Err(Failure::transient(why())),
@@ -155,10 +167,12 @@ impl<'a> Shared<'a> {
             let delay = action.common.retry.delay(attempt, rand::random());
             let error = failure.message;
             self.tools.sink.event(&Event::Retrying { action: action.id.clone(), attempt, error, delay: delay as f64 / 1e3 });
+            self.tools.sink.phase(action, Phase::Pausing);
             slot.release();
             if !self.sleep(delay) || !slot.acquire(&|| self.tools.cancel.is_requested()) {
                 return (Err(Failure::new(FailureKind::Interrupted, "interrupted")), attempt);
             }
+            self.tools.sink.phase(action, Phase::Observing);
             // An input that has changed meanwhile is what the next attempt is about.
             verdict = match self.judge_again(index, Look::Again) {
                 Ok(verdict) => verdict,
@@ -190,12 +204,16 @@ impl<'a> Shared<'a> {
         let start = Instant::now();
         let staging = self.staging(&action.place.root).map_err(|e| Failure::io("cannot stage the output", &e))?;
         let staged = staging.create().map_err(|e| Failure::io("cannot stage the output", &e))?;
+        let enter = |phase| self.tools.sink.phase(action, phase);
+        enter(Phase::Running);
         let there = action.upstreams.iter().try_for_each(|id| self.upstream_unchanged(id));
         let result = there.and_then(|()| self.make(action, &staged)).and_then(|made| {
+            enter(Phase::Comparing);
             self.unchanged(action, &trace)?;
             self.tools.world.discover(action, &staged, &made.seen, &mut trace).map_err(unobservable)?;
             let seconds = start.elapsed().as_secs_f64();
             let record = self.record(action, trace, made, (attempt, seconds));
+            enter(Phase::Publishing);
             self.publish(action, &staged, record, lock)
         });
         if result.is_err() {
@@ -208,7 +226,9 @@ impl<'a> Shared<'a> {
         let progress = |progress: Progress| {
             let action = action.id.clone();
             match progress {
-                Progress::Step { message, done, total } => self.tools.sink.event(&Event::Progress { action, message, done, total }),
+                Progress::Step { message, done, total, unit } => {
+                    self.tools.sink.event(&Event::Progress { action, message, done, total, unit });
+                }
                 Progress::Said(line) => self.tools.sink.event(&Event::Said { action, line }),
                 Progress::Checked(result) => self.tools.sink.event(&Event::Checked { action, result }),
                 Progress::Running(_) => {}

@@ -12,6 +12,7 @@ use super::state::{Reason, ReasonKind, State};
 use super::trace;
 use super::world::{Detail, Look, Unobservable, World};
 use crate::digest::Digest;
+use crate::stat::Near;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -90,18 +91,18 @@ struct Seen {
 
 impl Eyes<'_> {
     /// Judges one action whose upstreams are settled.
-    pub fn check(&self, action: &Action, upstreams: Upstreams, look: Look) -> Verdict {
-        let directory = action.place.path();
+    pub fn check(&self, action: &Action, upstreams: Upstreams, look: Look, near: &mut Near) -> Verdict {
         let seen = match self.see(action, upstreams, look, Detail::Digests) {
             Ok(seen) => seen,
-            Err(why) => return self.cannot_observe(why, action, &directory),
+            Err(why) => return self.cannot_observe(why, action, &action.place.path()),
         };
         let now = TraceDigest { definition: action.common.definition_digest(), data: trace::digest_of(&seen.observations) };
         if seen.unknown.is_empty()
-            && let Some(Known { output, cleaned, warned }) = self.indexed(action, &directory, now)
+            && let Some(Known { output, cleaned, warned }) = self.indexed(action, now, near)
         {
             return Verdict { trace: Some(now), output: Some(output), cleaned, warned, ..Verdict::of(State::Fresh, vec![]) };
         }
+        let directory = action.place.path();
         match self.record(action, &directory) {
             Some(record) => self.check_record(action, &directory, record, upstreams, look, now),
             None => self.missing(action, &directory, seen, now),
@@ -109,9 +110,9 @@ impl Eyes<'_> {
     }
 
     /// What the index knows of an action that is fresh by it, so that its record need not be opened.
-    fn indexed(&self, action: &Action, directory: &Path, now: TraceDigest) -> Option<Known> {
+    fn indexed(&self, action: &Action, now: TraceDigest, near: &mut Near) -> Option<Known> {
         let may = !self.evidence && self.output == OutputCheck::Stat;
-        may.then(|| self.index.known(action, directory, now)).flatten()
+        may.then(|| self.index.known(action, now, near)).flatten()
     }
 
     /// Everything an action is made of, with values: what its record will say.

@@ -1,5 +1,6 @@
 //! The clock, injected so that delays can be tested and `DAEDA_NOW` can fix it.
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub trait Clock: Sync {
@@ -9,16 +10,27 @@ pub trait Clock: Sync {
     fn sleep(&self, duration: Duration);
 }
 
-/// The machine's clock, or one that stands still at a given instant.
-#[derive(Debug, Default)]
-pub struct SystemClock {
-    pub fixed: Option<i64>,
+/// The machine's clock, one that stands still, or one whose hands are in a file, for tests that move them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SystemClock {
+    #[default]
+    Machine,
+    Fixed(i64),
+    File(PathBuf),
 }
 
 impl SystemClock {
-    /// The clock that `DAEDA_NOW` fixes, or the machine's: a worker has the time of the build that started it.
+    /// What `DAEDA_NOW` says: an instant or a day, or `@` and the name of a file that holds one.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix('@') {
+            Some(file) => Some(Self::File(file.into())),
+            None => parse(text).map(Self::Fixed),
+        }
+    }
+
+    /// The clock that `DAEDA_NOW` names, or the machine's: a worker has the time of the build that started it.
     pub fn of_environment() -> Self {
-        Self { fixed: std::env::var("DAEDA_NOW").ok().and_then(|text| parse(&text)) }
+        std::env::var("DAEDA_NOW").ok().and_then(|text| Self::parse(&text)).unwrap_or_default()
     }
 }
 
@@ -31,8 +43,12 @@ pub fn parse(text: &str) -> Option<i64> {
 
 impl Clock for SystemClock {
     fn now(&self) -> i64 {
-        let since = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
-        self.fixed.unwrap_or_else(since)
+        let machine = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_millis() as i64);
+        match self {
+            Self::Machine => machine(),
+            Self::Fixed(now) => *now,
+            Self::File(path) => std::fs::read_to_string(path).ok().and_then(|text| parse(text.trim())).unwrap_or_else(machine),
+        }
     }
 
     fn sleep(&self, duration: Duration) {

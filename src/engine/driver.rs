@@ -23,6 +23,7 @@ use super::staging;
 use super::state::{Reason, ReasonKind, State};
 use super::survey::survey;
 use super::world::{Look, World};
+use crate::stat::Near;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -87,6 +88,7 @@ pub fn build(graph: &Graph, tools: Tools, options: &Options) -> Ended {
     tools.sink.event(&Event::Planned { actions: graph.len() });
     clear_up(graph, tools.disk);
     let shared = Shared::new(graph, tools, options);
+    tools.world.foresee(graph.actions());
     let tell = |Hashed { done, total }| tools.sink.event(&Event::Hashing { done, total });
     let known = match watched(tools.world, &tell, || brake(&shared)) {
         Ok(known) => known,
@@ -123,7 +125,9 @@ fn clear_up(graph: &Graph, disk: &dyn Disk) {
 /// Where so many published outputs could be replaced, judges everything before anything runs. The verdicts are kept for the build.
 fn brake(shared: &Shared) -> Result<Vec<Verdict>, Refused> {
     let Some(permitted) = shared.options.replace_max.filter(|max| shared.graph.len() as u64 > *max) else { return Ok(Vec::new()) };
+    shared.tools.sink.judging(shared.graph.len());
     let verdicts = survey(shared.graph, &shared.judging(), &shared.options.permits);
+    shared.tools.sink.judging(0);
     let replaced = replaced(shared.graph, &verdicts, &shared.options.permits);
     if replaced > permitted { Err(Refused { replaced, permitted, verdicts }) } else { Ok(verdicts) }
 }
@@ -202,6 +206,10 @@ struct Run<'s, 'a, 'scope, 'env> {
     /// Why an action that waits for its turn will run: told when it starts.
     why: HashMap<usize, (State, Vec<Reason>)>,
     ended: Ended,
+    /// How many are under way.
+    running: usize,
+    /// What was said last of how far it is.
+    advance: Option<(usize, usize, usize)>,
 }
 
 impl<'s, 'a, 'scope, 'env> Run<'s, 'a, 'scope, 'env>
@@ -214,7 +222,8 @@ where
         let (queued, told, done) = (BTreeMap::new(), HashSet::new(), Vec::new());
         let (found, held, why, interrupted) = (HashSet::new(), HashMap::new(), HashMap::new(), HashSet::new());
         let (reports, ended) = (mpsc::channel(), Ended::default());
-        Self { shared, scope, plan, known, reports, queued, told, done, found, interrupted, held, why, ended }
+        let (running, advance) = (0, None);
+        Self { shared, scope, plan, known, reports, queued, told, done, found, interrupted, held, why, ended, running, advance }
     }
 
     fn finish(mut self) -> Ended {
@@ -246,6 +255,7 @@ where
                 Step::Finished => return false,
             }
         }
+        self.tell_advance();
         if !checks.is_empty() {
             self.check_all(&checks);
             return true;
@@ -255,6 +265,16 @@ where
         self.tell_of_waiting();
         self.wait_for_report();
         true
+    }
+
+    /// Says how far the build is, if that has changed since it was said.
+    fn tell_advance(&mut self) {
+        let advance = (self.plan.settled(), self.running, self.plan.queued() + self.queued.len());
+        if self.advance != Some(advance) && self.running > 0 {
+            self.advance = Some(advance);
+            let (settled, running, queued) = advance;
+            self.shared.tools.sink.event(&Event::Advanced { settled, running, queued, actions: self.shared.graph.len() });
+        }
     }
 
     /// The line is short, or this one goes before somebody in it.
@@ -301,6 +321,7 @@ where
             self.shared.tools.sink.event(&Event::Judged { action, state, reasons });
         }
         let mut slot = Slot::of(self.shared.tools.envelope, self.shared.tools.sink, self.wanted(index), claim, waited);
+        self.running += 1;
         let (shared, sender) = (self.shared, self.reports.0.clone());
         self.scope.spawn(move || {
             let (result, attempts) = shared.run(index, &mut slot);
@@ -327,7 +348,10 @@ where
     fn check_all(&mut self, indices: &[usize]) {
         let shared = self.shared;
         let (known, anew): (Vec<usize>, Vec<usize>) = indices.iter().partition(|i| self.is_known(**i));
-        let mut judged: Vec<(usize, Verdict)> = anew.par_iter().map(|i| (*i, shared.judge(*i, Look::Once))).collect();
+        shared.tools.sink.judging(indices.len());
+        let mut judged: Vec<(usize, Verdict)> =
+            anew.par_iter().map_init(Near::default, |near, i| (*i, shared.judge(*i, Look::Once, near))).collect();
+        shared.tools.sink.judging(0);
         judged.extend(known.into_iter().map(|i| (i, self.known[i].clone())));
         for (index, verdict) in judged {
             let checked = self.decide(index, verdict);
@@ -397,6 +421,7 @@ where
         // Who is in line has to look for what other processes give back.
         let patience = Duration::from_millis(if self.queued.is_empty() { 100 } else { 15 });
         let Ok(report) = self.reports.1.recv_timeout(patience) else { return };
+        self.running -= 1;
         self.done.push(report.slot);
         let action = &self.shared.graph.actions()[report.index];
         self.ended.summary.retried += report.attempts.saturating_sub(1) as usize;

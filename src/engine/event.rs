@@ -2,8 +2,8 @@
 //!
 //! Invariant: the enum is closed and matched exhaustively. A new fact worth telling is a new variant.
 
-use super::action::ActionId;
-use super::execute::CheckResult;
+use super::action::{Action, ActionId};
+use super::execute::{CheckResult, Unit};
 use super::state::Reason;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -75,7 +75,16 @@ pub enum Event {
         action: ActionId,
         message: String,
         done: u64,
+        /// 0 where nobody knows.
         total: u64,
+        unit: Unit,
+    },
+    /// How far the whole build is: so many actions of the plan are settled, run now, and wait for their turn to run.
+    Advanced {
+        settled: usize,
+        running: usize,
+        queued: usize,
+        actions: usize,
     },
     /// A line of a program that an action runs.
     Said {
@@ -154,7 +163,31 @@ pub struct Summary {
     pub seconds: f64,
 }
 
+/// What an action is at while it is under way: for those who want to see where time goes, and no part of the stream of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// For the lock of its output.
+    Waiting,
+    /// Its verdict is made again, and its inputs are observed.
+    Observing,
+    Running,
+    /// Its inputs are compared with what they were.
+    Comparing,
+    Publishing,
+    /// Before the next attempt.
+    Pausing,
+    Ended {
+        well: bool,
+    },
+}
+
 /// Consumes events. Called from several threads.
 pub trait Sink: Sync {
     fn event(&self, event: &Event);
+
+    /// An action enters a phase. The last one is its end.
+    fn phase(&self, _action: &Action, _phase: Phase) {}
+
+    /// Verdicts on so many actions are being made; 0: they are made.
+    fn judging(&self, _actions: usize) {}
 }

@@ -23,6 +23,16 @@ pub struct Made {
     pub seen: Value,
 }
 
+/// What progress is counted in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    #[default]
+    Steps,
+    Rows,
+    Bytes,
+}
+
 /// What a check of an output found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CheckResult {
@@ -45,7 +55,9 @@ pub enum Progress {
     Step {
         message: String,
         done: u64,
+        /// 0 where nobody knows.
         total: u64,
+        unit: Unit,
     },
     /// A line of a program that it runs.
     Said(String),

@@ -5,12 +5,15 @@
 use super::action::{Action, ActionId};
 use crate::digest::key::Table;
 use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
 
 #[derive(Debug, Default)]
 pub struct Graph {
     actions: Vec<Action>,
     index: Table<usize>,
-    dependencies: Vec<Box<[usize]>>,
+    /// Of all actions, one after the other; where each one's end.
+    dependencies: Vec<usize>,
+    ends: Vec<usize>,
     /// What was asked for, as opposed to what that needs.
     pub targets: BTreeSet<usize>,
     /// Those targets that were asked for by key.
@@ -22,14 +25,19 @@ pub struct Graph {
 impl Graph {
     /// Adds an action whose dependencies have been added before. Adding one twice is harmless.
     pub fn add(&mut self, action: Action) -> usize {
-        let key = action.id.table_key();
-        if let Some(index) = self.index.get(&key) {
-            return *index;
-        }
+        let known: Vec<usize> = action.upstreams.iter().chain(&action.after).filter_map(|id| self.index_of(id)).collect();
+        self.add_after(action.id.table_key(), action, known)
+    }
+
+    /// The same for whoever knows the action's key, and the indices of its upstreams and of what only comes first, in their order.
+    pub fn add_after(&mut self, key: u128, action: Action, dependencies: impl IntoIterator<Item = usize>) -> usize {
         let index = self.actions.len();
-        let dependencies = action.upstreams.iter().chain(&action.after).filter_map(|id| self.index_of(id)).collect();
-        self.index.insert(key, index);
-        self.dependencies.push(dependencies);
+        match self.index.entry(key) {
+            Entry::Occupied(known) => return *known.get(),
+            Entry::Vacant(free) => free.insert(index),
+        };
+        self.dependencies.extend(dependencies);
+        self.ends.push(self.dependencies.len());
         self.actions.push(action);
         index
     }
@@ -59,6 +67,7 @@ impl Graph {
         self.actions.reserve(more);
         self.index.reserve(more);
         self.dependencies.reserve(more);
+        self.ends.reserve(more);
     }
 
     /// The actions whose output one reads.
@@ -68,7 +77,7 @@ impl Graph {
 
     /// The action behind one of an action's upstreams, by its position.
     pub fn upstream(&self, index: usize, position: usize) -> Option<usize> {
-        let (action, known) = (&self.actions[index], &self.dependencies[index]);
+        let (action, known) = (&self.actions[index], self.dependencies(index));
         // Nearly always all are there, and stand in their order.
         match known.len() == action.upstreams.len() + action.after.len() {
             true => Some(known[position]),
@@ -85,6 +94,7 @@ impl Graph {
 
     /// Everything that must be settled before an action is looked at.
     pub fn dependencies(&self, index: usize) -> &[usize] {
-        &self.dependencies[index]
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        &self.dependencies[start..self.ends[index]]
     }
 }

@@ -8,14 +8,16 @@ use super::record::Record;
 use crate::digest::key::{Table, first_not_below, key};
 use crate::digest::{Digest, SCHEME};
 use crate::pack::{self, Packer, Unpacker};
-use crate::stat::{Stat, now};
+use crate::stat::{Near, Stat, now};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const KIND: &str = "daeda index of traces";
-const VERSION: u32 = SCHEME * 100 + 4;
+const VERSION: u32 = SCHEME * 100 + 5;
 
 /// The two halves of a trace: what the manifest says, and what the world and the upstreams are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,26 +49,36 @@ pub struct Known {
 /// | the record's file, then the data files | their number; names and stats |
 type Entry = Vec<u8>;
 
-/// The file of an earlier command: keys in order, then the entries.
+/// An entry, and what it stands beside in the file: entries of outputs that lie side by side are looked up one after the other.
+#[derive(Debug)]
+struct Learned {
+    beside: String,
+    entry: Entry,
+}
+
+/// The file of an earlier command: keys in order, then the entries as they were learned, by op and place.
 struct Stored {
     bytes: Vec<u8>,
     keys: usize,
     count: usize,
 }
 
-/// Bytes of a key and the offset of its entry.
-const KEY: usize = 24;
+/// Bytes of a key, and of the offset and the length of its entry.
+const KEY: usize = 28;
 
 pub struct TraceIndex {
     path: PathBuf,
     stored: Option<Stored>,
     /// What was found out since; nothing of an output that may not be believed.
-    learned: RwLock<Table<Option<Entry>>>,
+    learned: RwLock<Table<Option<Learned>>>,
+    /// Whether there is anything there: mostly not, and a lock that all threads ask for takes time.
+    has_learned: AtomicBool,
 }
 
 impl TraceIndex {
     pub fn open(path: &Path) -> Self {
-        Self { path: path.into(), stored: pack::load(path, KIND, VERSION).and_then(Stored::new), learned: RwLock::default() }
+        let stored = pack::load(path, KIND, VERSION).and_then(Stored::new);
+        Self { path: path.into(), stored, learned: RwLock::default(), has_learned: AtomicBool::new(false) }
     }
 
     /// Whether there is a file that could not be believed.
@@ -75,20 +87,23 @@ impl TraceIndex {
     }
 
     /// What is known of an action that was recorded with a trace, if its output and record are as they were then.
-    pub fn known(&self, action: &Action, directory: &Path, trace: TraceDigest) -> Option<Known> {
+    pub fn known(&self, action: &Action, trace: TraceDigest, near: &mut Near) -> Option<Known> {
         let key = key_of(action);
-        let learned = self.learned.read().expect("no thread panics while it holds the index");
-        if let Some(entry) = learned.get(&key) {
-            return believed(entry.as_ref()?, directory, trace);
+        if self.has_learned.load(Ordering::Acquire) {
+            let learned = self.learned.read().expect("no thread panics while it holds the index");
+            if let Some(learned) = learned.get(&key) {
+                return believed(&learned.as_ref()?.entry, &action.place, trace, near);
+            }
         }
-        drop(learned);
-        believed(self.stored.as_ref()?.get(key)?, directory, trace)
+        believed(self.stored.as_ref()?.get(key)?, &action.place, trace, near)
     }
 
     /// Keeps what a record says; `file` is its name, `data` the digest of data that has been found to be the same.
     pub fn keep(&self, action: &Action, directory: &Path, file: &str, record: &Record, data: Digest) {
         let entry = entry_of(directory, file, record, data);
-        self.learned.write().expect("no thread panics while it holds the index").insert(key_of(action), entry);
+        let learned = entry.map(|entry| Learned { beside: format!("{} {}", action.id.op, action.place.directory), entry });
+        self.learned.write().expect("no thread panics while it holds the index").insert(key_of(action), learned);
+        self.has_learned.store(true, Ordering::Release);
     }
 
     /// Writes what was learned beside what was known. Best effort: a cache that cannot be written costs time only.
@@ -100,9 +115,11 @@ impl TraceIndex {
         let mut entries: Vec<(u128, &[u8])> = Vec::new();
         if let Some(stored) = &self.stored {
             entries.extend(stored.entries().filter(|(key, _)| !learned.contains_key(key)));
+            entries.sort_unstable_by_key(|(_, entry)| entry.as_ptr());
         }
-        entries.extend(learned.iter().filter_map(|(key, entry)| Some((*key, entry.as_deref()?))));
-        entries.sort_unstable_by_key(|(key, _)| *key);
+        let mut new: Vec<(u128, &Learned)> = learned.iter().filter_map(|(key, entry)| Some((*key, entry.as_ref()?))).collect();
+        new.sort_unstable_by_key(|(_, learned)| &learned.beside);
+        entries.extend(new.iter().map(|(key, learned)| (*key, &learned.entry[..])));
         let _ = pack::save(&self.path, KIND, VERSION, &Stored::packed(&entries));
     }
 }
@@ -124,10 +141,15 @@ impl Stored {
     fn packed(entries: &[(u128, &[u8])]) -> Vec<u8> {
         let mut packer = Packer::default();
         packer.number(entries.len() as u64);
+        let mut places = Vec::with_capacity(entries.len());
         let mut offset = 0;
         for (key, bytes) in entries {
-            packer.wide(*key).number(offset);
+            places.push((*key, offset, bytes.len() as u32));
             offset += bytes.len() as u64;
+        }
+        places.sort_unstable();
+        for (key, offset, length) in places {
+            packer.wide(key).number(offset).small(length);
         }
         for (_, bytes) in entries {
             packer.raw(bytes);
@@ -135,26 +157,27 @@ impl Stored {
         packer.into_bytes()
     }
 
-    fn key(&self, index: usize) -> Option<(u128, usize)> {
-        let mut key = Unpacker::new(self.bytes.get(self.keys + index * KEY..)?);
-        Some((key.wide()?, key.number()? as usize))
+    fn key(&self, index: usize) -> Option<u128> {
+        Unpacker::new(self.bytes.get(self.keys + index * KEY..)?).wide()
     }
 
     fn body(&self, index: usize) -> Option<&[u8]> {
-        let start = self.keys + self.count * KEY;
-        let end = if index + 1 < self.count { start + self.key(index + 1)?.1 } else { self.bytes.len() };
-        self.bytes.get(start + self.key(index)?.1..end)
+        let mut at = Unpacker::new(self.bytes.get(self.keys + index * KEY..)?);
+        at.wide()?;
+        let (offset, length) = (usize::try_from(at.number()?).ok()?, at.small()? as usize);
+        let bodies = self.bytes.get(self.keys + self.count * KEY..)?;
+        bodies.get(offset..offset.checked_add(length)?)
     }
 
     fn get(&self, wanted: u128) -> Option<&[u8]> {
-        let place = |index: usize| self.key(index).map_or(u64::MAX, |(key, _)| (key >> 64) as u64);
+        let place = |index: usize| self.key(index).map_or(u64::MAX, |key| (key >> 64) as u64);
         let first = first_not_below((wanted >> 64) as u64, self.count, place);
-        let mut alike = (first..self.count).map_while(|i| Some((i, self.key(i)?.0))).take_while(|(_, key)| *key <= wanted);
+        let mut alike = (first..self.count).map_while(|i| Some((i, self.key(i)?))).take_while(|(_, key)| *key <= wanted);
         self.body(alike.find(|(_, key)| *key == wanted)?.0)
     }
 
     fn entries(&self) -> impl Iterator<Item = (u128, &[u8])> {
-        (0..self.count).filter_map(|i| Some((self.key(i)?.0, self.body(i)?)))
+        (0..self.count).filter_map(|i| Some((self.key(i)?, self.body(i)?)))
     }
 }
 
@@ -184,7 +207,7 @@ fn entry_of(directory: &Path, file: &str, record: &Record, data: Digest) -> Opti
 }
 
 /// What an entry says of an output that is as it was, if it was recorded with that trace.
-fn believed(entry: &[u8], directory: &Path, trace: TraceDigest) -> Option<Known> {
+fn believed(entry: &[u8], place: &Place, trace: TraceDigest, near: &mut Near) -> Option<Known> {
     let mut from = Unpacker::new(entry);
     let recorded = TraceDigest { definition: from.digest()?, data: from.digest()? };
     let has_same = from.small()? == 1;
@@ -195,24 +218,20 @@ fn believed(entry: &[u8], directory: &Path, trace: TraceDigest) -> Option<Known>
     let output = from.digest()?;
     let cleaned = Some(from.text()?).filter(|time| !time.is_empty()).map(str::to_string);
     let warned = from.small()? == 1;
-    is_as_it_was(from, directory).filter(|is| *is).map(|_| Known { output, cleaned, warned })
+    is_as_it_was(from, place, near).filter(|is| *is).map(|_| Known { output, cleaned, warned })
 }
 
 /// Whether a directory and the files in it are what the rest of an entry says.
-fn is_as_it_was(mut from: Unpacker, directory: &Path) -> Option<bool> {
-    let is = |path: &Path, stat: Stat| fs::metadata(path).is_ok_and(|m| Stat::of(&m) == stat);
-    if !is(directory, Stat::unpack(&mut from)?) {
+fn is_as_it_was(mut from: Unpacker, place: &Place, near: &mut Near) -> Option<bool> {
+    near.turn(&place.root, &place.directory);
+    if near.directory() != Some(Stat::unpack(&mut from)?) {
         return Some(false);
     }
-    let mut path = directory.to_path_buf();
     for _ in 0..from.small()? {
         let name = from.text()?;
-        path.push(name);
-        if !is(&path, Stat::unpack(&mut from)?) {
+        if near.file(OsStr::new(name)) != Some(Stat::unpack(&mut from)?) {
             return Some(false);
         }
-        path.clear();
-        path.push(directory);
     }
     Some(true)
 }

@@ -10,6 +10,7 @@ use super::failure::FailureMemory;
 use super::observation::Kind;
 use super::state::{Reason, ReasonKind, State};
 use super::world::Look;
+use crate::stat::Near;
 
 /// What verdicts are made with.
 #[derive(Clone, Copy)]
@@ -23,8 +24,8 @@ pub struct Judge<'a> {
 
 impl Judge<'_> {
     /// The verdict on an action whose upstreams are settled.
-    pub fn verdict(&self, action: &Action, upstreams: Upstreams, look: Look) -> Verdict {
-        let verdict = self.eyes.check(action, upstreams, look);
+    pub fn verdict(&self, action: &Action, upstreams: Upstreams, look: Look, near: &mut Near) -> Verdict {
+        let verdict = self.eyes.check(action, upstreams, look, near);
         let verdict = hold(action, verdict, self.clock.now());
         if self.retry_failed { verdict } else { recall(action, verdict, self.memory) }
     }

@@ -8,6 +8,7 @@ mod cleaned;
 use super::graph::Graph;
 use cleaned::Need;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 
 /// The next effect to perform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,7 @@ enum Status {
 pub struct Plan<'a> {
     graph: &'a Graph,
     status: Vec<Status>,
-    dependents: Vec<Vec<usize>>,
+    dependents: Dependents,
     /// The smallest index first: the oldest partition, and what it needs before the next one.
     to_check: BTreeSet<usize>,
     to_run: BTreeSet<usize>,
@@ -84,22 +85,46 @@ pub struct Plan<'a> {
     stopped: bool,
 }
 
+/// By action, those that wait for it: of all, one after the other.
+struct Dependents {
+    all: Vec<usize>,
+    /// Where each one's start, and where the last one's end.
+    starts: Vec<usize>,
+}
+
+impl Dependents {
+    fn of(graph: &Graph) -> Self {
+        let mut starts = vec![0; graph.len() + 1];
+        let edges = || (0..graph.len()).flat_map(|index| graph.dependencies(index).iter().map(move |below| (*below, index)));
+        edges().for_each(|(below, _)| starts[below + 1] += 1);
+        (0..graph.len()).for_each(|index| starts[index + 1] += starts[index]);
+        let (mut next, mut all) = (starts.clone(), vec![0; starts[graph.len()]]);
+        for (below, index) in edges() {
+            all[next[below]] = index;
+            next[below] += 1;
+        }
+        Self { all, starts }
+    }
+
+    fn range(&self, index: usize) -> Range<usize> {
+        self.starts[index]..self.starts[index + 1]
+    }
+
+    fn of_action(&self, index: usize) -> &[usize] {
+        &self.all[self.range(index)]
+    }
+}
+
 impl<'a> Plan<'a> {
     pub fn new(graph: &'a Graph, keep_going: bool) -> Self {
-        let mut dependents = vec![Vec::new(); graph.len()];
-        let mut status = Vec::with_capacity(graph.len());
-        for index in 0..graph.len() {
-            let dependencies = graph.dependencies(index);
-            dependencies.iter().for_each(|d| dependents[*d].push(index));
-            status.push(Status::Waiting(dependencies.len()));
-        }
+        let status: Vec<Status> = (0..graph.len()).map(|index| Status::Waiting(graph.dependencies(index).len())).collect();
         let free = (0..graph.len()).filter(|i| status[*i] == Status::Waiting(0));
         Self {
             graph,
             to_check: free.collect(),
             open: status.len(),
             status,
-            dependents,
+            dependents: Dependents::of(graph),
             to_run: BTreeSet::new(),
             needs: graph.wanted.iter().map(|index| (*index, Need::Data)).collect(),
             stale: HashSet::new(),
@@ -215,8 +240,8 @@ impl<'a> Plan<'a> {
             }
             self.status[index] = Status::Settled(outcome);
             self.open -= 1;
-            for at in 0..self.dependents[index].len() {
-                let dependent = self.dependents[index][at];
+            for at in self.dependents.range(index) {
+                let dependent = self.dependents.all[at];
                 settled.extend(self.release(dependent, outcome).map(|o| (dependent, o)));
             }
         }
@@ -233,6 +258,16 @@ impl<'a> Plan<'a> {
             self.to_check.insert(dependent);
         }
         None
+    }
+
+    /// How many actions are settled.
+    pub fn settled(&self) -> usize {
+        self.status.len() - self.open
+    }
+
+    /// How many are to run and have not begun.
+    pub fn queued(&self) -> usize {
+        self.to_run.len()
     }
 
     pub fn outcome(&self, index: usize) -> Option<Outcome> {

@@ -11,12 +11,14 @@ use super::judge::Judge;
 use super::plan::{Checked, Outcome, Plan, Step};
 use super::state::{Reason, ReasonKind, State};
 use super::world::Look;
+use crate::stat::Near;
 use rayon::prelude::*;
 use std::collections::HashMap;
 
 /// A verdict per action of the graph, in its order; one whose data was cleaned away, and of which nothing needs more than its record, is
 /// fresh. `permits` decides what counts as rebuilt for what reads it.
 pub fn survey(graph: &Graph, judge: &Judge, permits: &Permits) -> Vec<Verdict> {
+    judge.eyes.world.foresee(graph.actions());
     let mut plan = Plan::new(graph, true);
     let mut verdicts: Vec<Option<Verdict>> = vec![None; graph.len()];
     loop {
@@ -33,7 +35,8 @@ pub fn survey(graph: &Graph, judge: &Judge, permits: &Permits) -> Vec<Verdict> {
             break;
         }
         let known = (&verdicts[..], &plan);
-        let judged: Vec<(usize, Verdict)> = ready.par_iter().map(|i| (*i, verdict(graph, *i, known, judge))).collect();
+        let judged: Vec<(usize, Verdict)> =
+            ready.par_iter().map_init(Near::default, |near, i| (*i, verdict(graph, *i, known, judge, near))).collect();
         for (index, mut verdict) in judged {
             let checked = meaning(&plan, index, &verdict, (graph, permits));
             if let (Checked::Run, State::Fresh, Some(time)) = (checked, verdict.state, &verdict.cleaned) {
@@ -60,7 +63,7 @@ fn meaning(plan: &Plan, index: usize, verdict: &Verdict, (graph, permits): (&Gra
     }
 }
 
-fn verdict(graph: &Graph, index: usize, (known, plan): (&[Option<Verdict>], &Plan), judge: &Judge) -> Verdict {
+fn verdict(graph: &Graph, index: usize, (known, plan): (&[Option<Verdict>], &Plan), judge: &Judge, near: &mut Near) -> Verdict {
     let action = &graph.actions()[index];
     let of = |position: usize| graph.upstream(index, position).and_then(|upstream| known[upstream].as_ref());
     let stands = |position: usize| {
@@ -68,7 +71,7 @@ fn verdict(graph: &Graph, index: usize, (known, plan): (&[Option<Verdict>], &Pla
         matches!(outcome, Some(Outcome::Fresh | Outcome::Cleaned))
     };
     let standing = |position: usize| of(position).filter(|_| stands(position))?.output;
-    let mut verdict = judge.verdict(action, &standing, Look::Once);
+    let mut verdict = judge.verdict(action, &standing, Look::Once, near);
     name_states(action, &mut verdict.reasons, &of);
     let blocked = |position: usize| of(position).is_some_and(|v| v.state == State::Blocked) && !stands(position);
     if !verdict.state.stands() && (0..action.upstreams.len()).any(blocked) {

@@ -238,11 +238,14 @@ pub fn serve(run: impl Fn(&Job, &(dyn Fn(Progress) + Sync)) -> Result<Made, Fail
     for line in orders {
         let job: Job = serde_json::from_str(&line?).map_err(io::Error::other)?;
         reset_peak_memory();
-        let has_started = AtomicBool::new(false);
-        let result = run(&job, &|p| {
-            has_started.fetch_or(matches!(p, Progress::Running(Some(_))), Ordering::Relaxed);
-            answer(&Answer::Progress(p));
-        });
+        let (pace, has_started) = (Pace::default(), AtomicBool::new(false));
+        let tell = |progress: Progress| {
+            has_started.fetch_or(matches!(progress, Progress::Running(Some(_))), Ordering::Relaxed);
+            if pace.lets_pass(&progress) {
+                answer(&Answer::Progress(progress));
+            }
+        };
+        let result = run(&job, &tell);
         if has_started.into_inner() {
             // Nothing that an action has started outlives it.
             descendants::end(std::process::id());
@@ -253,6 +256,25 @@ pub fn serve(run: impl Fn(&Job, &(dyn Fn(Progress) + Sync)) -> Result<Made, Fail
         }
     }
     Ok(())
+}
+
+/// Lets a step's progress pass ten times a second and no more: whoever tells may tell as often as it likes.
+#[derive(Default)]
+struct Pace(Mutex<Option<(String, Instant)>>);
+
+impl Pace {
+    const EVERY: Duration = Duration::from_millis(100);
+
+    /// What begins a step, or is no step's progress, passes at once.
+    fn lets_pass(&self, progress: &Progress) -> bool {
+        let Progress::Step { message, .. } = progress else { return true };
+        let mut last = self.0.lock().expect("no thread panics while it looks at the clock");
+        let passes = !last.as_ref().is_some_and(|(known, told)| known == message && told.elapsed() < Self::EVERY);
+        if passes {
+            *last = Some((message.clone(), Instant::now()));
+        }
+        passes
+    }
 }
 
 /// Orders from stdin, read on a thread of its own: when the parent ends, however it ends, its side of the pipe closes, and this process
@@ -294,6 +316,17 @@ pub fn peak_memory_of(pid: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_that_tells_much_is_heard_now_and_then() {
+        let pace = Pace::default();
+        let step = |message: &str, done| Progress::Step { message: message.into(), done, total: 9, unit: Default::default() };
+        let passed: Vec<bool> = [("a", 0), ("a", 1), ("a", 2), ("b", 0), ("b", 1)].map(|(m, n)| pace.lets_pass(&step(m, n))).to_vec();
+        assert_eq!(passed, [true, false, false, true, false]);
+        assert!(pace.lets_pass(&Progress::Running(None)) && pace.lets_pass(&Progress::Said("x".into())));
+        std::thread::sleep(Pace::EVERY);
+        assert!(pace.lets_pass(&step("b", 2)));
+    }
 
     #[test]
     fn a_log_is_named_only_where_the_action_has_printed_something() {

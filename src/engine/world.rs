@@ -40,6 +40,9 @@ pub trait World: Sync {
     /// All observations that answer an action's requests.
     fn observe(&self, action: &Action, look: Look, detail: Detail) -> Result<Vec<Observation>, Unobservable>;
 
+    /// Says which actions will be asked about, so that what they have in common can be looked at once.
+    fn foresee(&self, _actions: &[Action]) {}
+
     /// Compares the content behind a recorded observation whose token is not what it was: no reasons if it is the same.
     /// `None`: this kind has no more to it than its digest.
     fn refine(&self, _action: &Action, _recorded: &Observation, _now: &Observation) -> Result<Option<Vec<Reason>>, Unobservable> {

@@ -153,6 +153,7 @@ impl Page<'_> {
             | Event::Admitted { .. }
             | Event::Released { .. }
             | Event::Progress { .. }
+            | Event::Advanced { .. }
             | Event::Blocked { .. }
             | Event::Interrupted
             | Event::Finished(_) => {}

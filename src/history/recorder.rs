@@ -7,8 +7,9 @@ use super::book::{Book, Told};
 use super::pending::{self, Noted};
 use super::retention::{Retention, prune};
 use super::schema::{self, Trouble};
+use crate::engine::action::Action;
 use crate::engine::clock::{Clock, SystemClock};
-use crate::engine::event::{Event, Sink, Summary};
+use crate::engine::event::{Event, Phase, Sink, Summary};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,7 +71,8 @@ impl Sink for Recorder<'_> {
     fn event(&self, event: &Event) {
         self.inner.event(event);
         let is_told = match event {
-            Event::Progress { .. } | Event::Hashing { .. } | Event::Admitted { .. } | Event::Released { .. } | Event::Held { .. } => false,
+            Event::Progress { .. } | Event::Advanced { .. } | Event::Hashing { .. } => false,
+            Event::Admitted { .. } | Event::Released { .. } | Event::Held { .. } => false,
             Event::Said { .. } => self.waiting.load(Ordering::Relaxed) < MOST_WAITING,
             _ => true,
         };
@@ -80,6 +82,14 @@ impl Sink for Recorder<'_> {
             // The writer has given up: that is told at the end.
             let _ = self.sender.send(Told { at, since, event: event.clone() });
         }
+    }
+
+    fn phase(&self, action: &Action, phase: Phase) {
+        self.inner.phase(action, phase);
+    }
+
+    fn judging(&self, actions: usize) {
+        self.inner.judging(actions);
     }
 }
 

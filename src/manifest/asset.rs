@@ -94,11 +94,11 @@ const COMMAND_SOURCE: Grammar = Grammar {
     ..Grammar::EMPTY
 };
 
-const ENV: Grammar = Grammar {
+pub(super) const ENV: Grammar = Grammar {
     name: "env",
-    doc: "Variables of the environment that a command gets to see, and depends on.",
-    example: "env \"LANG\"",
-    arguments: &[Argument::many("names", Kind::Reference, "Names of variables.")],
+    doc: "Variables of the environment that a program gets to see. A command depends on their values; one written (env)\"NAME\" is a secret: passed on, observed and shown nowhere.",
+    example: "env \"LANG\" (env)\"API_TOKEN\"",
+    arguments: &[Argument::many("names", Kind::TextOrEnv, "Names of variables.")],
     ..Grammar::EMPTY
 };
 
@@ -200,7 +200,7 @@ fn command(node: &Node) -> Option<CommandDecl> {
     Some(CommandDecl {
         inputs: node.decode("input", |input| Some(InputDecl { asset: input.first()?, window: input.property_duration("window") })),
         sources: node.names("source"),
-        environment: node.names("env"),
+        environment: node.children("env").flat_map(|env| env.arguments().map(|value| value.text_or_env())).collect(),
         run: run.unwrap_or_default(),
         span: first.name.span,
     })

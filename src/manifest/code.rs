@@ -37,7 +37,7 @@ pub const CODES: &[(&str, &str)] = &[
     (
         UNKNOWN_ANNOTATION,
         "A value or a node carries a type annotation, `(name)` in front of it, that means nothing there. There are two: `(env)\"NAME\"` takes \
-         a text from the environment, in `config`, `profile` and `run`; `(constant)\"name\"` takes a count from `runtime`, in `k=` and `max=`.",
+         a text from the environment, in `config`, `profile`, `run` and `env`; `(constant)\"name\"` takes a count from `runtime`, in `k=` and `max=`.",
     ),
     (
         WRONG_TYPE,

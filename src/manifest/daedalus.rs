@@ -1,11 +1,12 @@
-//! `Daedalus.kdl`: the workspace's settings, entities, partitions, assets, jobs and schedules.
+//! `Daedalus.kdl`: the workspace's settings, entities, partitions and assets; jobs and schedules stand in `schedule`.
 
 use super::asset::{ASSET, asset};
 use super::code;
 use super::grammar::{Argument, Child, Grammar, Kind, Property, words};
 use super::node::Node;
+use super::schedule::{JOB, SCHEDULE, job, schedule};
 use super::settings::{CONFIG, PROFILE, profile, settings};
-use crate::catalog::declaration::{EntityDecl, Every, JobDecl, ManifestDecl, PartitionsDecl, ScheduleDecl};
+use crate::catalog::declaration::{EntityDecl, Every, ManifestDecl, PartitionsDecl};
 use crate::source::Diagnostic;
 
 /// The version of the language that this daeda reads.
@@ -45,35 +46,6 @@ const PARTITIONS: Grammar = Grammar {
     ..Grammar::EMPTY
 };
 
-const SELECT: Grammar = Grammar {
-    name: "select",
-    doc: "The assets that a job builds, with what they need.",
-    example: "select \"dssm_ranking_training\"",
-    arguments: &[Argument::many("assets", Kind::Reference, "Names of assets.")],
-    ..Grammar::EMPTY
-};
-
-const JOB: Grammar = Grammar {
-    name: "job",
-    doc: "A name for building several assets together.",
-    example: "job \"dssm_ranking_daily\" {\n    select \"dssm_ranking_training\"\n}",
-    arguments: &[Argument::one("name", Kind::Name, "What targets and schedules call it.")],
-    children: &[Child::any(&SELECT)],
-    ..Grammar::EMPTY
-};
-
-const SCHEDULE: Grammar = Grammar {
-    name: "schedule",
-    doc: "Builds a job as time passes: each of its periods is due once it has ended, plus `after`.",
-    example: "schedule \"dssm_ranking_daily\" job=\"dssm_ranking_daily\" after=\"1h\"",
-    arguments: &[Argument::one("name", Kind::Name, "What `daeda schedule` calls it.")],
-    properties: &[
-        Property::required("job", Kind::Reference, "The job that it builds."),
-        Property::optional("after", Kind::Duration, "How long to wait after a period has ended."),
-    ],
-    ..Grammar::EMPTY
-};
-
 pub(super) const FILE: Grammar = Grammar {
     name: "Daedalus.kdl",
     doc: "The workspace: its settings, and what is built from what.",
@@ -104,7 +76,7 @@ pub(super) fn manifest(file: &Node, found: &mut Vec<Diagnostic>) -> ManifestDecl
         entities: file.decode("entity", |node| Some(EntityDecl { name: node.first()?, key: node.property_name("key")? })),
         partitions: file.decode("partitions", partitions),
         assets: file.decode("asset", asset),
-        jobs: file.decode("job", |node| Some(JobDecl { name: node.first()?, select: node.names("select") })),
+        jobs: file.decode("job", job),
         schedules: file.decode("schedule", schedule),
     }
 }
@@ -133,8 +105,4 @@ fn partitions(node: &Node) -> Option<PartitionsDecl> {
         end: node.property_name("end"),
         timezone: node.property_name("timezone"),
     })
-}
-
-fn schedule(node: &Node) -> Option<ScheduleDecl> {
-    Some(ScheduleDecl { name: node.first()?, job: node.property_name("job")?, after: node.property_duration("after") })
 }

@@ -21,6 +21,7 @@ mod node;
 mod pipeline;
 mod place;
 mod runtime;
+mod schedule;
 mod service;
 mod settings;
 mod syntax;

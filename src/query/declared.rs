@@ -1,10 +1,10 @@
 //! What the manifest declares, as text and as JSON.
 
 use super::grid::grid;
-use crate::catalog::model::{Asset, Place, View};
+use crate::catalog::model::{Asset, Place, Schedule, View};
 use crate::workspace::Workspace;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A list of declared things.
 pub struct Declared {
@@ -118,16 +118,36 @@ pub fn jobs(workspace: &Workspace) -> Declared {
 
 pub fn schedules(workspace: &Workspace) -> Declared {
     let schedules = &workspace.catalog.schedules;
-    let rows = schedules.values().map(|s| vec![s.name.clone(), s.job.clone(), s.after.to_string()]);
-    let item = |s: &crate::catalog::model::Schedule| json!({"schedule": s.name, "job": s.job, "after": s.after.millis as f64 / 1000.0});
-    declared(&["schedule", "job", "after"], rows.collect(), schedules.values().map(item).collect())
+    let headings = ["schedule", "job", "after", "catch-up", "deadline", "notify"];
+    declared(&headings, schedules.values().map(schedule_row).collect(), schedules.values().map(schedule_item).collect())
+}
+
+/// The changes of state that a schedule tells somebody of.
+fn told(schedule: &Schedule) -> BTreeSet<&str> {
+    schedule.notify.iter().flat_map(|notify| notify.on.iter().map(|on| on.name())).collect()
+}
+
+fn schedule_row(schedule: &Schedule) -> Vec<String> {
+    let told = told(schedule).into_iter().collect::<Vec<_>>().join(", ");
+    let deadline = schedule.deadline.map(|deadline| deadline.to_string());
+    let told = Some(told).filter(|told| !told.is_empty());
+    let (after, catch_up) = (schedule.after.to_string(), schedule.catch_up.to_string());
+    vec![schedule.name.clone(), schedule.job.clone(), after, catch_up, or_dash(deadline.as_deref()), or_dash(told.as_deref())]
+}
+
+fn schedule_item(schedule: &Schedule) -> Value {
+    json!({
+        "schedule": schedule.name, "job": schedule.job, "after": schedule.after.millis as f64 / 1000.0,
+        "catch_up": schedule.catch_up.millis as f64 / 1000.0,
+        "deadline": schedule.deadline.map(|d| d.millis as f64 / 1000.0), "notify": told(schedule),
+    })
 }
 
 /// Each setting with where it comes from.
 pub fn settings(workspace: &Workspace) -> Declared {
-    let settings = workspace.settings.rows();
+    let settings: Vec<_> = workspace.settings.rows().into_iter().chain(workspace.tuning.clone()).collect();
     let items = settings.iter().map(|(name, value, origin)| json!({"setting": name, "value": value, "from": origin})).collect();
-    let rows = settings.into_iter().map(|(name, value, origin)| vec![name.to_string(), value, origin]);
+    let rows = settings.into_iter().map(|(name, value, origin)| vec![name, value, origin]);
     declared(&["setting", "value", "from"], rows.collect(), items)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of who asks: the command line renders these, and later servers will. Invariant: asking changes nothing.
 
+pub mod account;
 pub mod causes;
 pub mod clean;
 pub mod contract;
@@ -15,6 +16,7 @@ pub mod plan;
 pub mod published;
 pub mod ranges;
 pub mod runs;
+pub mod schedules;
 pub mod status;
 pub mod undeclared;
 pub mod warnings;

@@ -1,10 +1,14 @@
 //! Events as plain lines on stderr: what a log file or a pipe gets.
 
+use super::alive::Alive;
+use super::ticker::Ticker;
 use crate::engine::event::{Event, Holder, Sink, Summary};
 use crate::engine::execute::CheckResult;
 use crate::engine::state::{Reason, State, lines};
 use serde_json::{Map, Value};
 use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// How much to say.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +29,7 @@ impl Lines {
             return None;
         }
         match event {
-            Event::Planned { .. } | Event::Started { .. } | Event::Progress { .. } => None,
+            Event::Planned { .. } | Event::Started { .. } | Event::Progress { .. } | Event::Advanced { .. } => None,
             Event::Admitted { .. } | Event::Released { .. } => None,
             Event::WaitingForRoom { action, cpus, memory, holders } => Some(waiting(&action.to_string(), (*cpus, *memory), holders)),
             // What is wrong is in the warning, or in the failure.
@@ -75,7 +79,11 @@ impl Lines {
 
 /// How far the hashing of inputs is.
 pub fn hashing(done: u64, total: u64) -> String {
-    format!("hashing inputs: {} of {} MB", thousands(done / 1_000_000), thousands(total / 1_000_000))
+    format!("hashing inputs: {}", hashed(done, total))
+}
+
+pub fn hashed(done: u64, total: u64) -> String {
+    format!("{} of {} MB", thousands(done / 1_000_000), thousands(total / 1_000_000))
 }
 
 /// What stands although it is not fresh, and what would build it.
@@ -147,21 +155,35 @@ fn thousands(number: u64) -> String {
     out
 }
 
-/// Writes the lines as they come.
+/// Writes the lines as they come, and a sign of life every so often.
 pub struct Plain {
     lines: Lines,
+    start: Instant,
+    alive: Arc<Mutex<Alive>>,
+    _ticker: Option<Ticker>,
 }
 
 impl Plain {
     pub fn new(lines: Lines) -> Self {
-        Self { lines }
+        let (start, alive) = (Instant::now(), Arc::new(Mutex::new(Alive::default())));
+        let watched = alive.clone();
+        let tick =
+            move || watched.lock().expect("no thread panics while it tells").lines(start.elapsed()).iter().for_each(|line| write(line));
+        let ticker = (!lines.quiet).then(|| Ticker::start(Duration::from_secs(1), tick));
+        Self { lines, start, alive, _ticker: ticker }
     }
+}
+
+/// If nobody listens, the build goes on.
+pub fn write(line: &str) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
 impl Sink for Plain {
     fn event(&self, event: &Event) {
+        self.alive.lock().expect("no thread panics while it tells").heard(event, self.start.elapsed());
         if let Some(line) = self.lines.of(event) {
-            let _ = writeln!(io::stderr().lock(), "{line}");
+            write(&line);
         }
     }
 }

@@ -8,6 +8,7 @@ use super::failures::of_table;
 use super::kept::Kept;
 use super::keyed;
 use super::operators::{contract_schema, fulfil, refuse_nulls};
+use super::pace::{Count, Counted, told};
 use super::place::place;
 use super::skeleton::{needs_partitions, outline, output_files, output_path};
 use super::source::SourceSpec;
@@ -16,7 +17,7 @@ use super::vectors::{Opening, Stores, store_name};
 use super::{Outline, Partition, RuleKind, Subject, Tell, spec_of};
 use crate::catalog::dag::{Embed, Kind as Does, Operator, Sink, SinkColumn, Stage};
 use crate::engine::action::{Job, Place};
-use crate::engine::execute::{Made, Progress};
+use crate::engine::execute::Made;
 use crate::engine::failure::{Failure, FailureKind};
 use crate::features::arrow_type::arrow_type;
 use crate::features::embed::{Asked, Embedded, Matrix, look_up, pool};
@@ -131,7 +132,11 @@ impl<'a> Enrichment<'a> {
         std::mem::take(&mut self.uses).write(&self.job.staging, &schema)?;
         let mut writer = ShardWriter::new(&self.job.staging, schema, self.spec.write.clone(), &names).map_err(of_table)?;
         let mut asked = Asked::default();
-        writer.write_groups(self.groups()?.map(|batch| self.embed(&batch?, &mut asked)))?;
+        let (groups, count) = (self.groups()?, Count::default());
+        let all = (self.rows, names.len() as u64);
+        told(self.tell, "pooling and writing", &count, all, || {
+            writer.write_groups(groups.map(|batch| self.embed(&batch?, &mut asked, &count)))
+        })?;
         let written = writer.finish().map_err(of_table)?;
         self.asked = asked;
         let mut made = Made { files: output_files(&written.files), warnings: std::mem::take(&mut self.warnings), ..Made::default() };
@@ -140,20 +145,14 @@ impl<'a> Enrichment<'a> {
         Ok(made)
     }
 
-    /// The skeleton's row groups as they will be written, with a word for each on how far we are.
+    /// The skeleton's row groups as they will be written.
     fn groups(&self) -> Result<impl Iterator<Item = Result<RecordBatch, Failure>> + Send, Failure> {
         let mut files = Vec::new();
         for input in &self.inputs {
             files.push(read_batches(input, &self.columns_of(input)?, BATCH_ROWS).map_err(of_table)?);
         }
-        let (mut done, total, tell) = (0, self.rows, self.tell);
         let groups = RowGroups::new(files.into_iter().flatten(), &self.spec.write);
-        Ok(groups.map(move |group| {
-            let group = group.map_err(of_table)?;
-            tell(Progress::Step { message: "pooling and writing".into(), done, total });
-            done += group.num_rows() as u64;
-            Ok(group)
-        }))
+        Ok(groups.map(move |group| group.map_err(of_table)))
     }
 
     /// The columns of a skeleton file that the contract or an embedding reads, of the types they have.
@@ -166,13 +165,17 @@ impl<'a> Enrichment<'a> {
     }
 
     /// The contract's columns of a row group: the skeleton's as they are, embeddings as they will be made.
-    fn embed(&self, batch: &RecordBatch, asked: &mut Asked) -> Result<Rows, Failure> {
+    fn embed(&self, batch: &RecordBatch, asked: &mut Asked, count: &Count) -> Result<Rows, Failure> {
         let mut embedded: HashMap<&str, Arc<Embedded>> = HashMap::new();
         for embed in embeds(&self.spec.operators) {
-            embedded.insert(&embed.name, Arc::new(self.embedding(embed, batch, asked)?));
+            let vectors = self.embedding(embed, batch, asked)?;
+            // Nothing has to be made of what is null.
+            count.add(vectors.nulls().map_or(0, |nulls| nulls.null_count() as u64));
+            embedded.insert(&embed.name, Arc::new(vectors));
         }
         let column = |wanted: &SinkColumn| match embedded.get(wanted.name.as_str()) {
-            Some(vectors) => refuse_nulls(wanted, vectors.nulls()).map(|()| Column::Vectors(vectors.clone())),
+            Some(vectors) => refuse_nulls(wanted, vectors.nulls())
+                .map(|()| Column::Vectors(Arc::new(Counted { vectors: vectors.clone(), count: count.clone() }))),
             None => fulfil(batch, wanted).map(Column::Array),
         };
         let columns: Result<Vec<Column>, Failure> = self.contract.columns.iter().map(column).collect();

@@ -16,6 +16,7 @@ mod kept;
 mod keyed;
 mod loader;
 mod operators;
+mod pace;
 mod place;
 mod readiness;
 mod reads;

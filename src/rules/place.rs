@@ -38,7 +38,7 @@ impl Pattern {
 /// Where an action publishes: as its op's `output` says, or `<asset>/dt=<key>` below the root.
 pub fn place(subject: &Subject, root: &Arc<Path>, partition: Option<Partition>) -> Place {
     if subject.op.output.is_none() {
-        let directory = |key: &str| format!("{}/{}", subject.asset.name, partition_directory(key));
+        let directory = |key: &str| [&subject.asset.name, "/", &partition_directory(key)].concat();
         return Place { root: root.clone(), directory: partition.map_or(subject.asset.name.clone(), |p| directory(p.key)) };
     }
     let Pattern { root, pattern, cadence } = Pattern::of(subject.catalog, subject.site, subject.asset, subject.op);

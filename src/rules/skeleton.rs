@@ -21,7 +21,7 @@ use crate::catalog::declaration::{Every, Late};
 use crate::catalog::model::{Place as DataPlace, Runtime};
 use crate::catalog::quantity::Duration;
 use crate::engine::action::{Action, Job, Place, Request};
-use crate::engine::execute::{Made, Progress};
+use crate::engine::execute::{Made, Progress, Unit};
 use crate::engine::failure::Failure;
 use crate::engine::observation::{Kind, Observation};
 use crate::engine::record::OutputFile;
@@ -127,7 +127,8 @@ impl Work<'_> {
     }
 
     fn tell(&self, message: &str, done: usize) {
-        (self.tell)(Progress::Step { message: message.into(), done: done as u64, total: self.spec.operators.len() as u64 });
+        let total = self.spec.operators.len() as u64;
+        (self.tell)(Progress::Step { message: message.into(), done: done as u64, total, unit: Unit::Steps });
     }
 
     /// What the contract promises.

@@ -11,7 +11,7 @@ use super::source::SourceSpec;
 use super::uses::Uses;
 use crate::catalog::dag::Embed;
 use crate::catalog::types::DataType;
-use crate::engine::execute::Progress;
+use crate::engine::execute::{Progress, Unit};
 use crate::engine::failure::Failure;
 use crate::features::arrow_type::arrow_type;
 use crate::features::elements::Vector;
@@ -76,7 +76,8 @@ impl Opening<'_> {
             other => return Err(Failure::permanent(format!("an embedding is a vector, and `{}` is {other}", embed.name))),
         };
         let addresses = keys.addresses(&dataset, &embed.store.key).map_err(of_lance)?;
-        let tell = |done, total| (self.tell)(Progress::Step { message: format!("reading vectors of {}", source.shown), done, total });
+        let message = format!("reading vectors of {}", source.shown);
+        let tell = |done, total| (self.tell)(Progress::Step { message: message.clone(), done, total, unit: Unit::Rows });
         let (store, column) = (&source.name, &embed.store.vector);
         let want = Want { store, dataset: &dataset, column, width, addresses: &addresses, keys: &wanted };
         let fetched = cache.fetch(&want, self.scratch, mapped, &tell).map_err(of_vectors)?;

@@ -11,5 +11,6 @@ pub mod listing;
 pub mod ordered;
 pub mod parquet;
 pub mod rows;
+pub mod snapshot;
 pub mod spill;
 pub mod vectors;

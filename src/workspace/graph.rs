@@ -81,8 +81,8 @@ type Drafts = Vec<Draft>;
 enum Draft {
     /// In the graph already.
     Known(usize),
-    /// With the key of its place.
-    New { action: Box<Action>, place: u128 },
+    /// With the keys of its name and of its place.
+    New { action: Action, name: u128, place: u128 },
 }
 
 impl<'a> Builder<'a> {
@@ -93,15 +93,28 @@ impl<'a> Builder<'a> {
         let named = matches!(target.keys, Keys::Named(_));
         let Some(partitions) = self.partitions(asset) else {
             let drafts = self.draft(asset, &dag, &ops, None);
-            return self.wanted(&ops, drafts, (named, asset));
+            let wanted = self.wanted(&ops, drafts, (named, asset))?;
+            self.graph.targets.extend(wanted);
+            return Ok(());
         };
         let Some((first, rest)) = target.keys.list().split_first() else { return Ok(()) };
-        self.wanted(&ops, self.draft_of(asset, &dag, &ops, partitions, first)?, (named, asset))?;
-        // There may be hundreds of thousands.
-        let draft = |key: &String| self.draft_of(asset, &dag, &ops, partitions, key);
-        let drafted: Vec<Result<Drafts, PlanError>> = rest.par_iter().map(draft).collect();
-        self.graph.reserve(drafted.len() * ops.len());
-        drafted.into_iter().try_for_each(|drafts| self.wanted(&ops, drafts?, (named, asset)))
+        let first = self.wanted(&ops, self.draft_of(asset, &dag, &ops, partitions, first)?, (named, asset))?;
+        self.graph.targets.extend(first);
+        // There may be hundreds of thousands: so by all threads, and not all of them before the first is in its place.
+        const DRAFTED: usize = 8192;
+        self.graph.reserve(rest.len() * ops.len());
+        self.places.reserve(rest.len() * ops.len());
+        let mut targets = Vec::with_capacity(rest.len() * ops.len());
+        for keys in rest.chunks(DRAFTED) {
+            let draft = |key: &String| self.draft_of(asset, &dag, &ops, partitions, key);
+            let drafted: Vec<Result<Drafts, PlanError>> = keys.par_iter().map(draft).collect();
+            for drafts in drafted {
+                targets.extend(self.wanted(&ops, drafts?, (named, asset))?);
+            }
+        }
+        // Many at once: one after the other they take several times as long.
+        self.graph.targets.append(&mut targets.into_iter().collect());
+        Ok(())
     }
 
     fn dag(&self, asset: &Asset) -> Dag {
@@ -113,8 +126,8 @@ impl<'a> Builder<'a> {
         asset.partitions.as_ref().and_then(|name| self.workspace.catalog.partitions.get(name))
     }
 
-    /// A partition that was asked for.
-    fn wanted(&mut self, ops: &[Planned], drafts: Drafts, (named, asset): (bool, &Asset)) -> Result<(), PlanError> {
+    /// The actions of a partition that was asked for.
+    fn wanted(&mut self, ops: &[Planned], drafts: Drafts, (named, asset): (bool, &Asset)) -> Result<Vec<usize>, PlanError> {
         let wanted = self.add(ops, drafts)?;
         if named {
             self.graph.named.extend(&wanted);
@@ -124,8 +137,7 @@ impl<'a> Builder<'a> {
             let needed = |at: usize| ops.iter().any(|op| op.reads.contains(&at) || op.after.contains(&at));
             self.graph.wanted.extend((0..ops.len()).filter(|at| !needed(*at)).map(|at| wanted[at]));
         }
-        self.graph.targets.extend(wanted);
-        Ok(())
+        Ok(wanted)
     }
 
     /// The actions that publish what is read of other assets, oldest period first; they come into the graph with all they need.
@@ -246,8 +258,8 @@ impl<'a> Builder<'a> {
                 after: ids(&op.after),
                 place: op.rule.place(&self.subject(asset, op.op, dag), own),
             };
-            let place = action.place.table_key();
-            Draft::New { action: Box::new(action), place }
+            let (name, place) = (action.id.table_key(), action.place.table_key());
+            Draft::New { action, name, place }
         };
         ops.iter().map(draft).collect()
     }
@@ -256,18 +268,21 @@ impl<'a> Builder<'a> {
     fn add(&mut self, ops: &[Planned], drafts: Drafts) -> Result<Vec<usize>, PlanError> {
         let mut indices = Vec::with_capacity(ops.len());
         for (op, draft) in ops.iter().zip(drafts) {
-            let (mut action, place) = match draft {
+            let (mut action, name, place) = match draft {
                 Draft::Known(index) => {
                     indices.push(index);
                     continue;
                 }
-                Draft::New { action, place } => (*action, place),
+                Draft::New { action, name, place } => (action, name, place),
             };
-            if !op.inputs.is_empty() {
-                let period = action.period.map(|Interval { start, end }| Period { start, end });
-                action.upstreams.extend(self.inputs(&op.inputs, period)?);
-            }
-            let index = self.graph.add(action);
+            let index = match op.inputs.is_empty() {
+                true => self.graph.add_after(name, action, op.reads.iter().chain(&op.after).map(|at| indices[*at])),
+                false => {
+                    let period = action.period.map(|Interval { start, end }| Period { start, end });
+                    action.upstreams.extend(self.inputs(&op.inputs, period)?);
+                    self.graph.add(action)
+                }
+            };
             self.claim(index, place)?;
             if op.rule.is_unpartitioned() {
                 op.once.get_or_init(|| index);

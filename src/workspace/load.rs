@@ -3,7 +3,8 @@
 use super::Workspace;
 use super::code;
 use super::files::{Disk, Files};
-use super::settings::{Overrides, Setting, Settings, machine};
+use super::settings::{Overrides, Row, Setting, Settings, machine};
+use super::tuning::Tuning;
 use crate::catalog;
 use crate::catalog::declaration::{AggregationsDecl, Declarations, PipelineDecl, RuntimeDecl, ServiceDecl, SettingsDecl, Text, ViewDecl};
 use crate::catalog::lint;
@@ -85,7 +86,8 @@ pub fn load_from(files: &dyn Files, directory: &Path, overrides: &Overrides) -> 
     reader.is_whole &= unset.is_empty();
     reader.found.extend(unset);
     reader.read_all(&settings, overrides.profile.as_deref())?;
-    Ok(reader.resolve(settings, overrides.profile.clone()))
+    let tuning = reader.tune(overrides, &settings.runtime.value)?;
+    Ok(reader.resolve(settings, tuning, overrides.profile.clone()))
 }
 
 struct Reader<'a> {
@@ -148,6 +150,13 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Overrides values of the runtime; what they are then, and where they come from.
+    fn tune(&mut self, overrides: &Overrides, file: &str) -> Result<Vec<Row>, LoadError> {
+        let tuning = Tuning::of(overrides, &self.declared.runtime);
+        tuning.apply(&mut self.declared.runtime).map_err(LoadError::Settings)?;
+        Ok(tuning.rows(&self.declared.runtime, file))
+    }
+
     fn read_if_there(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Of) -> Result<Option<SourceId>, LoadError> {
         let path = self.root.join(&setting.value);
         if self.files.exists(&path) {
@@ -193,7 +202,7 @@ impl Reader<'_> {
         near.map_or(String::new(), |near| format!(": did you mean `{near}`?"))
     }
 
-    fn resolve(mut self, settings: Settings, profile: Option<String>) -> Loaded {
+    fn resolve(mut self, settings: Settings, tuning: Vec<Row>, profile: Option<String>) -> Loaded {
         let aggregates = rules::aggregates();
         let vocabulary = Vocabulary { aggregates: &aggregates, rules: rules::NAMES, on_polars: rules::ON_POLARS };
         let broken = self.broken_texts();
@@ -207,7 +216,7 @@ impl Reader<'_> {
         }
         let sound = !self.found.iter().any(Diagnostic::is_error);
         let profiles = self.declared.manifest.profiles.iter().map(|p| p.name.value.clone()).collect();
-        let workspace = sound.then(|| Workspace { root: self.root, catalog, settings, profiles, profile });
+        let workspace = sound.then(|| Workspace { root: self.root, catalog, settings, tuning, profiles, profile });
         let mut loaded = Loaded { sources: self.sources, diagnostics: Vec::new(), declared: self.declared, workspace };
         loaded.extend(self.found);
         loaded

@@ -9,14 +9,15 @@ mod graph;
 mod load;
 mod settings;
 mod target;
+mod tuning;
 
 pub use buildable::unbuildable;
 pub use code::CODES;
 pub use files::{Files, Memory};
 pub use graph::{PlanError, graph};
 pub use load::{LoadError, Loaded, find, load, load_from};
-pub use settings::{Origin, Overrides, Setting, Settings};
-pub use target::{Keys, Target, TargetError, parse_target, select};
+pub use settings::{Origin, Overrides, Row, Setting, Settings, misspelt};
+pub use target::{Keys, Target, TargetError, due_after, job_targets, parse_target, select};
 
 use crate::catalog::model::Catalog;
 use crate::path::Root;
@@ -29,6 +30,8 @@ pub struct Workspace {
     pub root: Root,
     pub catalog: Catalog,
     pub settings: Settings,
+    /// The values of the runtime, and where they come from.
+    pub tuning: Vec<Row>,
     /// Names of the profiles that are declared.
     pub profiles: Vec<String>,
     /// The one that was chosen.

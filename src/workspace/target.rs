@@ -75,12 +75,12 @@ pub fn parse_target(workspace: &Workspace, text: &str, now: i64) -> Result<Vec<T
 }
 
 /// What a job selects: assets up to an op, or expressions.
-fn job_targets(workspace: &Workspace, select: &[String], keys: Option<&str>, now: i64) -> Result<Vec<Target>, TargetError> {
+pub fn job_targets(workspace: &Workspace, select: &[String], keys: Option<&str>, now: i64) -> Result<Vec<Target>, TargetError> {
     let mut targets: Vec<Target> = Vec::new();
     for text in select {
         let is_target = workspace.catalog.assets.contains_key(text.split_once('.').map_or(text.as_str(), |(asset, _)| asset));
         let found = match is_target {
-            true => parse_target(workspace, &with_keys(text, keys), now)?,
+            true => parse_target(workspace, &with_keys(workspace, text, keys), now)?,
             false => selected(workspace, text, keys, now)?,
         };
         // Two expressions of a job may select the same asset.
@@ -91,7 +91,10 @@ fn job_targets(workspace: &Workspace, select: &[String], keys: Option<&str>, now
     Ok(targets)
 }
 
-fn with_keys(name: &str, keys: Option<&str>) -> String {
+/// What has no partitions comes along whole.
+fn with_keys(workspace: &Workspace, name: &str, keys: Option<&str>) -> String {
+    let asset = workspace.catalog.assets.get(name.split_once('.').map_or(name, |(asset, _)| asset));
+    let keys = keys.filter(|_| asset.is_none_or(|asset| asset.partitions.is_some()));
     keys.map_or_else(|| name.to_string(), |keys| format!("{name}@{keys}"))
 }
 
@@ -167,7 +170,7 @@ fn keys_of(workspace: &Workspace, asset: &Asset, keys: Option<&str>, now: i64) -
 }
 
 /// How long after its end a period of an asset is due.
-fn due_after(workspace: &Workspace, asset: &Asset) -> i64 {
+pub fn due_after(workspace: &Workspace, asset: &Asset) -> i64 {
     let lateness = |view: &str| workspace.catalog.views.get(view).map_or(0, |view| view.lateness());
     asset.service.as_ref().map_or(0, |service| compile(&workspace.catalog, service).due_after(&lateness))
 }

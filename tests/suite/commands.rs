@@ -1,7 +1,7 @@
 //! The rule `command`, from outside: what reruns and what does not, what it sees, what becomes of what it leaves, how it is ended.
 
 use super::fixture::{DAYS, Workspace, events, feed_columns, one_more, write_parquet};
-use super::processes::{eventually, start};
+use super::processes::eventually;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -187,7 +187,10 @@ fn a_command_that_fails_while_its_input_is_replaced_has_not_failed_of_itself() {
     workspace.edit("Daedalus.kdl", "\"{partition}\"\n", "\"{partition}\"\n        retry 1 delay=\"1ms\"\n");
     workspace.write("tools/report.sh", "touch begun; until [ -e go ]; do sleep 0.05; done; echo broken input >&2; exit 3\n");
     assert_eq!(workspace.build(&[&format!("ranker@{day}")]).code, 0);
-    let building = start(&workspace, &["build", &format!("report.write@{day}"), "--format", "json"]);
+    // It waits for the other one, which must not wait for its room.
+    let mut apart = workspace.command(&["build", &format!("report.write@{day}"), "--format", "json"]);
+    apart.env("DAEDA_RUNTIME_DIR", workspace.runtime_directory().join("apart")).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let building = apart.spawn().unwrap();
     eventually("the command begins", || workspace.path("begun").exists());
     let delivered = format!("delivered/{day}.parquet");
     fs::remove_file(workspace.path(&delivered)).unwrap();

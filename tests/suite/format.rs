@@ -91,7 +91,9 @@ fn means_the_same(text: &str, reader: Reader) {
 
 fn kdl_files(folder: &Path, into: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
-    for path in entries.map(|entry| entry.unwrap().path()) {
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
         if path.is_dir() {
             kdl_files(&path, into);
         } else if path.extension().is_some_and(|e| e == "kdl") {
@@ -244,6 +246,7 @@ fn what_a_person_would_have_written() {
         ("a { // first\n  b\n  // last\n}", "a {  // first\n    b\n    // last\n}\n"),
         ("run \"x\" \\\n  \"y\" \\ // why\n \"z\"\n", "run \"x\" \\\n    \"y\" \\  // why\n    \"z\"\n"),
         ("/* one\n   two */ a\n/* alone */\n", "/* one\n   two */ a\n/* alone */\n"),
+        ("a\n\\\n\\\n b\n\\", "a\nb\n"),
         ("a; // of a\nb", "a  // of a\nb\n"),
         ("a \"\"\"\n   x\n   \"\"\" b=1\n", "a \"\"\"\n   x\n   \"\"\" b=1\n"),
         ("\u{feff}a\r\nb\r\n", "a\nb\n"),

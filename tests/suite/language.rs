@@ -53,10 +53,27 @@ fn name(grammar: &Grammar) -> String {
     grammar.name.replace('<', "‹").replace('>', "›")
 }
 
+/// Where a node may stand.
+fn parents(grammar: &'static Grammar) -> Vec<String> {
+    let all = manifest::FILES.iter().flat_map(|file| [vec![*file], below(file)].concat());
+    let holding =
+        all.filter(|parent| parent.children.iter().map(|child| child.grammar).chain(parent.free).any(|child| same(child, grammar)));
+    let mut names: Vec<String> = holding.map(|parent| format!("`{}`", name(parent))).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
 fn section(grammar: &'static Grammar) -> String {
-    let mut text = format!("#### `{}`\n\n{}\n\n", name(grammar), grammar.doc);
-    text += &format!("```kdl\n{}\n```\n\n", grammar.example);
+    let mut text = format!("#### `{}`\n\n{} Stands in {}.\n\n", name(grammar), grammar.doc, parents(grammar).join(", "));
+    text += &format!("```{}\n{}\n```\n\n", fence(grammar), grammar.example);
     text + &table(grammar)
+}
+
+/// By a `kdl` block's first node its kind of file is told, so an example that begins like another kind's is not one.
+fn fence(grammar: &Grammar) -> &'static str {
+    let mut tops = manifest::FILES.iter().flat_map(|file| file.children).map(|child| child.grammar);
+    if tops.clone().any(|top| same(top, grammar)) || tops.all(|top| top.name != grammar.name) { "kdl" } else { "text" }
 }
 
 fn table(grammar: &Grammar) -> String {

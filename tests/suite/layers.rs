@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "report",
             "rules",
             "sample",
+            "schedule",
             "source",
             "table",
             "workspace",
@@ -33,7 +34,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Beside the workspace and the engine: `runs` reads the history, `lineage`, `declared` and `pipeline` answer from what the catalog resolved, `published` reads
     // rows through `table`, and records are read by the one reader of records there is, which lies in `rules`. `source` has
     // "did you mean"; `path` and `digest` are words that the answers are put in.
-    ("query", &["workspace", "engine", "history", "table", "catalog", "rules", "source", "path", "digest"]),
+    ("query", &["schedule", "workspace", "engine", "history", "table", "catalog", "rules", "source", "path", "digest"]),
+    // What is due is asked of the calendar, how it stands of verdicts.
+    ("schedule", &["workspace", "engine", "catalog"]),
     // It draws diagnostics as well as events, and a diagnostic is drawn on its source text.
     ("report", &["engine", "source"]),
     // `source` and `path` are what it reads: texts by workspace-relative names.

@@ -57,7 +57,45 @@ fn whatever_happened_the_bytes_are_those_of_a_build_built_from_scratch() {
     println!("soak: {rounds} rounds, {} builds killed, {built} actions run by the plain builds, all as from scratch", soak.killed);
 }
 
+#[test]
+fn whatever_was_edited_caches_change_no_verdict() {
+    let (rounds, seed) = (3 * number("DAEDA_ROUNDS", ROUNDS as u64), number("DAEDA_SEED", SEED));
+    let feed = (0..DAYS.len()).map(|day| ((day, "part-0".into()), events(day))).collect();
+    let mut soak = Soak { workspace: Workspace::built(), chance: Chance::new(seed + 1), feed, killed: 0 };
+    for round in 0..rounds {
+        let edits: Vec<String> = (0..1 + soak.chance.below(2)).map(|_| soak.edit()).collect();
+        println!("seed {seed}, round {round}: {}", edits.join("; "));
+        if soak.chance.percent(50) {
+            // What is only just written is not kept.
+            std::thread::sleep(Duration::from_millis(60));
+            soak.states();
+        }
+        soak.assert_caches_change_nothing();
+        if round % 4 == 3 {
+            soak.workspace.build(&["everything", "--allow-missing"]);
+        }
+    }
+}
+
 impl Soak {
+    /// What `status` says of everything.
+    fn states(&self) -> String {
+        let said = self.workspace.daeda(&["status", "--format", "json", "--all"]);
+        assert_eq!(said.code, 0, "{}", said.stderr);
+        said.stdout
+    }
+
+    fn assert_caches_change_nothing(&self) {
+        let (caches, aside) = (self.workspace.path(".daeda/cache"), self.workspace.path(".daeda/aside"));
+        let warm = self.states();
+        let had_caches = fs::rename(&caches, &aside).is_ok();
+        assert_eq!(warm, self.states(), "with caches and without");
+        if had_caches {
+            let _ = fs::remove_dir_all(&caches);
+            fs::rename(&aside, &caches).unwrap();
+        }
+    }
+
     /// Changes something, and says what.
     fn edit(&mut self) -> String {
         match self.chance.below(14) {
@@ -223,6 +261,7 @@ impl Soak {
     /// Builds, and again from scratch elsewhere. Returns how many actions ran here.
     fn build_and_compare(&self) -> usize {
         let every_day = (0..DAYS.len()).all(|day| self.has_day(day));
+        self.assert_caches_change_nothing();
         // What was made from a day that vanished would stand, where a build from scratch makes it from less.
         let args: &[&str] = if every_day { &["everything"] } else { &["everything", "--allow-missing"] };
         let built = self.workspace.build(args);

@@ -26,8 +26,31 @@ impl Resolver<'_> {
         let words: Option<Vec<Word>> = declared.run.iter().map(|word| self.word(word, op, asset)).collect();
         self.program(declared)?;
         let texts = |names: &[Name]| names.iter().map(|n| n.value.clone()).collect::<BTreeSet<_>>().into_iter().collect();
-        let (sources, environment) = (texts(&declared.sources), texts(&declared.environment));
-        Some(Command { run: words?, inputs: inputs?, sources, environment })
+        let (environment, secrets) = self.variables(&declared.environment)?;
+        Some(Command { run: words?, inputs: inputs?, sources: texts(&declared.sources), environment, secrets })
+    }
+
+    /// Names of variables, apart from those of secrets; none is both.
+    fn variables(&mut self, declared: &[Spanned<Text>]) -> Option<(Vec<String>, Vec<String>)> {
+        let (mut open, mut secret) = (BTreeSet::new(), BTreeSet::new());
+        for variable in declared {
+            let (name, into, other) = match &variable.value {
+                Text::Literal(name) => (name, &mut open, &secret),
+                Text::Env(name) => (name, &mut secret, &open),
+            };
+            let fault = match name {
+                name if name.trim().is_empty() || name.contains(['=', '\0']) => Some(format!("`{name}` is no name of a variable")),
+                name if other.contains(name) => Some(format!("variable `{name}` is both a secret and none")),
+                _ => None,
+            };
+            if let Some(message) = fault {
+                let hint = "write env \"NAME\", or env (env)\"NAME\" where its value is a secret";
+                self.report(Diagnostic::error("daeda::catalog::bad-option", message, variable.span).hint(hint));
+                return None;
+            }
+            into.insert(name.clone());
+        }
+        Some((open.into_iter().collect(), secret.into_iter().collect()))
     }
 
     fn input(&mut self, declared: &InputDecl, op: &OpDecl) -> Option<Input> {

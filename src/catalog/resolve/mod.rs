@@ -12,6 +12,7 @@ mod expressions;
 mod joins;
 mod names;
 mod options;
+mod schedules;
 mod services;
 mod views;
 
@@ -20,9 +21,8 @@ use super::calendar::{Cadence, Partitions};
 use super::code;
 use super::declaration::*;
 use super::model::*;
-use super::selection;
 use crate::source::{Diagnostic, Spanned, suggestion};
-use expressions::{Columns, place};
+use expressions::Columns;
 use names::{Kind, Names};
 use std::collections::BTreeMap;
 
@@ -47,6 +47,7 @@ pub fn resolve(declared: &Declarations, vocabulary: &Vocabulary) -> (Catalog, Ve
     resolver.assets();
     resolver.asset_cycles();
     resolver.jobs();
+    resolver.schedules();
     (resolver.catalog, resolver.found)
 }
 
@@ -213,49 +214,6 @@ impl Resolver<'_> {
             Amount::Constant(name) => {
                 self.is_known(Kind::Constant, &Spanned::new(name.clone(), amount.span));
                 self.declared.runtime.constants.get(name).map(|v| v.value)
-            }
-        }
-    }
-
-    fn jobs(&mut self) {
-        for job in &self.declared.manifest.jobs {
-            let select = job.select.iter().map(|s| s.value.clone()).collect();
-            self.catalog.jobs.insert(job.name.value.clone(), Job { name: job.name.value.clone(), select });
-            self.job_targets(job);
-        }
-        for schedule in &self.declared.manifest.schedules {
-            if !self.is_known(Kind::Job, &schedule.job) {
-                continue;
-            }
-            let after = schedule.after.as_ref().map(|a| a.value).unwrap_or_default();
-            let resolved = Schedule { name: schedule.name.value.clone(), job: schedule.job.value.clone(), after };
-            self.catalog.schedules.insert(schedule.name.value.clone(), resolved);
-        }
-    }
-
-    /// The name of an asset, of an op of one, or of a view as the source that it is.
-    fn job_target(&mut self, name: &Name) {
-        let (kind, text) = match name.strip_prefix("feature_view/") {
-            Some(view) => (Kind::View, view),
-            None => (Kind::Asset, name.split_once('.').map_or(name.as_str(), |(asset, _)| asset)),
-        };
-        self.is_known(kind, &Spanned::new(text.to_string(), name.span));
-    }
-
-    /// A selection has the graph syntax, and its names are those of assets and views.
-    fn job_targets(&mut self, job: &JobDecl) {
-        for target in &job.select {
-            match selection::parse(target) {
-                Err(error) => {
-                    let diagnostic = Diagnostic::error(code::SELECTION, error.message, place(target, Some(error.at)));
-                    self.report(diagnostic.hint(error.hint));
-                }
-                Ok(selection) => {
-                    let words = selection.words().into_iter().filter(|(by, _)| *by == selection::By::Name);
-                    for (_, word) in words {
-                        self.job_target(&Spanned::new(word.text.clone(), place(target, Some(word.at))));
-                    }
-                }
             }
         }
     }

@@ -74,7 +74,7 @@ impl Plan<'_> {
                     self.open += 1;
                     self.stale.remove(&index);
                     self.wait(index);
-                    open.extend(&self.dependents[index]);
+                    open.extend(self.dependents.of_action(index));
                 }
                 Status::Waiting(_) => self.wait(index),
                 // A check under way is discarded when it is reported; what runs or has run had its data.

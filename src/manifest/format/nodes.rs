@@ -85,7 +85,10 @@ impl<'a> Reader<'a> {
             let mut before = Vec::new();
             let node = self.node(&mut before);
             nodes.extend(before.into_iter().map(|comment| Node { comment: Some(comment), ..Node::default() }));
-            nodes.push(Node { apart, ..node });
+            // A backslash alone continues nothing.
+            if !node.pieces.is_empty() || node.comment.is_some() {
+                nodes.push(Node { apart, ..node });
+            }
         }
     }
 
@@ -164,6 +167,9 @@ impl<'a> Reader<'a> {
         self.tokens.next();
         let comment = self.line_comment();
         self.take(Kind::Newline);
+        if node.pieces.is_empty() && comment.is_none() {
+            return;
+        }
         if !glue {
             node.pieces.push(Piece::Continuation(comment));
         } else if let Some(comment) = comment {

@@ -6,6 +6,7 @@ use super::{CommandSpec, Occasion, write_list};
 use crate::catalog::command::{Piece, Placeholder, Word};
 use crate::catalog::pattern::fill;
 use crate::engine::failure::{Failure, FailureKind};
+use crate::engine::secrets::Secrets;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,9 @@ pub struct Filled {
     pub words: Vec<String>,
     /// The same for people: without values of secrets.
     pub shown: Vec<String>,
-    secrets: Vec<String>,
+    /// Variables whose values are secrets.
+    pub environment: Vec<(String, String)>,
+    secrets: Secrets,
 }
 
 /// A word as the manifest has it.
@@ -52,7 +55,12 @@ impl Filled {
             write_list(&lists.join(name), paths)?;
         }
         let filler = Filler { spec, occasion, lists };
-        let mut filled = Self { words: Vec::new(), shown: Vec::new(), secrets: Vec::new() };
+        let mut filled = Self { words: Vec::new(), shown: Vec::new(), environment: Vec::new(), secrets: Secrets::default() };
+        for variable in &spec.secrets {
+            let value = secret(variable)?;
+            filled.secrets.keep(&value);
+            filled.environment.push((variable.clone(), value));
+        }
         for word in &spec.run {
             match word {
                 Word::Text(pieces) => {
@@ -62,20 +70,18 @@ impl Filled {
                 }
                 Word::Secret(variable) => {
                     let value = secret(variable)?;
-                    filled.secrets.extend(value.lines().filter(|line| !line.trim().is_empty()).map(str::to_string));
+                    filled.secrets.keep(&value);
                     filled.words.push(value);
                     filled.shown.push(shown(word));
                 }
             }
         }
-        // The longest first: one secret may hold another.
-        filled.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Ok(filled)
     }
 
     /// A text without any secret in it.
     pub fn redacted(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_string(), |text, secret| text.replace(secret, "***"))
+        self.secrets.redacted(text)
     }
 
     /// What people call the program.

@@ -44,6 +44,9 @@ pub struct CommandSpec {
     /// Files of the workspace that it depends on.
     pub sources: Vec<String>,
     pub environment: Vec<String>,
+    /// Variables that it gets to see and nobody else.
+    #[serde(default)]
+    pub secrets: Vec<String>,
     /// Exit codes that can pass.
     pub exit_codes: Vec<i32>,
     pub cadence: Cadence,
@@ -81,6 +84,9 @@ fn definition(command: &Command) -> Vec<Observation> {
         };
         definition.push(Observation::text(Kind::Parameter, name, fill::shown(word)));
     }
+    for name in &command.secrets {
+        definition.push(Observation::text(Kind::Parameter, format!("env.{name}"), "a secret"));
+    }
     for input in &command.inputs {
         let window = input.window.map_or("its own period".to_string(), |window| window.to_string());
         definition.push(Observation::text(Kind::Parameter, format!("input.{}.window", input.asset), window));
@@ -94,6 +100,7 @@ fn spec(subject: &Subject, command: &Command) -> CommandSpec {
         run: command.run.clone(),
         sources: command.sources.clone(),
         environment: command.environment.clone(),
+        secrets: command.secrets.clone(),
         exit_codes: subject.op.retry.exit_codes.clone(),
         cadence: partitions.map_or(Cadence::DAILY, |p| p.cadence),
         workspace: subject.site.root.path().into(),
@@ -171,7 +178,7 @@ pub fn execute(spec: &CommandSpec, occasion: &Occasion, tell: Tell) -> Result<Ma
     let filled = Filled::new(spec, occasion, scratch.path())?;
     let watch = Watch::begin(spec, occasion)?;
     let mut log = Log::open(&spec.workspace.join(&occasion.log), &filled);
-    let ended = process::run(spec, &filled, &told, &mut log, tell)?;
+    let ended = process::run(spec, &filled, &told, occasion.staging, &mut log, tell)?;
     // Who has written where nobody may write must hear of it first: a failure may have come of it.
     let log = || Some(occasion.log.clone());
     watch.end(&root).and_then(|()| ended.judge(spec, &filled)).map_err(|failure| failure.logged(log))?;

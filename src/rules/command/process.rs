@@ -6,12 +6,12 @@
 use super::fill::Filled;
 use super::log::Log;
 use super::{CommandSpec, Tell};
-use crate::engine::execute::Progress;
+use crate::engine::execute::{Progress, Unit};
 use crate::engine::failure::{Failure, FailureKind};
 use crate::engine::group::Group;
+use crate::engine::program;
 use crate::engine::worker::peak_memory_of;
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -30,6 +30,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// So many lines are heard before anybody looks whether their program is still there.
 const AT_ONCE: usize = 256;
 
+/// So often it is looked how much a program has written, at so many files.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const MOST_FILES: usize = 1_000;
+
 /// A line, and whether it came from stderr.
 type Line = (bool, String);
 
@@ -42,17 +46,18 @@ pub struct Ended {
 }
 
 /// Runs a program to its end.
-pub fn run(spec: &CommandSpec, filled: &Filled, metadata: &Path, log: &mut Log, tell: Tell) -> Result<Ended, Failure> {
+pub fn run(spec: &CommandSpec, filled: &Filled, metadata: &Path, output: &Path, log: &mut Log, tell: Tell) -> Result<Ended, Failure> {
     let program = find(&spec.workspace, filled)?;
     let mut command = Command::new(&program);
     command.args(&filled.words[1..]).current_dir(&spec.workspace).env_clear().env(METADATA, metadata);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let declared = spec.environment.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
-    command.envs(declared);
+    command.envs(declared).envs(filled.environment.iter().map(|(name, value)| (name, value)));
     let mut group = Group::start(&mut command).map_err(|error| cannot_start(filled, &error))?;
     tell(Progress::Running(Some(group.leader())));
     let lines = listen(&mut group);
-    let mut hearing = Hearing { filled, log, tell, last: [String::new(), String::new()] };
+    let looked = Instant::now();
+    let mut hearing = Hearing { filled, log, tell, output, looked, last: [String::new(), String::new()] };
     let (status, peak_memory) = hearing.until_end(&mut group, &lines).map_err(|e| Failure::io("cannot wait for the command", &e))?;
     // What it left in the background ends here, and with it what holds the pipes open.
     drop(group);
@@ -81,20 +86,11 @@ impl Ended {
 /// The program's file: of the workspace where its name has a slash, else the first of that name in our own PATH.
 fn find(workspace: &Path, filled: &Filled) -> Result<PathBuf, Failure> {
     let name = filled.words.first().map_or("", String::as_str);
-    if name.contains('/') {
-        return Ok(workspace.join(name));
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|directory| directory.join(name)).find(|file| is_program(file));
-    found.ok_or_else(|| {
+    program::find(name, workspace).ok_or_else(|| {
         let shown = filled.program();
         let hint = "install it, or add its directory to the PATH that daeda is started with";
         Failure::new(FailureKind::Environment, format!("there is no program `{shown}` in PATH; {hint}"))
     })
-}
-
-fn is_program(file: &Path) -> bool {
-    file.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
 }
 
 fn cannot_start(filled: &Filled, error: &io::Error) -> Failure {
@@ -145,6 +141,9 @@ struct Hearing<'a> {
     filled: &'a Filled,
     log: &'a mut Log,
     tell: Tell<'a>,
+    /// Where it writes, and when somebody looked there last.
+    output: &'a Path,
+    looked: Instant,
     /// The last line of stdout and of stderr that says anything.
     last: [String; 2],
 }
@@ -159,6 +158,7 @@ impl Hearing<'_> {
             if let Some(status) = group.child.try_wait()? {
                 return Ok((status, peak));
             }
+            self.look();
             match lines.recv_timeout(Duration::from_millis(20)) {
                 Ok(line) => {
                     self.hear(line);
@@ -170,6 +170,19 @@ impl Hearing<'_> {
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(Duration::from_millis(2)),
             }
         }
+    }
+
+    /// Tells once in a while how much has been written.
+    fn look(&mut self) {
+        if self.looked.elapsed() < LOOK_EVERY {
+            return;
+        }
+        let sizes = walkdir::WalkDir::new(self.output).into_iter().take(MOST_FILES).flatten().filter_map(|file| file.metadata().ok());
+        let done = sizes.filter(|m| m.is_file()).map(|m| m.len()).sum();
+        if done > 0 {
+            (self.tell)(Progress::Step { message: "written".into(), done, total: 0, unit: Unit::Bytes });
+        }
+        self.looked = Instant::now();
     }
 
     /// What was said before the end and not heard yet.

@@ -38,6 +38,7 @@ impl Stage {
             run: words.iter().map(word).collect(),
             sources: vec!["tools/a.sh".into()],
             environment: vec![],
+            secrets: vec![],
             exit_codes: vec![75],
             cadence: Cadence::DAILY,
             workspace: self.path("space"),
@@ -126,6 +127,22 @@ fn a_secret_reaches_the_program_and_nobody_else() {
     let failure = stage.run(&spec).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Environment);
     assert!(failure.message.contains("export NO_SUCH_SECRET=…"), "{}", failure.message);
+}
+
+#[test]
+fn a_secret_variable_reaches_the_program_and_nobody_else() {
+    let stage = Stage::new();
+    let value = std::env::var("PATH").unwrap();
+    let mut spec = stage.shell(r#"printf %s "$PATH" > {output}/got; echo "$PATH"; echo "no: $PATH" >&2; exit $1"#);
+    spec.run.extend(["zero", "3"].map(|text| Word::Text(vec![Piece::Literal(text.into())])));
+    spec.secrets = vec!["PATH".into()];
+    let failure = stage.run(&spec).unwrap_err();
+    assert_eq!(fs::read_to_string(stage.path("staging/0/got")).unwrap(), value);
+    assert!(failure.message.contains("no: ***"), "{}", failure.message);
+    let all = format!("{} {failure:?} {}", stage.log(), serde_json::to_string(&spec).unwrap());
+    assert!(!all.contains(&value), "{all}");
+    spec.secrets = vec!["NO_SUCH_SECRET".into()];
+    assert!(stage.run(&spec).unwrap_err().message.contains("export NO_SUCH_SECRET=…"));
 }
 
 #[test]
@@ -223,7 +240,7 @@ fn lines_are_told_as_they_come() {
 #[test]
 fn words_and_windows_are_the_definition() {
     let word = |text: &str| Word::Text(pieces(text).unwrap().into_iter().map(|(piece, _)| piece).collect());
-    let command = |words: Vec<Word>| Command { run: words, inputs: vec![], sources: vec![], environment: vec![] };
+    let command = |words: Vec<Word>| Command { run: words, inputs: vec![], sources: vec![], environment: vec![], secrets: vec![] };
     let differs =
         |a: Word, b: Word| !crate::engine::trace::compare(&definition(&command(vec![a])), &definition(&command(vec![b]))).is_empty();
     assert!(differs(word("{output}"), word("{{output}}")));
@@ -234,8 +251,8 @@ fn words_and_windows_are_the_definition() {
 #[test]
 fn every_field_of_the_spec_is_hashed_or_exempt() {
     let fields = SpecFields {
-        // `sources` and `environment` by what the world is asked for, `cadence` where keys do not say it.
-        hashed: &["run", "sources", "environment", "cadence"],
+        // `sources` and `environment` by what the world is asked for, `secrets` by their names, `cadence` where keys do not say it.
+        hashed: &["run", "sources", "environment", "secrets", "cadence"],
         exempt: &[
             ("exit_codes", "say what may be tried again, not what is made"),
             ("workspace", "where data lies is no parameter"),

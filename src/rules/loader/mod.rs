@@ -18,7 +18,7 @@ use super::columns::{Columns, Part};
 use super::failures::of_table;
 use super::source::SourceSpec;
 use crate::catalog::dag::{Reach, Scan, ScanColumn};
-use crate::engine::execute::Progress;
+use crate::engine::execute::{Progress, Unit};
 use crate::engine::failure::Failure;
 use crate::features::arrow_type::arrow_type;
 use crate::table::parquet::{Pieces, TableError, Wanted, read_pieces};
@@ -57,8 +57,8 @@ impl<'a> Loader<'a> {
 
     fn read(&mut self, tell: Tell) -> Result<Vec<Part>, Failure> {
         let reads: Vec<&FileRead> = self.inputs.reads.values().collect();
-        let total = self.inputs.spec.operators.len() as u64;
-        tell(Progress::Step { message: format!("reading {} files", reads.len()), done: 0, total });
+        let (total, files) = (reads.iter().map(|read| read.rows).sum(), reads.len());
+        tell(Progress::Step { message: format!("reading {files} files"), done: 0, total, unit: Unit::Rows });
         let wanted: Vec<Wanted> = reads.iter().map(|read| Wanted { path: read.path.clone(), columns: read.wanted() }).collect();
         let read: Vec<_> = read_pieces(&wanted).into_iter().zip(&reads).collect();
         // Of several files that cannot be read the first one is named, whichever was tried first.

@@ -16,7 +16,7 @@ use crate::table::parquet::ColumnCache;
 use crate::table::rows::{Parts, RowCache, RowError, Sidecar, StoreRows, ViewRows, compare, read_sidecar, token};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 /// What has been opened in this build.
 pub struct KeyedSources {
@@ -39,6 +39,8 @@ pub struct KeyedAsk {
     pub read: Keyed,
     /// Of its sidecar.
     pub number: usize,
+    /// What was observed of a store: its version is resolved once for a build, whoever looks how often.
+    pub of_store: OnceLock<Observation>,
 }
 
 impl KeyedSources {
@@ -47,13 +49,20 @@ impl KeyedSources {
     }
 
     pub fn observe(&self, name: &Name, ask: &KeyedAsk, columns: &ColumnCache, look: Look) -> Result<Vec<Observation>, Unobservable> {
+        if let Some(known) = ask.of_store.get() {
+            return Ok(vec![known.clone()]);
+        }
         let now = self.now(ask, columns, look)?;
         let value = match &now {
             Now::Store(_) => format!("version {}", self.dataset(&ask.source)?.version()),
             Now::View(view) if view.files() == 1 => "1 file".into(),
             Now::View(view) => format!("{} files", view.files()),
         };
-        Ok(vec![Observation::shown(Kind::Rows, name.clone(), token(now.parts()), Shown::Text(value))])
+        let observed = Observation::shown(Kind::Rows, name.clone(), token(now.parts()), Shown::Text(value));
+        if let Now::Store(_) = now {
+            let _ = ask.of_store.set(observed.clone());
+        }
+        Ok(vec![observed])
     }
 
     /// The version of a dataset that this build reads.

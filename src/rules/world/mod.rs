@@ -21,6 +21,7 @@ use super::readiness::{Lacking, gap, require};
 use super::source::SourceSpec;
 use crate::catalog::calendar::Period;
 use crate::catalog::declaration::Gaps;
+use crate::digest::key::Table;
 use crate::engine::action::{Action, Common, Interval, Name, Request};
 use crate::engine::hashing::Hashed;
 use crate::engine::observation::{Kind, Observation};
@@ -40,7 +41,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
 
 /// The requests of an op, read once for all its partitions.
 struct Prepared {
@@ -78,7 +79,10 @@ enum Prepare {
 
 pub struct TableWorld {
     columns: ColumnCache,
-    prepared: RwLock<HashMap<usize, Arc<Prepared>>>,
+    /// Where snapshots of sources are kept.
+    snapshots: PathBuf,
+    /// By the addresses of what they are of.
+    prepared: RwLock<Table<Arc<Prepared>>>,
     /// By name and place: ops that read one view share what was seen of it.
     sources: Mutex<Vec<(SourceSpec, Arc<Periods>)>>,
     keyed: KeyedSources,
@@ -92,8 +96,8 @@ impl TableWorld {
     pub fn new(cache: &Path) -> Self {
         let keyed = KeyedSources::new(RowCache::new(&cache.with_file_name("rows")));
         let selections = Selections::new(&cache.with_file_name("selections"));
-        let columns = ColumnCache::open(cache);
-        Self { columns, prepared: RwLock::default(), sources: Mutex::default(), keyed, selections, whole: Mutex::default() }
+        let (columns, snapshots) = (ColumnCache::open(cache), cache.with_file_name("periods"));
+        Self { columns, snapshots, prepared: RwLock::default(), sources: Mutex::default(), keyed, selections, whole: Mutex::default() }
     }
 
     /// Whether there was a cache that could not be believed.
@@ -102,7 +106,8 @@ impl TableWorld {
     }
 
     fn prepared(&self, common: &Arc<Common>) -> Result<Arc<Prepared>, Unobservable> {
-        let address = Arc::as_ptr(common) as usize;
+        // Spread over all bits, as keys of tables are.
+        let address = (Arc::as_ptr(common) as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         if let Some(known) = self.prepared.read().expect("no thread panics while it holds the requests").get(&address) {
             return Ok(known.clone());
         }
@@ -123,7 +128,7 @@ impl TableWorld {
                     Prepare::Files { source, columns: columns.into_iter().flat_map(|r| r.columns).collect() }
                 }
             },
-            Ask::Keyed { source, read, number, .. } => Prepare::Keyed(KeyedAsk { source, read, number }),
+            Ask::Keyed { source, read, number, .. } => Prepare::Keyed(KeyedAsk { source, read, number, of_store: OnceLock::new() }),
             Ask::Whole { files } => Prepare::Whole(files),
             Ask::Environment { names } => Prepare::Environment(names),
         };
@@ -135,7 +140,7 @@ impl TableWorld {
         if let Some((_, periods)) = sources.iter().find(|(known, _)| known == source) {
             return periods.clone();
         }
-        let periods = Arc::new(Periods::new(source.clone(), cadence));
+        let periods = Arc::new(Periods::new(source.clone(), cadence, &self.snapshots));
         sources.push((source.clone(), periods.clone()));
         periods
     }
@@ -345,7 +350,32 @@ impl World for TableWorld {
         Value::Object(stores.filter_map(version).chain(prepared.asks.iter().filter_map(first)).collect())
     }
 
+    fn foresee(&self, actions: &[Action]) {
+        // Ops are few, and their actions come in turns.
+        let mut ops: Vec<(&Arc<Common>, Option<Arc<Prepared>>)> = Vec::new();
+        let mut foreseen: Vec<(&Periods, Vec<Range>)> = Vec::new();
+        for action in actions {
+            if !ops.iter().any(|(common, _)| Arc::ptr_eq(common, &action.common)) {
+                ops.push((&action.common, self.prepared(&action.common).ok()));
+            }
+        }
+        for (common, prepared) in &ops {
+            let periods = || actions.iter().filter(|action| Arc::ptr_eq(&action.common, common)).filter_map(|action| action.period);
+            for (_, ask) in prepared.iter().flat_map(|prepared| &prepared.asks) {
+                let Prepare::Periods { periods: source, reads, .. } = ask else { continue };
+                let mut ranges = Vec::new();
+                for Interval { start, end } in periods() {
+                    ranged(source, reads, Period { start, end }).iter().for_each(|ranged| cover(&mut ranges, ranged.range));
+                }
+                foreseen.push((source, ranges));
+            }
+        }
+        foreseen.iter().for_each(|(source, ranges)| source.foresee(ranges));
+    }
+
     fn remember(&self) {
+        let sources = self.sources.lock().expect("no thread panics while it holds the sources");
+        sources.iter().for_each(|(_, periods)| periods.remember());
         self.columns.save();
         self.selections.save();
     }
@@ -360,9 +390,18 @@ fn ranged<'r>(periods: &Periods, reads: &'r [Read], target: Period) -> Vec<Range
     reads.iter().filter_map(of).collect()
 }
 
+/// Adds a range to others. Most follow the one before, or lie in it.
+fn cover(ranges: &mut Vec<Range>, (from, to): Range) {
+    match ranges.last_mut() {
+        Some((first, last)) if *first <= from && from <= *last + 1 => *last = to.max(*last),
+        _ => ranges.push((from, to)),
+    }
+}
+
 /// What an action cannot do without and is not there: a required period, or any within reach where gaps block.
 fn lacking(source: &SourceSpec, view: &View, required: Option<Option<Range>>, reads: &[Ranged]) -> Result<Option<Lacking>, Unobservable> {
-    if let Some(range) = required {
+    let is_there = |range: Range| (range.0..=range.1).all(|number| view.is_there(number) == Ok(true));
+    if let Some(range) = required.filter(|range| !range.is_some_and(is_there)) {
         let files: Result<Vec<_>, Unobservable> = range.into_iter().flat_map(|(from, to)| from..=to).map(|n| view.files(n)).collect();
         if let Err(lacking) = require(source, &files?) {
             return Ok(Some(lacking));

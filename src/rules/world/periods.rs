@@ -3,6 +3,7 @@
 //! Invariants: within one build a period is looked at once, until somebody asks to look again; what nobody reads is not looked at.
 
 use super::super::cadence::Strangers;
+use super::super::readiness::Readiness;
 use super::super::source::{PeriodFiles, SourceSpec};
 use super::ask::Selects;
 use super::selections::{KnownSelections, Taken};
@@ -15,29 +16,36 @@ use crate::engine::observation::ABSENT;
 use crate::engine::series::{Marks, Prints, Series};
 use crate::engine::world::Unobservable;
 use crate::table::parquet::ColumnCache;
+pub use crate::table::snapshot::Range;
+use crate::table::snapshot::{Found, Learned, Looked, Snapshot, Stat};
 use rayon::prelude::*;
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock, RwLock};
-
-/// A range of periods by their numbers, both ends in.
-pub type Range = (i64, i64);
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock};
 
 pub struct Periods {
     source: SourceSpec,
     cadence: Cadence,
     first: OnceLock<Option<i64>>,
     strangers: OnceLock<Strangers>,
+    /// What earlier builds have seen. Not of a source whose periods count as there by more than their files.
+    snapshot: Option<Snapshot>,
     seen: RwLock<Arc<Seen>>,
 }
 
 /// What was seen since the last look.
 #[derive(Default)]
 struct Seen {
-    files: Memo<Arc<PeriodFiles>>,
+    files: Memo<(Arc<PeriodFiles>, Option<Stat>)>,
+    /// What is as earlier builds have seen it.
+    looked: Option<Looked>,
     unbroken: Unbroken,
     listing: Arc<Tree>,
-    columns: RwLock<HashMap<Vec<String>, Arc<Columns>>>,
+    listings: Mutex<Vec<(Range, Digest)>>,
+    /// By their names: of these there are few.
+    columns: RwLock<Vec<(Vec<String>, Arc<Columns>)>>,
     selections: RwLock<HashMap<String, Arc<Memo<Option<Digest>>>>>,
 }
 
@@ -47,16 +55,30 @@ pub struct Columns {
     tree: Tree,
     /// What records are written of: every action of a window of hundreds of periods asks for them again.
     digests: Memo<Arc<Vec<FileDigests>>>,
+    /// The number of the set in the snapshot.
+    set: Option<usize>,
+    learned: Mutex<Learned>,
 }
 
 /// A file's name within its period, and the digests of its columns in the order in which they are wanted.
 pub type FileDigests = (String, Vec<Digest>);
 
 impl Seen {
+    fn of(snapshot: Option<&Snapshot>, source: &SourceSpec) -> Self {
+        Self { looked: snapshot.map(|snapshot| snapshot.look(&source.path)), ..Self::default() }
+    }
+
     fn columns(&self, wanted: &[String]) -> Arc<Columns> {
-        let known = self.columns.read().expect("no thread panics while it holds the trees").get(wanted).cloned();
-        known.unwrap_or_else(|| {
-            self.columns.write().expect("no thread panics while it holds the trees").entry(wanted.to_vec()).or_default().clone()
+        let find = |all: &[(Vec<String>, Arc<Columns>)]| all.iter().find(|(set, _)| set == wanted).map(|(_, columns)| columns.clone());
+        if let Some(known) = find(&self.columns.read().expect("no thread panics while it holds the trees")) {
+            return known;
+        }
+        let mut all = self.columns.write().expect("no thread panics while it holds the trees");
+        find(&all).unwrap_or_else(|| {
+            let set = self.looked.as_ref().and_then(|looked| looked.set(wanted));
+            let new = Arc::new(Columns { set, ..Columns::default() });
+            all.push((wanted.to_vec(), new.clone()));
+            new
         })
     }
 
@@ -66,6 +88,36 @@ impl Seen {
             self.selections.write().expect("no thread panics while it holds the selections").entry(what.to_string()).or_default().clone()
         })
     }
+}
+
+impl Columns {
+    fn learned(&self) -> MutexGuard<'_, Learned> {
+        self.learned.lock().expect("no thread panics while it learns")
+    }
+}
+
+/// A file for each source, whatever its name.
+fn file_name(source: &str) -> String {
+    source.chars().map(|c| if c.is_alphanumeric() || "._-".contains(c) { c } else { '.' }).collect()
+}
+
+/// Where a source lies, how, and how its digests are made: what a snapshot of another one says nothing about.
+fn about(source: &SourceSpec) -> Digest {
+    let source = serde_json::to_string(source).unwrap_or_default();
+    let columns = u64::from(ColumnCache::VERSION);
+    Hasher::new("snapshot").text("source", &source).number("columns", columns).digest("ranges", &way_of_hashing()).finish()
+}
+
+/// Another one where the digests of periods, or those over ranges of them, are made in another way.
+fn way_of_hashing() -> Digest {
+    let column = |number: i64| digest_of_columns(&[(String::new(), vec![Digest::of(&number.to_le_bytes())])], &["column".into()]);
+    let leaf = |number: i64| Ok::<_, Infallible>(if number % 2 == 0 { digest_of_listing(ABSENT) } else { column(number) });
+    let Ok(digest) = Tree::default().range(-3, 40, &leaf);
+    digest
+}
+
+fn digest_of_listing(names: &str) -> Digest {
+    Hasher::new("files").text("names", names).finish()
 }
 
 /// The longest run of periods that are known to be there: where gaps block, each period of a history asks about all of it.
@@ -107,8 +159,28 @@ pub struct View<'a> {
 }
 
 impl Periods {
-    pub fn new(source: SourceSpec, cadence: Cadence) -> Self {
-        Self { source, cadence, first: OnceLock::new(), strangers: OnceLock::new(), seen: RwLock::default() }
+    /// `snapshots` is where those of sources are kept between builds.
+    pub fn new(source: SourceSpec, cadence: Cadence, snapshots: &Path) -> Self {
+        let by_files = source.readiness == Readiness::default();
+        let snapshot = by_files.then(|| Snapshot::open(&snapshots.join(file_name(&source.name)), about(&source)));
+        let seen = RwLock::new(Arc::new(Seen::of(snapshot.as_ref(), &source)));
+        Self { source, cadence, first: OnceLock::new(), strangers: OnceLock::new(), snapshot, seen }
+    }
+
+    /// Looks at once at what earlier builds have seen of some ranges.
+    pub fn foresee(&self, ranges: &[Range]) {
+        let seen = self.seen.read().expect("no thread panics while it holds what was seen").clone();
+        seen.looked.iter().for_each(|looked| looked.foresee(ranges));
+    }
+
+    /// Keeps what was seen last for later builds.
+    pub fn remember(&self) {
+        let seen = self.seen.read().expect("no thread panics while it holds what was seen").clone();
+        let (Some(snapshot), Some(looked)) = (&self.snapshot, &seen.looked) else { return };
+        let columns = seen.columns.read().expect("no thread panics while it holds the trees");
+        let learned = columns.iter().map(|(wanted, columns)| (wanted.clone(), std::mem::take(&mut *columns.learned())));
+        let listings = std::mem::take(&mut *seen.listings.lock().expect("no thread panics while it holds the listings"));
+        snapshot.save(looked, &learned.collect(), &listings);
     }
 
     pub fn view<'a>(&'a self, cache: &'a ColumnCache) -> View<'a> {
@@ -118,7 +190,7 @@ impl Periods {
 
     /// Looks again, without believing anything; what is seen now is what others see from now on.
     pub fn view_again<'a>(&'a self, cache: &'a ColumnCache) -> View<'a> {
-        let seen = Arc::new(Seen::default());
+        let seen = Arc::new(Seen::of(self.snapshot.as_ref(), &self.source));
         *self.seen.write().expect("no thread panics while it holds what was seen") = seen.clone();
         View { periods: self, cache, seen }
     }
@@ -175,21 +247,63 @@ impl View<'_> {
         &self.periods.source
     }
 
+    /// What is as earlier builds have seen it.
+    fn looked(&self) -> Option<&Looked> {
+        self.seen.looked.as_ref()
+    }
+
     /// The files of a period.
     pub fn files(&self, number: i64) -> Result<Arc<PeriodFiles>, Unobservable> {
+        self.listed(number).map(|(files, _)| files)
+    }
+
+    /// With its directory, where that would show a change of them.
+    fn listed(&self, number: i64) -> Result<(Arc<PeriodFiles>, Option<Stat>), Unobservable> {
         self.seen.files.get(number, || {
-            let found = self.source().period_files(self.periods.period(number), &|directory: &Path| self.cache.files(directory));
+            let stat = Cell::new(None);
+            let list = |directory: &Path| {
+                let (files, seen) = self.cache.files_seen(directory)?;
+                stat.set(seen);
+                Ok(files)
+            };
+            let found = self.source().period_files(self.periods.period(number), &list);
             let found = found.map_err(|e| Unobservable::Broken(format!("{}: {e}", self.source().shown)))?;
             if !found.is_there() && found.waits.is_none() {
                 self.periods.check_cadence(Some(number))?;
             }
-            Ok(Arc::new(found))
+            Ok((Arc::new(found), stat.get()))
         })
+    }
+
+    /// Whether a period is there.
+    pub fn is_there(&self, number: i64) -> Result<bool, Unobservable> {
+        if self.looked().is_some_and(|looked| looked.is_there(number)) {
+            return Ok(true);
+        }
+        self.files(number).map(|files| files.is_there())
+    }
+
+    /// The digest of columns of a period. What would show a change of it is kept.
+    fn learn(&self, number: i64, wanted: &[String], columns: &Columns) -> Result<Digest, Unobservable> {
+        let (period, directory) = self.listed(number)?;
+        let (mut digests, mut stats) = (Vec::new(), Vec::new());
+        for file in period.files.iter().flatten() {
+            let seen = self.cache.digests_seen(file, wanted).map_err(|e| unobservable(self.source(), e))?;
+            digests.push((period.name_of(file), seen.0));
+            stats.extend(seen.1.map(|stat| (period.name_of(file), stat)));
+        }
+        let digest = digest_of_columns(&digests, wanted);
+        if let Some(stat) = directory.filter(|_| self.seen.looked.is_some() && stats.len() == digests.len() && !stats.is_empty()) {
+            let (directory, listing) = (self.periods.directory(number), self.listing_leaf(number)?);
+            let found = Found { number, directory, stat, listing, columns: digest, files: stats };
+            columns.learned().periods.push(found);
+        }
+        Ok(digest)
     }
 
     /// The first period of a range that is not there.
     pub fn gap(&self, range: Range) -> Result<Option<Arc<PeriodFiles>>, Unobservable> {
-        let gap = self.seen.unbroken.gap(range, |number| self.files(number).map(|files| files.is_there()))?;
+        let gap = self.seen.unbroken.gap(range, |number| self.is_there(number))?;
         gap.map(|number| self.files(number)).transpose()
     }
 
@@ -244,24 +358,17 @@ pub trait Known {
 
     /// One digest of which files the periods of a range have.
     fn listing(&self, (from, to): Range) -> Result<Digest, Unobservable> {
-        let leaf = |number| Ok(Hasher::new("files").text("names", &self.names(number)?).finish());
-        self.listing_tree().range(from, to, &leaf)
+        self.listing_tree().range(from, to, &|number| self.listing_leaf(number))
     }
 
     /// One digest of columns of the periods of a range.
     fn columns(&self, (from, to): Range, wanted: &[String]) -> Result<Digest, Unobservable> {
-        let leaf = |number| {
-            let mut hasher = Hasher::new("columns of a period");
-            // Names are the listing's: a file that is renamed has the columns it had.
-            for (at, (_, digests)) in self.digests(number, wanted)?.iter().enumerate() {
-                hasher.number("file", at as u64);
-                for (column, digest) in wanted.iter().zip(digests) {
-                    hasher.part(column, &digest.bytes()[..16]);
-                }
-            }
-            Ok(hasher.finish())
-        };
+        let leaf = |number| Ok(digest_of_columns(&self.digests(number, wanted)?, wanted));
         self.columns_seen(wanted).tree.range(from, to, &leaf)
+    }
+
+    fn listing_leaf(&self, number: i64) -> Result<Digest, Unobservable> {
+        Ok(digest_of_listing(&self.names(number)?))
     }
 
     /// What `listing` is made of, for people.
@@ -294,7 +401,46 @@ pub trait Known {
     }
 }
 
+fn digest_of_columns(files: &[FileDigests], wanted: &[String]) -> Digest {
+    let mut hasher = Hasher::new("columns of a period");
+    // Names are the listing's: a file that is renamed has the columns it had.
+    for (at, (_, digests)) in files.iter().enumerate() {
+        hasher.number("file", at as u64);
+        for (column, digest) in wanted.iter().zip(digests) {
+            hasher.part(column, &digest.bytes()[..16]);
+        }
+    }
+    hasher.finish()
+}
+
 impl Known for View<'_> {
+    fn listing(&self, range: Range) -> Result<Digest, Unobservable> {
+        if let Some(known) = self.looked().and_then(|looked| looked.range(None, range)) {
+            return Ok(known);
+        }
+        let known = |number| self.looked()?.listing(number);
+        let leaf = |number| known(number).map_or_else(|| self.listing_leaf(number), Ok);
+        let digest = self.seen.listing.range(range.0, range.1, &leaf)?;
+        if self.looked().is_some() {
+            self.seen.listings.lock().expect("no thread panics while it holds the listings").push((range, digest));
+        }
+        Ok(digest)
+    }
+
+    fn columns(&self, range: Range, wanted: &[String]) -> Result<Digest, Unobservable> {
+        let columns = self.seen.columns(wanted);
+        if let Some(known) = columns.set.and_then(|set| self.looked()?.range(Some(set), range)) {
+            return Ok(known);
+        }
+        let known = |number| self.looked()?.columns(columns.set?, number);
+        let leaf = |number| known(number).map_or_else(|| self.learn(number, wanted, &columns), Ok);
+        let digest = columns.tree.range(range.0, range.1, &leaf)?;
+        if self.looked().is_some() {
+            columns.learned().ranges.push((range, digest));
+        }
+        Ok(digest)
+    }
+
     fn names(&self, number: i64) -> Result<String, Unobservable> {
         let period = self.files(number)?;
         // An empty directory is no period: retention may remove files and leave it.
@@ -329,7 +475,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::cell::RefCell;
-    use std::convert::Infallible;
 
     /// A gap, and what was asked about on the way.
     fn gap(unbroken: &Unbroken, range: Range, there: &[bool]) -> (Option<i64>, Vec<i64>) {

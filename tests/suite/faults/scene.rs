@@ -150,7 +150,7 @@ impl Scene {
 
     /// One output after the other, as the command does it; what fails keeps none of the rest from being tried.
     fn sweep(&self, disk: &dyn Disk) -> Vec<Failure> {
-        let (clock, cancel, waiting) = (SystemClock { fixed: Some(NOW) }, Cancel::default(), |_: &ActionId| {});
+        let (clock, cancel, waiting) = (SystemClock::Fixed(NOW), Cancel::default(), |_: &ActionId| {});
         let mut broom = Broom::new(&TableRecords, disk, &clock, &cancel, &waiting);
         let readers = self.graph.readers();
         let actions = self.graph.actions().iter().enumerate();
@@ -196,7 +196,7 @@ impl Scene {
         let state = self.workspace.path(".daeda");
         let (world, index) = (world(&state), index(&state));
         let (executor, memory, cancel) = (Copying { scene: self, disk }, FailureMemory::new(&state), Cancel::default());
-        let (clock, sink) = (SystemClock { fixed: Some(NOW) }, Silent);
+        let (clock, sink) = (SystemClock::Fixed(NOW), Silent);
         let tools = Tools {
             world: &world,
             records: &TableRecords,

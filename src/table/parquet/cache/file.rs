@@ -20,7 +20,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 const KIND: &str = "daeda column digests";
-const VERSION: u32 = SCHEME * 100 + 3;
+pub const VERSION: u32 = SCHEME * 100 + 3;
 
 /// Bytes of a hash and a place.
 const INDEXED: usize = 16;
@@ -45,6 +45,11 @@ pub struct CacheFile {
 }
 
 impl CacheFile {
+    /// Whether a file begins as one of this kind and version does.
+    pub fn is_of_our_kind(path: &Path) -> bool {
+        pack::is_of(path, KIND, VERSION)
+    }
+
     /// `None` where there is no file that can be believed.
     pub fn open(path: &Path) -> Option<Self> {
         let (bytes, start) = pack::load(path, KIND, VERSION)?;

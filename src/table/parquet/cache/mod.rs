@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{OnceLock, RwLock};
 
 /// A save looks after one in so many of the entries that it did not make: those of files that are gone go too.
 const TURNS: u64 = 8;
@@ -29,7 +29,10 @@ const A_FILE: Digest = Digest::from_bytes([0; 32]);
 
 pub struct ColumnCache {
     path: PathBuf,
-    kept: Option<CacheFile>,
+    /// Read when it is first asked for: of a source whose periods are as they were nobody does.
+    kept: OnceLock<Option<CacheFile>>,
+    /// By its first bytes the file is none of ours.
+    foreign: bool,
     learned: RwLock<HashMap<PathBuf, Learned>>,
     /// Something was learned since the last save.
     dirty: AtomicBool,
@@ -42,14 +45,23 @@ struct Learned {
 }
 
 impl ColumnCache {
+    /// Another one where digests of columns are made in another way.
+    pub const VERSION: u32 = file::VERSION;
+
     pub fn open(path: &Path) -> Self {
-        let (learned, dirty) = (RwLock::default(), AtomicBool::new(false));
-        Self { path: path.into(), kept: CacheFile::open(path), learned, dirty, meter: Meter::default() }
+        let foreign = path.exists() && !CacheFile::is_of_our_kind(path);
+        let (learned, dirty) = (RwLock::default(), AtomicBool::new(foreign));
+        Self { path: path.into(), kept: OnceLock::new(), foreign, learned, dirty, meter: Meter::default() }
     }
 
-    /// Whether there is a file that could not be believed.
+    fn kept(&self) -> Option<&CacheFile> {
+        let open = || CacheFile::open(&self.path).filter(|_| !self.foreign);
+        self.kept.get_or_init(open).as_ref()
+    }
+
+    /// Whether there is a file that could not be believed; as far as it was read.
     pub fn is_started_anew(&self) -> bool {
-        self.kept.is_none() && self.path.exists()
+        self.foreign || (self.kept.get().is_some_and(Option::is_none) && self.path.exists())
     }
 
     /// Counts the bytes of columns that are hashed because they were not known.
@@ -59,20 +71,26 @@ impl ColumnCache {
 
     /// The Parquet files of a directory, as `listing` says, read only where it may have changed.
     pub fn files(&self, directory: &Path) -> io::Result<Option<Vec<PathBuf>>> {
+        self.files_seen(directory).map(|(files, _)| files)
+    }
+
+    /// The same, with the directory's stat where that would show a change of them.
+    pub fn files_seen(&self, directory: &Path) -> io::Result<(Option<Vec<PathBuf>>, Option<Stat>)> {
         let looked = now();
         let stat = match fs::metadata(directory) {
             Ok(metadata) if metadata.is_dir() => Stat::of(&metadata),
-            _ => return parquet_files(directory),
+            _ => return Ok((parquet_files(directory)?, None)),
         };
         if let Some(files) = self.listed(directory, &stat) {
-            return Ok(Some(files));
+            return Ok((Some(files), Some(stat)));
         }
         let Listing { files, is_flat } = list(directory)?;
         let names = files.iter().flatten().map(|file| file.file_name()?.to_str().map(str::to_string));
-        if let (true, Some(names)) = (is_flat && stat.is_settled(looked), names.collect::<Option<Vec<String>>>()) {
-            self.learn(directory, stat, &names, &vec![A_FILE; names.len()]);
+        let names = names.collect::<Option<Vec<String>>>().filter(|_| is_flat && stat.is_settled(looked));
+        if let Some(names) = &names {
+            self.learn(directory, stat, names, &vec![A_FILE; names.len()]);
         }
-        Ok(files)
+        Ok((files, names.map(|_| stat)))
     }
 
     /// What is kept of a directory: names of files in place of columns.
@@ -81,33 +99,39 @@ impl ColumnCache {
         if let Some(learned) = Some(&*all).filter(|all| !all.is_empty()).and_then(|all| all.get(directory)).filter(|l| l.stat == *stat) {
             return Some(learned.columns.keys().map(|name| directory.join(name)).collect());
         }
-        let kept = self.kept.as_ref()?;
+        let kept = self.kept()?;
         let entry = kept.find(directory).filter(|e| e.stat == *stat)?;
         Some(kept.columns(&entry).map(|(name, _)| directory.join(name)).collect())
     }
 
     /// The digests of the wanted columns in their order, hashed only where they are not known.
     pub fn digests(&self, file: &Path, wanted: &[String]) -> Result<Vec<Digest>, TableError> {
+        self.digests_seen(file, wanted).map(|(digests, _)| digests)
+    }
+
+    /// The same, with the file's stat where that would show a change.
+    pub fn digests_seen(&self, file: &Path, wanted: &[String]) -> Result<(Vec<Digest>, Option<Stat>), TableError> {
         let looked = now();
         let stat = Stat::of(&fs::metadata(file).map_err(|e| TableError::io(file, e))?);
         let known = self.known(file, &stat, wanted);
         let missing: Vec<String> = wanted.iter().zip(&known).filter(|(_, d)| d.is_none()).map(|(name, _)| name.clone()).collect();
+        let settled = Some(stat).filter(|stat| stat.is_settled(looked));
         if missing.is_empty() {
-            return Ok(known.into_iter().flatten().collect());
+            return Ok((known.into_iter().flatten().collect(), settled));
         }
         let hashed = column_digests(file, &missing, &self.meter)?;
-        if stat.is_settled(looked) {
+        if settled.is_some() {
             self.learn(file, stat, &missing, &hashed);
         }
         let mut hashed = hashed.into_iter();
-        Ok(known.into_iter().filter_map(|digest| digest.or_else(|| hashed.next())).collect())
+        Ok((known.into_iter().filter_map(|digest| digest.or_else(|| hashed.next())).collect(), settled))
     }
 
     fn known(&self, file: &Path, stat: &Stat, wanted: &[String]) -> Vec<Option<Digest>> {
         let all = self.learned.read().expect("no thread panics while it learns");
         // Mostly nothing is, and a path takes time to hash.
         let learned = if all.is_empty() { None } else { all.get(file).filter(|l| l.stat == *stat) };
-        let kept = self.kept.as_ref().and_then(|kept| Some((kept, kept.find(file).filter(|e| e.stat == *stat)?)));
+        let kept = self.kept().and_then(|kept| Some((kept, kept.find(file).filter(|e| e.stat == *stat)?)));
         let known = |name: &String| {
             let now = || learned?.columns.get(name).copied();
             let before = || kept.and_then(|(kept, entry)| kept.column(&entry, name));

@@ -1,0 +1,139 @@
+//! The messenger: runs the program of a `notify` and hands it the document on stdin.
+//!
+//! Invariants: the program sees of the environment what is declared; it heads a process group, which ends with it or with the time it has;
+//! no secret is in what is told of its failure.
+
+use crate::catalog::declaration::Text;
+use crate::catalog::model::Notify;
+use crate::engine::group::Group;
+use crate::engine::program;
+use crate::engine::secrets::Secrets;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// Of what it says so much is looked at.
+const HEARD: u64 = 1 << 16;
+
+/// Runs a program to its end; the error is a sentence without secrets.
+pub fn send(notify: &Notify, directory: &Path, document: &str) -> Result<(), String> {
+    let mut secrets = Secrets::default();
+    let sent = attempt(notify, directory, document, &mut secrets);
+    sent.map_err(|why| format!("`{}` {}", shown(notify), secrets.redacted(&why)))
+}
+
+/// What people call it.
+fn shown(notify: &Notify) -> String {
+    match notify.run.first() {
+        Some(Text::Literal(program)) => program.clone(),
+        Some(Text::Env(variable)) => format!("(env)\"{variable}\""),
+        None => String::new(),
+    }
+}
+
+fn attempt(notify: &Notify, directory: &Path, document: &str, secrets: &mut Secrets) -> Result<(), String> {
+    let mut words = Vec::new();
+    for word in &notify.run {
+        words.push(match word {
+            Text::Literal(text) => text.clone(),
+            Text::Env(variable) => secret(variable, secrets)?,
+        });
+    }
+    let (name, arguments) = words.split_first().ok_or("has no name")?;
+    let program = program::find(name, directory).ok_or("is no program in PATH")?;
+    let mut heard = tempfile::tempfile().map_err(|e| format!("cannot be heard: {e}"))?;
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(directory).env_clear();
+    for variable in &notify.environment {
+        match variable {
+            Text::Literal(name) => drop(std::env::var_os(name).map(|value| command.env(name, value))),
+            Text::Env(name) => drop(command.env(name, secret(name, secrets)?)),
+        }
+    }
+    let ear = |file: &File| file.try_clone().map(Stdio::from).map_err(|e| format!("cannot be heard: {e}"));
+    command.stdin(Stdio::piped()).stdout(ear(&heard)?).stderr(ear(&heard)?);
+    let mut group = Group::start(&mut command).map_err(|e| format!("cannot be started: {e}"))?;
+    hand_over(&mut group, document);
+    let ended = wait(&mut group, Duration::from_millis(notify.timeout.millis.max(0) as u64));
+    drop(group);
+    match ended.map_err(|e| format!("cannot be waited for: {e}"))? {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(format!("ended with {status}: {}", last_line(&mut heard))),
+        None => Err(format!("took longer than {} and was killed: {}", notify.timeout, last_line(&mut heard))),
+    }
+}
+
+fn secret(variable: &str, secrets: &mut Secrets) -> Result<String, String> {
+    let value = std::env::var(variable).map_err(|_| format!("needs the variable `{variable}`; set it: export {variable}=…"))?;
+    secrets.keep(&value);
+    Ok(value)
+}
+
+/// On a thread of its own: a program may never read it.
+fn hand_over(group: &mut Group, document: &str) {
+    let text = format!("{document}\n");
+    if let Some(mut stdin) = group.child.stdin.take() {
+        std::thread::spawn(move || {
+            let _ = stdin.write_all(text.as_bytes());
+        });
+    }
+}
+
+/// How it ended; nothing if its time is up.
+fn wait(group: &mut Group, longest: Duration) -> io::Result<Option<ExitStatus>> {
+    let deadline = Instant::now() + longest;
+    loop {
+        if let Some(status) = group.child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn last_line(heard: &mut File) -> String {
+    let mut bytes = Vec::new();
+    let _ = heard.rewind().and_then(|()| heard.take(HEARD).read_to_end(&mut bytes));
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing").trim().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::quantity::Duration as Length;
+
+    fn shell(script: &str, timeout: i64) -> Notify {
+        let run = ["sh", "-c", script].map(|word| Text::Literal(word.into())).into_iter().chain([Text::Env("PATH".into())]);
+        let environment = vec![Text::Env("PATH".into())];
+        Notify { on: vec![], run: run.collect(), environment, timeout: Length { millis: timeout } }
+    }
+
+    #[test]
+    fn the_document_arrives_and_success_is_silent() {
+        let directory = tempfile::tempdir().unwrap();
+        send(&shell("cat > got", 10_000), directory.path(), "{\"version\": 1}").unwrap();
+        assert_eq!(std::fs::read_to_string(directory.path().join("got")).unwrap(), "{\"version\": 1}\n");
+    }
+
+    #[test]
+    fn a_failure_says_the_last_line_without_secrets() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = std::env::var("PATH").unwrap();
+        let why = send(&shell("echo \"no: $0 $PATH\" >&2; exit 3", 10_000), directory.path(), "{}").unwrap_err();
+        assert!(why.contains("exit status: 3: no: *** ***") && !why.contains(&path), "{why}");
+    }
+
+    #[test]
+    fn who_takes_too_long_is_killed() {
+        let directory = tempfile::tempdir().unwrap();
+        let start = Instant::now();
+        let why = send(&shell("sleep 600", 200), directory.path(), "{}").unwrap_err();
+        assert!(why.contains("took longer than 200ms"), "{why}");
+        assert!(start.elapsed() < Duration::from_secs(30));
+    }
+}
