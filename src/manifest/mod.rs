@@ -24,6 +24,7 @@ mod runtime;
 mod schedule;
 mod service;
 mod settings;
+mod squeeze;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -79,12 +80,12 @@ fn read<T: Default>(
     grammar: &'static Grammar,
     decode: impl FnOnce(&Node, &mut Vec<Diagnostic>) -> T,
 ) -> (T, Vec<Diagnostic>) {
-    let page = Page { source: id, text: &sources.get(id).text };
-    let document = match syntax::parse(page) {
-        Ok(document) => document,
+    let page = Page::new(id, &sources.get(id).text);
+    let (document, moved) = match syntax::parse_squeezed(page) {
+        Ok(parsed) => parsed,
         Err(found) => return (T::default(), found),
     };
-    let mut checker = Checker::new(page);
+    let mut checker = Checker::new(Page { moved: &moved, ..page });
     let file = checker.document(&document, grammar);
     let mut found = checker.found;
     let decl = decode(&file, &mut found);

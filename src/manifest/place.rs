@@ -12,6 +12,8 @@ use miette::SourceSpan;
 pub(super) struct Page<'a> {
     pub source: SourceId,
     pub text: &'a str,
+    /// Where pieces of what was parsed stand in the text, if that was squeezed.
+    pub moved: &'a [(usize, usize)],
 }
 
 /// Where a value stands.
@@ -24,6 +26,18 @@ pub(super) struct ValuePlace {
 }
 
 impl<'a> Page<'a> {
+    pub fn new(source: SourceId, text: &'a str) -> Self {
+        Self { source, text, moved: &[] }
+    }
+
+    /// The place in the text of a place in what was parsed.
+    fn unsqueezed(&self, offset: usize) -> usize {
+        match self.moved.partition_point(|(parsed, _)| *parsed <= offset).checked_sub(1) {
+            Some(piece) => self.moved[piece].1 + (offset - self.moved[piece].0),
+            None => offset,
+        }
+    }
+
     /// A span over a range of bytes, clipped to the text.
     pub fn span(&self, start: usize, end: usize) -> Span {
         let start = self.boundary(start);
@@ -40,7 +54,13 @@ impl<'a> Page<'a> {
     }
 
     pub fn of(&self, span: SourceSpan) -> Span {
-        self.span(span.offset(), span.offset().saturating_add(span.len()))
+        let start = self.unsqueezed(span.offset());
+        let end = match span.len() {
+            0 => start,
+            // What ends with a line does not reach to where the next one begins.
+            length => self.unsqueezed(span.offset().saturating_add(length - 1)) + 1,
+        };
+        self.span(start, end)
     }
 
     pub fn under(&self, span: Span) -> &'a str {

@@ -25,9 +25,9 @@ pub enum FormatError {
 /// The text of a source in the common layout.
 pub fn format(sources: &Sources, id: SourceId) -> Result<String, FormatError> {
     let text = &sources.get(id).text;
-    let before = syntax::parse(Page { source: id, text }).map_err(FormatError::Syntax)?;
+    let before = syntax::parse(Page::new(id, text)).map_err(FormatError::Syntax)?;
     let formatted = laid_out(text);
-    let after = syntax::parse(Page { source: id, text: &formatted }).map_err(|_| FormatError::Unsafe)?;
+    let after = syntax::parse(Page::new(id, &formatted)).map_err(|_| FormatError::Unsafe)?;
     let is_same = same_document(&before, &after) && tokens::comments(text) == tokens::comments(&formatted);
     if is_same { Ok(formatted) } else { Err(FormatError::Unsafe) }
 }

@@ -19,7 +19,7 @@ fn all() -> Vec<&'static Grammar> {
 #[test]
 fn every_example_is_valid_by_its_grammar() {
     for grammar in all() {
-        let page = Page { source: SourceId(0), text: grammar.example };
+        let page = Page::new(SourceId(0), grammar.example);
         let document = syntax::parse(page).unwrap_or_else(|found| panic!("{}: {found:?}", grammar.name));
         let children = [super::super::grammar::Child::any(grammar)].into();
         let parent: &'static Grammar = match grammar.name {
