@@ -113,9 +113,11 @@ impl Inspection<'_> {
         Diagnostic::warning(MISSING_SOURCE, message, self.place).label(format!("the source of view `{}`", self.view.name)).hint(hint)
     }
 
+    /// Says paths as the manifest does, so that the text is the same wherever the workspace lies.
     fn unreadable(&self, why: impl std::fmt::Display) -> Diagnostic {
+        let why = why.to_string().replace(&*self.spec.path.to_string_lossy(), &self.spec.shown);
         let hint = "mend or remove what cannot be read, or correct the source; `daeda check --explain unreadable` says more";
-        Diagnostic::error(UNREADABLE, why.to_string(), self.place).hint(hint)
+        Diagnostic::error(UNREADABLE, why, self.place).hint(hint)
     }
 
     fn dataset(&self) -> Vec<Diagnostic> {
