@@ -2,11 +2,13 @@
 //!
 //! Invariant: every place of the squeezed text is known as a place of the given one, and what is between two line ends is as it was.
 
-/// A text, and where its pieces stood: offsets in it, ascending, each with that of the given text.
+/// Where the pieces of a squeezed text stood: offsets in it, ascending, each with that in the given text.
+pub(super) type Moved = Vec<(usize, usize)>;
+
 #[derive(Debug, Default)]
 pub(super) struct Squeezed {
     pub text: String,
-    pub moved: Vec<(usize, usize)>,
+    pub moved: Moved,
 }
 
 /// Squeezes a text whose comments are blank. `None` where lines belong together, so that a blank may be part of a text.

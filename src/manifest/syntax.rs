@@ -5,7 +5,7 @@
 use super::code;
 use super::lexical::{self, Refusal};
 use super::place::Page;
-use super::squeeze::squeeze;
+use super::squeeze::{Moved, squeeze};
 use crate::source::{Diagnostic, Span};
 use kdl::{KdlDiagnostic, KdlDocument};
 
@@ -30,7 +30,7 @@ pub(super) fn parse(page: Page) -> Result<KdlDocument, Vec<Diagnostic>> {
 }
 
 /// The same of a text that is squeezed first, which is quicker: with the document comes where its pieces stand.
-pub(super) fn parse_squeezed(page: Page) -> Result<(KdlDocument, Vec<(usize, usize)>), Vec<Diagnostic>> {
+pub(super) fn parse_squeezed(page: Page) -> Result<(KdlDocument, Moved), Vec<Diagnostic>> {
     let squeezed = match (version_marker(page), lexical::clean(page.text)) {
         (None, Ok(clean)) => squeeze(&clean),
         _ => None,

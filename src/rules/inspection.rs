@@ -114,7 +114,7 @@ impl Inspection<'_> {
     }
 
     /// Says paths as the manifest does, so that the text is the same wherever the workspace lies.
-    fn unreadable(&self, why: impl std::fmt::Display) -> Diagnostic {
+    fn unreadable(&self, why: &impl std::fmt::Display) -> Diagnostic {
         let why = why.to_string().replace(&*self.spec.path.to_string_lossy(), &self.spec.shown);
         let hint = "mend or remove what cannot be read, or correct the source; `daeda check --explain unreadable` says more";
         Diagnostic::error(UNREADABLE, why, self.place).hint(hint)
@@ -123,7 +123,7 @@ impl Inspection<'_> {
     fn dataset(&self) -> Vec<Diagnostic> {
         let dataset = match Dataset::open(&self.spec.path, &self.spec.lance_pin()) {
             Ok(dataset) => dataset,
-            Err(error) => return vec![self.unreadable(error)],
+            Err(error) => return vec![self.unreadable(&error)],
         };
         let shape = |field: &std::sync::Arc<arrow::datatypes::Field>| ColumnShape {
             name: field.name().clone(),
@@ -138,7 +138,7 @@ impl Inspection<'_> {
     fn files(&self) -> Vec<Diagnostic> {
         let periods = match self.spec.periods((None, self.now), &parquet_files) {
             Ok(periods) => periods,
-            Err(error) => return vec![self.unreadable(format!("`{}`: {error}", self.spec.shown))],
+            Err(error) => return vec![self.unreadable(&format!("`{}`: {error}", self.spec.shown))],
         };
         let files: Vec<(Option<Period>, PathBuf)> =
             periods.iter().flat_map(|p| p.files.iter().flatten().map(|file| (p.period, file.clone()))).collect();
@@ -147,7 +147,7 @@ impl Inspection<'_> {
         }
         let look = |(period, path): &(Option<Period>, PathBuf)| {
             let name = format!("{}/{}", self.spec.shown, self.spec.file_name(path));
-            shape(path).map(|columns| Looked { name, period: *period, columns }).map_err(|error| self.unreadable(error))
+            shape(path).map(|columns| Looked { name, period: *period, columns }).map_err(|error| self.unreadable(&error))
         };
         let (looked, mut found): (Vec<_>, Vec<_>) = files.par_iter().map(look).partition_map(|looked| match looked {
             Ok(looked) => rayon::iter::Either::Left(looked),
