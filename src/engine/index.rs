@@ -69,6 +69,8 @@ const KEY: usize = 28;
 pub struct TraceIndex {
     path: PathBuf,
     stored: Option<Stored>,
+    /// There was a file at first that could not be believed.
+    is_started_anew: bool,
     /// What was found out since; nothing of an output that may not be believed.
     learned: RwLock<Table<Option<Learned>>>,
     /// Whether there is anything there: mostly not, and a lock that all threads ask for takes time.
@@ -78,12 +80,13 @@ pub struct TraceIndex {
 impl TraceIndex {
     pub fn open(path: &Path) -> Self {
         let stored = pack::load(path, KIND, VERSION).and_then(Stored::new);
-        Self { path: path.into(), stored, learned: RwLock::default(), has_learned: AtomicBool::new(false) }
+        let is_started_anew = stored.is_none() && path.exists();
+        Self { path: path.into(), stored, is_started_anew, learned: RwLock::default(), has_learned: AtomicBool::new(false) }
     }
 
-    /// Whether there is a file that could not be believed.
+    /// Whether there was a file that could not be believed.
     pub fn is_started_anew(&self) -> bool {
-        self.stored.is_none() && self.path.exists()
+        self.is_started_anew
     }
 
     /// What is known of an action that was recorded with a trace, if its output and record are as they were then.

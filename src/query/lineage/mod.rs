@@ -48,7 +48,7 @@ pub struct Lineage {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expr: Option<String>,
     pub upstream: Vec<Node>,
-    /// Of a service's column: what decides which rows there are.
+    /// Of a service's column, and of that in an asset: what decides which rows there are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<Node>,
     pub downstream: Vec<Node>,
@@ -114,10 +114,12 @@ fn thing(catalog: &Catalog, owner: &str, column: &str) -> Result<Thing, Option<S
 
 fn of_thing(ways: &mut Ways, thing: &Thing) -> Lineage {
     let (data_type, expr) = described(ways.catalog, thing);
-    let rows = match thing {
-        Thing::Column(service, _) => ways.upstream(&Thing::Rows(service.clone())),
-        _ => Vec::new(),
+    let service = match thing {
+        Thing::Column(service, _) => Some(service),
+        Thing::Output(asset, _) => ways.catalog.assets.get(asset).and_then(|asset| asset.service.as_ref()).map(|service| &service.name),
+        _ => None,
     };
+    let rows = service.cloned().map_or(Vec::new(), |service| ways.upstream(&Thing::Rows(service)));
     Lineage {
         version: 1,
         kind: thing.kind(),

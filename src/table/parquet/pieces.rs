@@ -100,7 +100,9 @@ impl<'f> Shelf<'f> {
             for (column, (name, _)) in file.wanted.columns.iter().enumerate() {
                 let shelf = shelves.entry(name).or_insert_with(|| Self { name, files: Vec::new(), groups: Vec::new() });
                 shelf.files.push(index);
-                shelf.groups.extend((0..file.groups()).map(|group| Group { index, file, group, column }));
+                // Of a group without rows, which some write for an empty table, there is nothing to read.
+                let groups = (0..file.groups()).filter(|group| file.rows_of(*group) > 0);
+                shelf.groups.extend(groups.map(|group| Group { index, file, group, column }));
             }
         }
         shelves.into_values().collect()
@@ -386,6 +388,34 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// As pyarrow writes an empty table: one row group, of no rows.
+    fn save_empty_group(directory: &Path) -> PathBuf {
+        let schema = parquet::schema::parser::parse_message_type("message m { optional boolean f; optional binary t (STRING); }").unwrap();
+        let path = directory.join("empty");
+        let properties = WriterProperties::builder().build();
+        let file = File::create(&path).unwrap();
+        let mut writer = parquet::file::writer::SerializedFileWriter::new(file, schema.into(), properties.into()).unwrap();
+        let mut group = writer.next_row_group().unwrap();
+        while let Some(column) = group.next_column().unwrap() {
+            column.close().unwrap();
+        }
+        group.close().unwrap();
+        writer.close().unwrap();
+        path
+    }
+
+    #[test]
+    fn a_row_group_may_be_empty() {
+        let directory = tempfile::tempdir().unwrap();
+        let columns = vec![("f".to_string(), DataType::Boolean), ("t".to_string(), DataType::Utf8)];
+        let path = save_empty_group(directory.path());
+        let wanted = Wanted { path, columns };
+        assert_eq!(Opened::open(&wanted).unwrap().groups(), 1);
+        let read = read_joined(&[wanted]);
+        assert_eq!(read.files[0].as_ref().unwrap(), &0);
+        assert!(read.columns.values().all(|column| column.pieces.is_empty()));
     }
 
     #[test]

@@ -93,23 +93,28 @@ impl Snapshot {
         let mut contents = Contents { sets: self.sets(learned), ..Contents::default() };
         let periods = periods(learned, &contents.sets);
         contents.periods = looked.believed(&contents.sets);
+        // Periods that became others after they were seen to be as they were: what was learned or kept of ranges over them is of before.
+        let mut others = BTreeSet::new();
         for (number, found) in periods {
-            let Some(found) = found.filter(|_| !looked.is_torn(number)) else {
-                contents.periods.remove(&number);
-                continue;
-            };
-            match contents.periods.get_mut(&number) {
-                Some(known) if known.is_of(&found) => known.add(&found),
-                _ => drop(contents.periods.insert(number, found)),
+            match (contents.periods.remove(&number), found.filter(|_| !looked.is_torn(number))) {
+                (Some(mut known), Some(found)) if known.is_of(&found) => {
+                    known.add(&found);
+                    contents.periods.insert(number, known);
+                }
+                (known, found) => {
+                    others.extend((known.is_some() || found.is_none()).then_some(number));
+                    contents.periods.extend(found.map(|found| (number, found)));
+                }
             }
         }
         let whole = Whole::of(&contents);
         let of = |set: usize| learned.get(&contents.sets[set]);
         let mut is_new = (0..contents.sets.len()).any(|set| of(set).is_some_and(|l| !l.periods.is_empty()));
         for set in std::iter::once(None).chain((0..contents.sets.len()).map(Some)) {
-            let mut ranges = looked.believed_ranges(set.map(|set| &contents.sets[set]));
+            let mut ranges = looked.believed_ranges(set.map(|set| &contents.sets[set]), &others);
             let more = set.map_or(listing, |set| of(set).map_or(&[], |l| &l.ranges));
-            let more = more.iter().filter(|(range, _)| whole.holds(set, *range)).map(|((from, to), digest)| ((*to, *from), *digest));
+            let holds = |range: Range| whole.holds(set, range) && !has_any(&others, range);
+            let more = more.iter().filter(|(range, _)| holds(*range)).map(|((from, to), digest)| ((*to, *from), *digest));
             is_new |= add(&mut ranges, more);
             contents.ranges.push(ranges);
         }
@@ -316,18 +321,23 @@ impl Looked {
         (0..kept.count).filter_map(|place| period(self.number(place))).collect()
     }
 
-    /// What is kept of ranges of which no period has been seen to be another; last period first.
-    fn believed_ranges(&self, set: Option<&Vec<String>>) -> BTreeMap<(i64, i64), Digest> {
+    /// What is kept of ranges of which no period has been seen to be another, nor is one of `more`; last period first.
+    fn believed_ranges(&self, set: Option<&Vec<String>>, more: &BTreeSet<i64>) -> BTreeMap<(i64, i64), Digest> {
         let Some(kept) = &self.kept else { return BTreeMap::new() };
         let from = match set {
             None => Some(None),
             Some(set) => self.set(set).map(Some),
         };
-        let others: BTreeSet<i64> = (0..kept.count).map(|place| self.number(place)).filter(|number| self.is_other(*number)).collect();
+        let seen = (0..kept.count).map(|place| self.number(place)).filter(|number| self.is_other(*number));
+        let others: BTreeSet<i64> = seen.chain(more.iter().copied()).collect();
         let ranges = from.into_iter().flat_map(|set| kept.ranges(set));
-        let believed = ranges.filter(|((from, to), _)| from <= to && others.range(from..=to).next().is_none());
+        let believed = ranges.filter(|((from, to), _)| from <= to && !has_any(&others, (*from, *to)));
         believed.map(|((from, to), digest)| ((to, from), digest)).collect()
     }
+}
+
+fn has_any(numbers: &BTreeSet<i64>, (from, to): Range) -> bool {
+    from <= to && numbers.range(from..=to).next().is_some()
 }
 
 fn bits(mut word: u64) -> impl Iterator<Item = usize> {

@@ -201,6 +201,32 @@ fn what_differs_between_two_looks_of_one_build_is_not_kept() {
 }
 
 #[test]
+fn what_followed_from_a_period_before_it_was_rewritten_is_not_kept_beside_it() {
+    let source = Source::new(0..10);
+    let (a, b, ranges) = (names(&["a"]), names(&["b"]), [(0, 9), (0, 2), (4, 9)]);
+    source.look(&a, &ranges);
+    // One build sees all periods as they were, and learns a second set of one that was rewritten meanwhile.
+    let snapshot = source.open();
+    let looked = snapshot.look(&source.root());
+    assert!(looked.range(None, (0, 9)).is_some());
+    source.write(3, "z", "swor");
+    tick();
+    let stat = Stat::of(&fs::metadata(source.period(3)).unwrap());
+    let (directory, listing, columns) = (Source::place(3), source.listing(3), source.columns(3, &b));
+    let found = Found { number: 3, directory, stat, listing, columns, files: source.files(3) };
+    let learned = Learned { periods: vec![found], ranges: vec![] };
+    snapshot.save(&looked, &[(b, learned)].into(), &[((2, 3), about())]);
+    let looked = source.open().look(&source.root());
+    let set = looked.set(&a);
+    assert_eq!((looked.listing(3), looked.columns(set.unwrap(), 3)), (Some(source.listing(3)), None));
+    for of in [None, set] {
+        assert_eq!((looked.range(of, (0, 9)), looked.range(of, (2, 3))), (None, None));
+        assert!(looked.range(of, (0, 2)).is_some() && looked.range(of, (4, 9)).is_some());
+    }
+    assert_eq!(source.look(&a, &ranges).1, source.truth(&a, &ranges));
+}
+
+#[test]
 fn what_is_about_something_else_says_nothing() {
     let source = Source::new(0..3);
     source.look(&names(&["a"]), &[(0, 2)]);

@@ -31,6 +31,8 @@ pub struct ColumnCache {
     path: PathBuf,
     /// Read when it is first asked for: of a source whose periods are as they were nobody does.
     kept: OnceLock<Option<CacheFile>>,
+    /// Whether there was a file at first: later there is one that was written here.
+    is_there: bool,
     /// By its first bytes the file is none of ours.
     foreign: bool,
     learned: RwLock<HashMap<PathBuf, Learned>>,
@@ -49,9 +51,10 @@ impl ColumnCache {
     pub const VERSION: u32 = file::VERSION;
 
     pub fn open(path: &Path) -> Self {
-        let foreign = path.exists() && !CacheFile::is_of_our_kind(path);
+        let is_there = path.exists();
+        let foreign = is_there && !CacheFile::is_of_our_kind(path);
         let (learned, dirty) = (RwLock::default(), AtomicBool::new(foreign));
-        Self { path: path.into(), kept: OnceLock::new(), foreign, learned, dirty, meter: Meter::default() }
+        Self { path: path.into(), kept: OnceLock::new(), is_there, foreign, learned, dirty, meter: Meter::default() }
     }
 
     fn kept(&self) -> Option<&CacheFile> {
@@ -59,9 +62,9 @@ impl ColumnCache {
         self.kept.get_or_init(open).as_ref()
     }
 
-    /// Whether there is a file that could not be believed; as far as it was read.
+    /// Whether there was a file that could not be believed; as far as it was read.
     pub fn is_started_anew(&self) -> bool {
-        self.foreign || (self.kept.get().is_some_and(Option::is_none) && self.path.exists())
+        self.foreign || (self.kept.get().is_some_and(Option::is_none) && self.is_there)
     }
 
     /// Counts the bytes of columns that are hashed because they were not known.

@@ -122,6 +122,7 @@ fn a_damaged_file_is_started_anew_whatever_the_damage() {
     let cache = place.cache();
     let right = cache.digests(&place.file("t.parquet"), &names(&["a", "b"])).unwrap();
     cache.save();
+    assert!(!cache.is_started_anew(), "there was no file before");
     let path = place.file("cache/columns");
     let sound = fs::read(&path).unwrap();
     let cache = place.cache();
