@@ -4,7 +4,7 @@
 //! Invariant: a [`Span`] is a byte range of the text that [`Sources`] holds under its [`SourceId`].
 
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 /// Which text a span lies in: an index into [`Sources`].
@@ -121,12 +121,14 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Which bytes of the text at the place are meant, as that text reads: where they stand, only the language knows it is written in.
+    pub part: Option<Range<usize>>,
 }
 
 impl Diagnostic {
     pub fn error(code: &'static str, message: impl Into<String>, span: Span) -> Self {
         let labels = vec![Label { span, text: String::new() }];
-        Self { code, severity: Severity::Error, message: message.into(), labels, hint: None }
+        Self { code, severity: Severity::Error, message: message.into(), labels, hint: None, part: None }
     }
 
     pub fn warning(code: &'static str, message: impl Into<String>, span: Span) -> Self {
@@ -142,6 +144,12 @@ impl Diagnostic {
     /// Points at a second place.
     pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
         self.labels.push(Label { span, text: text.into() });
+        self
+    }
+
+    /// Points at a part of what the text at the place says.
+    pub fn part(mut self, part: Option<Range<usize>>) -> Self {
+        self.part = part;
         self
     }
 

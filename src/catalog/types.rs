@@ -95,17 +95,25 @@ pub fn type_names() -> impl Iterator<Item = &'static str> + Clone {
     SIMPLE.iter().map(|(name, _)| *name).chain(["timestamp<ms>", "list<int64>", "vector<float16, 1152>"])
 }
 
+/// How deep types nest at most: deeper ones are no data, and every reader of types recurses over them.
+pub const DEEPEST: usize = 8;
+
 impl DataType {
     /// Reads a type as the manifest writes it.
     pub fn parse(text: &str) -> Option<Self> {
+        Self::within(text, DEEPEST)
+    }
+
+    /// Reads a type that nests no deeper than so many lists.
+    fn within(text: &str, deepest: usize) -> Option<Self> {
         let text = text.trim();
         if let Some((_, simple)) = SIMPLE.iter().find(|(name, _)| *name == text) {
             return Some(simple.clone());
         }
         let (name, inner) = text.strip_suffix('>')?.split_once('<')?;
         match name.trim() {
-            "list" => Some(Self::List(Box::new(Self::parse(inner)?))),
-            "vector" => parse_vector(inner),
+            "list" => Some(Self::List(Box::new(Self::within(inner, deepest.checked_sub(1)?)?))),
+            "vector" => parse_vector(inner, deepest.checked_sub(1)?),
             "timestamp" => parse_timestamp(inner),
             _ => None,
         }
@@ -139,9 +147,9 @@ impl DataType {
     }
 }
 
-fn parse_vector(inner: &str) -> Option<DataType> {
+fn parse_vector(inner: &str, deepest: usize) -> Option<DataType> {
     let (element, width) = inner.rsplit_once(',')?;
-    let element = DataType::parse(element).filter(DataType::is_float)?;
+    let element = DataType::within(element, deepest).filter(DataType::is_float)?;
     let width = width.trim().parse().ok().filter(|w| *w > 0)?;
     Some(DataType::Vector(Box::new(element), width))
 }
@@ -192,6 +200,15 @@ mod tests {
         for text in written {
             assert_eq!(DataType::parse(text).unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |depth: usize| format!("{}int64{}", "list<".repeat(depth), ">".repeat(depth));
+        assert_eq!(DataType::parse(&nested(DEEPEST)).unwrap().to_string(), nested(DEEPEST));
+        assert_eq!(DataType::parse(&nested(DEEPEST + 1)), None);
+        assert_eq!(DataType::parse(&nested(100_000)), None);
+        assert_eq!(DataType::parse(&format!("{}float16{}", "vector<".repeat(100_000), ", 2>".repeat(100_000))), None);
     }
 
     #[test]

@@ -102,10 +102,6 @@ impl From<LoadError> for CliError {
                 let hint = "run daeda inside a workspace, or name one with -C DIR";
                 Self::Usage(format!("there is no Daedalus.kdl in {} or above it; {hint}", from.display()))
             }
-            LoadError::Io { path, error } if error.kind() == io::ErrorKind::InvalidData => {
-                Self::Invalid(format!("{}: {error}", path.display()))
-            }
-            LoadError::Io { path, error } => Self::io(path.display(), &error),
             LoadError::Settings(text) => Self::Usage(text),
         }
     }

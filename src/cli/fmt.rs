@@ -16,8 +16,9 @@ pub fn run(context: &Context, command: &Fmt) -> Result<u8, CliError> {
     if command.files.iter().any(|file| file.as_os_str() == "-") {
         return standard_input(command);
     }
-    let (sources, paths) = if command.files.is_empty() { workspace(context)? } else { named(context, &command.files)? };
-    let (outcomes, mistakes) = formatted(&sources)?;
+    let Texts { sources, paths, unread } = if command.files.is_empty() { workspace(context)? } else { named(context, &command.files)? };
+    let (outcomes, mut mistakes) = formatted(&sources, &unread)?;
+    mistakes.extend(unread);
     let mut changed: Vec<String> = Vec::new();
     for (id, text) in outcomes.iter().filter(|(id, text)| **text != *sources.get(*id).text) {
         if !command.check {
@@ -48,9 +49,9 @@ fn summary(changed: usize, same: usize, check: bool) -> String {
 /// Texts of the files that can be formatted, and what is wrong with the others.
 type Formatted = (Vec<(SourceId, String)>, Vec<Diagnostic>);
 
-fn formatted(sources: &Sources) -> Result<Formatted, CliError> {
+fn formatted(sources: &Sources, unread: &[Diagnostic]) -> Result<Formatted, CliError> {
     let (mut texts, mut mistakes) = (Vec::new(), Vec::new());
-    for (id, source) in sources.iter() {
+    for (id, source) in sources.iter().filter(|(id, _)| unread.iter().all(|found| found.span().source != *id)) {
         match manifest::format(sources, id) {
             Ok(text) => texts.push((id, text)),
             Err(FormatError::Syntax(found)) => mistakes.extend(found),
@@ -60,16 +61,25 @@ fn formatted(sources: &Sources) -> Result<Formatted, CliError> {
     Ok((texts, mistakes))
 }
 
+/// What is to be formatted, with where it lies.
+struct Texts {
+    sources: Sources,
+    paths: Vec<PathBuf>,
+    /// Why some are not what their files hold: those are left alone.
+    unread: Vec<Diagnostic>,
+}
+
 /// Every file that the workspace is made of, whatever is wrong with what they say.
-fn workspace(context: &Context) -> Result<(Sources, Vec<PathBuf>), CliError> {
+fn workspace(context: &Context) -> Result<Texts, CliError> {
     let root = context.root()?;
-    let sources = context.load()?.sources;
-    let paths = sources.iter().map(|(_, source)| root.join(&source.name)).collect();
-    Ok((sources, paths))
+    let loaded = context.load()?;
+    let paths = loaded.sources.iter().map(|(_, source)| root.join(&source.name)).collect();
+    let unread = loaded.diagnostics.into_iter().filter(|found| loaded.unread.contains(&found.span().source)).collect();
+    Ok(Texts { sources: loaded.sources, paths, unread })
 }
 
 /// The files that were named, and the KDL files below directories that were.
-fn named(context: &Context, names: &[PathBuf]) -> Result<(Sources, Vec<PathBuf>), CliError> {
+fn named(context: &Context, names: &[PathBuf]) -> Result<Texts, CliError> {
     let (mut sources, mut paths) = (Sources::default(), Vec::new());
     for name in names {
         let mut files = Vec::new();
@@ -83,7 +93,7 @@ fn named(context: &Context, names: &[PathBuf]) -> Result<(Sources, Vec<PathBuf>)
             paths.push(path);
         }
     }
-    Ok((sources, paths))
+    Ok(Texts { sources, paths, unread: Vec::new() })
 }
 
 /// What compiled pipelines are written to is nobody's to format.
@@ -114,7 +124,7 @@ fn standard_input(command: &Fmt) -> Result<u8, CliError> {
     io::stdin().read_to_string(&mut text).map_err(|e| CliError::io("stdin", &e))?;
     let mut sources = Sources::default();
     sources.add("stdin", text.as_str());
-    let (outcomes, mistakes) = formatted(&sources)?;
+    let (outcomes, mistakes) = formatted(&sources, &[])?;
     let Some((_, formatted)) = outcomes.first() else { return Err(CliError::Manifest(Box::new((sources, mistakes)))) };
     if command.check {
         return Ok(if *formatted == text { code::DONE } else { code::NOT_FRESH });

@@ -31,6 +31,7 @@ mod tests;
 mod validate;
 mod value;
 mod view;
+mod written;
 
 use crate::catalog::declaration::{AggregationsDecl, ManifestDecl, PipelineDecl, RuntimeDecl, ServiceDecl, ViewDecl};
 use crate::source::{Diagnostic, SourceId, Sources};
@@ -40,6 +41,7 @@ use grammar::Grammar;
 use node::Node;
 use place::Page;
 use validate::Checker;
+pub use written::written;
 
 /// The grammars of the six kinds of file.
 pub const FILES: [&Grammar; 6] = [&daedalus::FILE, &view::FILE, &service::FILE, &runtime::FILE, &aggregation::FILE, &pipeline::FILE];

@@ -4,7 +4,7 @@
 
 use super::grammar::Kind;
 use crate::catalog::quantity::{Duration, Size, Window};
-use crate::catalog::types::{DataType, TimeUnit, type_names};
+use crate::catalog::types::{DEEPEST, DataType, TimeUnit, type_names};
 use crate::source::{did_you_mean, suggestion};
 use kdl::KdlValue;
 
@@ -131,7 +131,7 @@ impl Kind {
     }
 
     fn value_fault(self, text: &str, noun: &str) -> Fault {
-        Fault::Value { message: format!("`{text}` is not {noun}"), hint: self.rule() }
+        Fault::Value { message: format!("`{}` is not {noun}", clipped(text)), hint: self.rule() }
     }
 
     fn text_fault(self, text: &str) -> Option<Fault> {
@@ -156,8 +156,8 @@ impl Kind {
             return Fault::Value { message: format!("{} cannot be empty", self.noun()), hint: self.rule() };
         }
         let message = match self {
-            Kind::Word(_) => format!("`{text}` is not known here"),
-            _ => format!("`{text}` is not {}", self.noun()),
+            Kind::Word(_) => format!("`{}` is not known here", clipped(text)),
+            _ => format!("`{}` is not {}", clipped(text), self.noun()),
         };
         Fault::Value { message, hint: self.hint(text) }
     }
@@ -205,6 +205,15 @@ pub(super) fn describe(value: &KdlValue) -> &'static str {
         KdlValue::Float(_) => "a fraction",
         KdlValue::Bool(_) => "a truth value",
         KdlValue::Null => "null",
+    }
+}
+
+/// A text as it is quoted in a message: of one that fills pages the beginning.
+fn clipped(text: &str) -> String {
+    const MOST: usize = 80;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
     }
 }
 
@@ -271,6 +280,9 @@ fn type_hint(text: &str) -> String {
         ("timestamp", "a timestamp has a unit and perhaps a zone: \"timestamp<ms>\", \"timestamp<us, Europe/Berlin>\""),
         ("list", "a list has the type of its elements: \"list<int64>\""),
     ];
+    if text.matches('<').count() > DEEPEST {
+        return format!("types nest no more than {DEEPEST} deep");
+    }
     if let Some((_, rule)) = compounds.iter().find(|(name, _)| text.trim_start().starts_with(name)) {
         return format!("{rule}; {}", unit_hint(text));
     }

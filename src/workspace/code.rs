@@ -5,6 +5,7 @@
 pub(super) const UNSET_VARIABLE: &str = "daeda::workspace::unset-variable";
 pub(super) const MISSING_FILE: &str = "daeda::workspace::missing-file";
 pub(super) const NOT_TEXT: &str = "daeda::workspace::not-text";
+pub(super) const UNREADABLE: &str = "daeda::workspace::unreadable-file";
 pub(super) const PUBLISH: &str = "daeda::workspace::publish";
 pub(super) const RULE: &str = "daeda::workspace::rule";
 pub(super) const RESOURCES: &str = "daeda::workspace::resources";
@@ -25,6 +26,12 @@ pub const CODES: &[(&str, &str)] = &[
         NOT_TEXT,
         "A KDL file holds bytes that are no UTF-8, so nothing in it was read. The place is the first such byte. Files that an editor saved as \
          UTF-16 or in an older code page (Latin-1, Windows-1252) are saved anew as UTF-8: `iconv -f latin1 -t utf-8 old.kdl > new.kdl`.",
+    ),
+    (
+        UNREADABLE,
+        "Where a KDL file or a directory of them belongs lies something that cannot be read as one: a directory with a name that ends in .kdl, \
+         a link that leads nowhere, a pipe, a file without the permission to read it, a file in place of a directory. Nothing is known of what \
+         it should say, so names that are defined nowhere are not reported until it can be read.",
     ),
     (
         PUBLISH,

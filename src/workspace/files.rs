@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 
 /// What loading asks of the world.
 pub trait Files {
+    /// What a file holds; an error for whatever is there and is no file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
+    /// Whether anything lies there, be it a link that leads nowhere.
     fn exists(&self, path: &Path) -> bool;
 
-    /// The KDL files that lie in a directory; `None` where there is no such directory.
+    /// The KDL files that lie in a directory; `None` where nothing lies, an error where something else does.
     fn kdl_files(&self, directory: &Path) -> io::Result<Option<Vec<PathBuf>>>;
 }
 
@@ -22,16 +24,22 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        fs::read(path)
+        // Reading a pipe would wait for somebody to write into it.
+        let kind = fs::metadata(path)?.file_type();
+        match kind.is_file() {
+            true => fs::read(path),
+            false if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            false => Err(io::Error::other("it is a pipe, a socket or a device")),
+        }
     }
 
     fn exists(&self, path: &Path) -> bool {
-        path.exists()
+        fs::symlink_metadata(path).is_ok()
     }
 
     fn kdl_files(&self, directory: &Path) -> io::Result<Option<Vec<PathBuf>>> {
         if !directory.is_dir() {
-            return Ok(None);
+            return if self.exists(directory) { Err(io::ErrorKind::NotADirectory.into()) } else { Ok(None) };
         }
         let entries = fs::read_dir(directory)?.collect::<io::Result<Vec<_>>>()?;
         let mut files: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(|path| is_kdl(path)).collect();

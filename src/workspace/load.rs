@@ -19,16 +19,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const MANIFEST: &str = "Daedalus.kdl";
+const PIPELINES: &str = "config/pipelines";
 
 /// Why a workspace could not even be read.
 #[derive(Debug)]
 pub enum LoadError {
     NotFound {
         from: PathBuf,
-    },
-    Io {
-        path: PathBuf,
-        error: io::Error,
     },
     /// A profile, variable or `--set` that is wrong.
     Settings(String),
@@ -40,6 +37,8 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// What the files say, with places, as far as they could be read.
     pub declared: Declarations,
+    /// Texts that could not be read as they are: what stands in for them is nobody's.
+    pub unread: Vec<SourceId>,
     /// Absent if any diagnostic is an error.
     pub workspace: Option<Workspace>,
 }
@@ -72,9 +71,10 @@ pub fn load_from(files: &dyn Files, directory: &Path, overrides: &Overrides) -> 
         sources: Sources::default(),
         found: Vec::new(),
         declared: Declarations::default(),
+        unread: Vec::new(),
         is_whole: true,
     };
-    if let Some(id) = reader.read(&directory.join(MANIFEST))? {
+    if let Some(id) = reader.read(&directory.join(MANIFEST), None) {
         let (manifest, found) = manifest::daedalus(&reader.sources, id);
         // Of one that could not be read at all, everything would be missed that it declares.
         reader.is_whole = found.is_empty() || !manifest.entities.is_empty() || !manifest.assets.is_empty();
@@ -85,7 +85,7 @@ pub fn load_from(files: &dyn Files, directory: &Path, overrides: &Overrides) -> 
         Settings::resolve(&reader.declared.manifest, overrides, machine(&overrides.environment)).map_err(LoadError::Settings)?;
     reader.is_whole &= unset.is_empty();
     reader.found.extend(unset);
-    reader.read_all(&settings, overrides.profile.as_deref())?;
+    reader.read_all(&settings, overrides.profile.as_deref());
     let tuning = reader.tune(overrides, &settings.runtime.value)?;
     Ok(reader.resolve(settings, tuning, overrides.profile.clone()))
 }
@@ -96,44 +96,58 @@ struct Reader<'a> {
     sources: Sources,
     found: Vec<Diagnostic>,
     declared: Declarations,
+    unread: Vec<SourceId>,
     /// Whether all files that were named were there and are text, so that what is declared nowhere is a stranger.
     is_whole: bool,
 }
 
 impl Reader<'_> {
-    /// A text; `None` where the bytes are none, which has been reported.
-    fn read(&mut self, path: &Path) -> Result<Option<SourceId>, LoadError> {
-        let bytes = self.files.read(path).map_err(|error| LoadError::Io { path: path.into(), error })?;
-        let name = self.root.name(path);
-        match String::from_utf8(bytes) {
-            Ok(text) => Ok(Some(self.sources.add(name, text))),
-            Err(error) => {
+    /// A text; `None` where there is none to be had, which has been reported.
+    fn read(&mut self, path: &Path, named: Option<Span>) -> Option<SourceId> {
+        match self.files.read(path).map(String::from_utf8) {
+            Ok(Ok(text)) => Some(self.sources.add(self.root.name(path), text)),
+            Ok(Err(error)) => {
                 let at = error.utf8_error().valid_up_to();
-                let id = self.sources.add(name, String::from_utf8_lossy(error.as_bytes()));
+                let id = self.stand_in(path, &String::from_utf8_lossy(error.as_bytes()));
                 self.found.push(not_text(Span { source: id, offset: at, len: 3 }, error.as_bytes()));
-                self.is_whole = false;
-                Ok(None)
+                None
+            }
+            Err(error) => {
+                let id = self.stand_in(path, "");
+                let found = unreadable(&self.root.name(path), &error, Span { source: id, offset: 0, len: 0 });
+                self.found.push(named.map_or(found.clone(), |named| found.also(named, "named here")));
+                None
             }
         }
     }
 
+    /// What is shown of a text that cannot be read as it is.
+    fn stand_in(&mut self, path: &Path, text: &str) -> SourceId {
+        let id = self.sources.add(self.root.name(path), text);
+        self.unread.push(id);
+        self.is_whole = false;
+        id
+    }
+
     /// Reads the texts one after the other, in the order in which things are said of them, and understands them on all cores.
-    fn read_all(&mut self, settings: &Settings, profile: Option<&str>) -> Result<(), LoadError> {
+    fn read_all(&mut self, settings: &Settings, profile: Option<&str>) {
         let mut texts: Vec<(Kind, SourceId)> = Vec::new();
-        let runtime = self.read_if_there(&settings.runtime, profile, |s| &s.runtime)?;
-        texts.extend(runtime.map(|id| (Kind::Runtime, id)));
-        let pipelines = self.files.kdl_files(&self.root.join("config/pipelines"));
-        let pipelines = pipelines.map_err(|error| LoadError::Io { path: self.root.join("config/pipelines"), error })?;
-        for path in pipelines.iter().flatten().filter(|p| !p.to_string_lossy().ends_with(".generated.kdl")) {
-            texts.extend(self.read(path)?.map(|id| (Kind::Pipelines, id)));
+        let runtime = self.asked(&settings.runtime, profile, |s| &s.runtime, "config/training/runtime.kdl");
+        texts.extend(self.read_if_there(&runtime).map(|id| (Kind::Runtime, id)));
+        let is_written_by_hand = |path: &PathBuf| !path.to_string_lossy().ends_with(".generated.kdl");
+        let pipelines = self.kdl_files(&Asked { path: PIPELINES.into(), said: None, usual: PIPELINES });
+        for path in pipelines.iter().filter(|path| is_written_by_hand(path)) {
+            texts.extend(self.read(path, None).map(|id| (Kind::Pipelines, id)));
         }
-        let aggregations = self.read_if_there(&settings.aggregations, profile, |s| &s.aggregations)?;
-        texts.extend(aggregations.map(|id| (Kind::Aggregations, id)));
-        for path in self.kdl_files(&settings.feature_views, profile, |s| &s.feature_views)? {
-            texts.extend(self.read(&path)?.map(|id| (Kind::Views, id)));
+        let aggregations = self.asked(&settings.aggregations, profile, |s| &s.aggregations, "config/training/aggregations.kdl");
+        texts.extend(self.read_if_there(&aggregations).map(|id| (Kind::Aggregations, id)));
+        let views = self.asked(&settings.feature_views, profile, |s| &s.feature_views, "feature_views");
+        for path in self.kdl_files(&views) {
+            texts.extend(self.read(&path, None).map(|id| (Kind::Views, id)));
         }
-        for path in self.kdl_files(&settings.feature_services, profile, |s| &s.feature_services)? {
-            texts.extend(self.read(&path)?.map(|id| (Kind::Services, id)));
+        let services = self.asked(&settings.feature_services, profile, |s| &s.feature_services, "feature_services");
+        for path in self.kdl_files(&services) {
+            texts.extend(self.read(&path, None).map(|id| (Kind::Services, id)));
         }
         let sources = &self.sources;
         let understood: Vec<_> = texts.par_iter().map(|(kind, id)| kind.understand(sources, *id)).collect();
@@ -147,7 +161,6 @@ impl Reader<'_> {
                 Said::Services(services) => self.declared.services.extend(services),
             }
         }
-        Ok(())
     }
 
     /// Overrides values of the runtime; what they are then, and where they come from.
@@ -157,48 +170,52 @@ impl Reader<'_> {
         Ok(tuning.rows(&self.declared.runtime, file))
     }
 
-    fn read_if_there(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Of) -> Result<Option<SourceId>, LoadError> {
-        let path = self.root.join(&setting.value);
-        if self.files.exists(&path) {
-            return self.read(&path);
-        }
-        self.absent(setting, profile, of, "file");
-        Ok(None)
-    }
-
-    fn kdl_files(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Of) -> Result<Vec<PathBuf>, LoadError> {
-        let directory = self.root.join(&setting.value);
-        let files = self.files.kdl_files(&directory).map_err(|error| LoadError::Io { path: directory, error })?;
-        if files.is_none() {
-            self.absent(setting, profile, of, "directory");
-        }
-        Ok(files.unwrap_or_default())
-    }
-
-    /// What a file of the workspace names must be there; a default need not.
-    fn absent(&mut self, setting: &Setting<String>, profile: Option<&str>, of: Of, what: &str) {
+    /// What a setting asks for, and where a file of the workspace says so.
+    fn asked(&self, setting: &Setting<String>, profile: Option<&str>, of: Of, usual: &'static str) -> Asked {
         let manifest = &self.declared.manifest;
         let profile = manifest.profiles.iter().find(|p| Some(p.name.value.as_str()) == profile);
         let said = profile.and_then(|p| of(&p.settings).as_ref()).or(of(&manifest.settings).as_ref());
-        let Some(said) = said.filter(|said| matches!(&said.value, Text::Env(_)) || said.value == Text::Literal(setting.value.clone()))
-        else {
-            return;
-        };
-        self.is_whole = false;
-        let message = format!("there is no {what} `{}`", setting.value);
-        let hint =
-            format!("paths are relative to the directory of Daedalus.kdl; make it, or correct the path{}", self.near(&setting.value));
-        self.found.push(Diagnostic::error(code::MISSING_FILE, message, said.span).label(format!("no such {what}")).hint(hint));
+        let said = said.filter(|said| matches!(&said.value, Text::Env(_)) || said.value == Text::Literal(setting.value.clone()));
+        Asked { path: setting.value.clone(), said: said.map(|said| said.span), usual }
     }
 
-    /// The path that was probably meant.
-    fn near(&self, path: &str) -> String {
-        const USUAL: [&str; 4] = ["config/training/runtime.kdl", "config/training/aggregations.kdl", "feature_views", "feature_services"];
-        let is_there = |path: &str| {
-            let path = self.root.join(path);
-            self.files.exists(&path) || self.files.kdl_files(&path).is_ok_and(|files| files.is_some())
-        };
-        let near = did_you_mean(path, USUAL.into_iter().filter(|path| is_there(path)));
+    fn read_if_there(&mut self, asked: &Asked) -> Option<SourceId> {
+        let path = self.root.join(&asked.path);
+        if self.files.exists(&path) {
+            return self.read(&path, asked.said);
+        }
+        self.absent(asked, "file");
+        None
+    }
+
+    fn kdl_files(&mut self, asked: &Asked) -> Vec<PathBuf> {
+        let directory = self.root.join(&asked.path);
+        match self.files.kdl_files(&directory) {
+            Ok(Some(files)) => return files,
+            Ok(None) => self.absent(asked, "directory"),
+            Err(error) => {
+                self.is_whole = false;
+                let place = asked.said.unwrap_or_else(|| Span { source: self.stand_in(&directory, ""), offset: 0, len: 0 });
+                self.found.push(unreadable(&asked.path, &error, place));
+            }
+        }
+        Vec::new()
+    }
+
+    /// What a file of the workspace names must be there; a default need not.
+    fn absent(&mut self, asked: &Asked, what: &str) {
+        let Some(said) = asked.said else { return };
+        self.is_whole = false;
+        let message = format!("there is no {what} `{}`", asked.path);
+        let hint = format!("paths are relative to the directory of Daedalus.kdl; make it, or correct the path{}", self.near(asked));
+        self.found.push(Diagnostic::error(code::MISSING_FILE, message, said).label(format!("no such {what}")).hint(hint));
+    }
+
+    /// The usual path, where it was probably meant.
+    fn near(&self, asked: &Asked) -> String {
+        let lies = |path: &Path| self.files.exists(path) || self.files.kdl_files(path).is_ok_and(|files| files.is_some());
+        let is_there = |path: &&str| *path != asked.path && lies(&self.root.join(path));
+        let near = did_you_mean(&asked.path, Some(asked.usual).filter(is_there));
         near.map_or(String::new(), |near| format!(": did you mean `{near}`?"))
     }
 
@@ -210,14 +227,15 @@ impl Reader<'_> {
         let (catalog, mut found) = resolve::resolve(&self.declared, &vocabulary);
         let whole = self.is_whole;
         found.retain(|d| d.code != catalog::code::UNKNOWN_NAME || (whole && !is_cascade(d, &broken, &self.sources)));
-        self.found.extend(found);
+        self.found.extend(found.into_iter().map(|found| pinpointed(found, &self.sources)));
         if !self.found.iter().any(Diagnostic::is_error) {
             self.found.extend(lint::lint(&catalog, &self.declared));
         }
         let sound = !self.found.iter().any(Diagnostic::is_error);
         let profiles = self.declared.manifest.profiles.iter().map(|p| p.name.value.clone()).collect();
         let workspace = sound.then(|| Workspace { root: self.root, catalog, settings, tuning, profiles, profile });
-        let mut loaded = Loaded { sources: self.sources, diagnostics: Vec::new(), declared: self.declared, workspace };
+        let mut loaded =
+            Loaded { sources: self.sources, diagnostics: Vec::new(), declared: self.declared, unread: self.unread, workspace };
         loaded.extend(self.found);
         loaded
     }
@@ -231,6 +249,15 @@ impl Reader<'_> {
 
 /// One of the settings, as `config` or a profile says it.
 type Of = fn(&SettingsDecl) -> &Option<Spanned<Text>>;
+
+/// A file or a directory that is looked for.
+struct Asked {
+    path: String,
+    /// Where a file of the workspace names it; nowhere if it is a default, or said on the command line.
+    said: Option<Span>,
+    /// Where it lies in most workspaces.
+    usual: &'static str,
+}
 
 /// The kinds of file beside Daedalus.kdl.
 #[derive(Clone, Copy)]
@@ -266,12 +293,35 @@ impl Kind {
     }
 }
 
+/// Something lies where a file or a directory belongs, and is not to be read.
+fn unreadable(name: &str, error: &io::Error, place: Span) -> Diagnostic {
+    let (why, hint) = match error.kind() {
+        io::ErrorKind::IsADirectory => ("it is a directory".into(), "a manifest is a file: rename the directory, or remove it"),
+        io::ErrorKind::NotADirectory => ("it is no directory".into(), "KDL files lie in a directory: rename what lies there, or correct the path"),
+        io::ErrorKind::NotFound => ("it is a link that leads nowhere".into(), "mend the link, or remove it"),
+        io::ErrorKind::PermissionDenied => ("permission denied".into(), "let whoever runs daeda read it"),
+        _ => (error.to_string(), "put a file in its place, or remove it"),
+    };
+    Diagnostic::error(code::UNREADABLE, format!("`{name}` cannot be read: {why}"), place).hint(hint)
+}
+
 fn not_text(place: Span, bytes: &[u8]) -> Diagnostic {
     let hint = match bytes {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "this is UTF-16; save the file as UTF-8".to_string(),
         _ => format!("the byte here is 0x{:02X}; save the file as UTF-8", bytes.get(place.offset).copied().unwrap_or_default()),
     };
     Diagnostic::error(code::NOT_TEXT, "this is not UTF-8; KDL files are UTF-8 text", place).hint(hint)
+}
+
+/// With the place of the part that is meant, of a text that is written otherwise than it reads.
+fn pinpointed(mut found: Diagnostic, sources: &Sources) -> Diagnostic {
+    let Some(part) = found.part.take() else { return found };
+    let span = found.span();
+    let text = sources.get(span.source).text.get(span.offset..span.offset + span.len);
+    if let Some(place) = text.and_then(|text| manifest::written(text, part)) {
+        found.labels[0].span = Span { offset: span.offset + place.start, len: place.len(), ..span };
+    }
+    found
 }
 
 /// Whether a name counts as unknown only because its definition, in a file with mistakes, was left out.

@@ -92,6 +92,26 @@ fn lineage_goes_on_behind_what_an_asset_publishes() {
 }
 
 #[test]
+fn what_an_asset_publishes_has_the_rows_of_its_service() {
+    let rows = |name: &str| nodes(&lineage(&[name, "--format", "json"]).json(), "rows");
+    let of_service = rows("dssm_ranking.label");
+    assert!(of_service.contains(&("artwork_properties.rating".into(), "filter".into())), "{of_service:?}");
+    assert_eq!(rows("dssm_ranking_training.label"), of_service);
+}
+
+#[test]
+fn a_view_and_a_service_of_one_name_have_their_columns_each() {
+    let workspace = Workspace::new();
+    let text = fs::read_to_string(workspace.path("feature_services/counting.kdl")).unwrap();
+    workspace.write("feature_services/feed.kdl", &text.replace("\"counting\"", "\"feed\""));
+    let of = |name: &str| workspace.daeda(&["lineage", name]);
+    assert!(of("feed.likes_2d").stdout.contains("comes from"), "{}", of("feed.likes_2d").stderr);
+    assert!(of("feed.event").stdout.contains("goes into"), "{}", of("feed.event").stderr);
+    let wrong = of("feed.likes_3d");
+    assert!(wrong.stderr.contains("view and service `feed` have no column `likes_3d`; did you mean `likes_2d`?"), "{}", wrong.stderr);
+}
+
+#[test]
 fn pictures_draw_what_the_table_says() {
     for name in ["dssm_ranking.like_artwork_avg_embeds", "feed_events.event", "dssm_ranking", "artwork_properties", "dssm_ranking_training"]
     {

@@ -3,9 +3,10 @@
 //! Knows the columns by their names and types alone. The type of `NULL`, and of what is null whatever the row, is `None`: it goes
 //! with every type. Invariant: what passes here has a meaning in `features`, so evaluation fails for rows only, never for types.
 
-use super::{Branch, Expr, ExprError, ExprErrorKind, Function, Operator, Scalar, State};
+use super::{Branch, Expr, ExprError, ExprErrorKind, Function, Operator, Place, Scalar, State};
 use crate::catalog::types::{DataType, TimeUnit};
 use crate::source::suggestion;
+use std::collections::HashSet;
 
 type Typed = Result<Option<DataType>, ExprError>;
 
@@ -16,6 +17,14 @@ impl Expr {
             let error = ExprError::new(ExprErrorKind::Type, "it is always null, and so has no type", self.place());
             error.hint("write CAST(NULL AS int64), or any other type")
         })
+    }
+
+    /// Everything that keeps it from having a type: the innermost causes, each once, in the order of the text.
+    pub fn mistakes(&self, types: &dyn Fn(&str) -> Option<DataType>, known: &[String]) -> Vec<ExprError> {
+        let mut found = Columns { types, known }.mistakes(self, Columns::of);
+        let mut seen = HashSet::new();
+        found.retain(|error| seen.insert(error.message.clone()));
+        found
     }
 
     /// Like [`Expr::infer`], with `None` for what is always null.
@@ -91,13 +100,21 @@ impl Columns<'_> {
                 State::Null => self.of(operand).map(|_| Some(DataType::Bool)),
                 State::True | State::False => self.condition(operand),
             },
-            Expr::In { operand, list, .. } => self.comparisons(operand, list.iter()),
-            Expr::Between { operand, low, high, .. } => self.comparisons(operand, [&**low, &**high].into_iter()),
+            Expr::In { operand, list, .. } => self.comparisons(operand, list.iter(), Self::odd_one),
+            Expr::Between { operand, low, high, .. } => self.comparisons(operand, [&**low, &**high].into_iter(), Self::odd_one),
             Expr::Like { operand, .. } => self.string(operand, "LIKE").map(|_| Some(DataType::Bool)),
             Expr::Case { operand, branches, otherwise } => self.case(operand.as_deref(), branches, otherwise.as_deref()),
             Expr::Cast { operand, to } => self.cast(operand, to),
             Expr::Call { function, arguments } => self.call(*function, arguments),
         }
+    }
+
+    /// What is wrong with the parts; where nothing is, with the whole. `asked` is what stands around it asks of it.
+    fn mistakes(&self, expr: &Expr, asked: fn(&Self, &Expr) -> Typed) -> Vec<ExprError> {
+        let is_logic = matches!(expr, Expr::Not(_) | Expr::Binary { operator: Operator::And | Operator::Or, .. });
+        let of_parts = if is_logic { Self::condition } else { Self::of };
+        let within: Vec<ExprError> = expr.children().into_iter().flat_map(|part| self.mistakes(part, of_parts)).collect();
+        if within.is_empty() { asked(self, expr).err().into_iter().collect() } else { within }
     }
 
     fn unknown(&self, name: &str, expr: &Expr) -> ExprError {
@@ -148,7 +165,7 @@ impl Columns<'_> {
             Operator::And | Operator::Or => self.condition(left).and(self.condition(right)),
             Operator::Concat => self.strings([left, right].into_iter(), "`||`"),
             operator if operator.is_arithmetic() => self.arithmetic(operator, left, right),
-            _ => self.comparisons(left, std::iter::once(right)),
+            _ => self.comparisons(left, std::iter::once(right), Self::both),
         }
     }
 
@@ -162,14 +179,15 @@ impl Columns<'_> {
         })
     }
 
-    fn comparisons<'a>(&self, left: &Expr, rights: impl Iterator<Item = &'a Expr>) -> Typed {
+    /// One expression against others; `at` says where the mistake is, of one that does not compare.
+    fn comparisons<'a>(&self, left: &Expr, rights: impl Iterator<Item = &'a Expr>, at: fn(&Expr, &Expr) -> Option<Place>) -> Typed {
         let left_type = self.of(left)?;
         for right in rights {
             let right_type = self.of(right)?;
             if let (Some(one), Some(other)) = (&left_type, &right_type)
                 && !is_comparable(one, other)
             {
-                return Err(self.incomparable((left, one), (right, other)));
+                return Err(incomparable((left, one), (right, other), at(left, right)));
             }
         }
         if let Some(nested) = left_type.filter(is_nested) {
@@ -178,14 +196,13 @@ impl Columns<'_> {
         Ok(Some(DataType::Bool))
     }
 
-    fn incomparable(&self, (left, one): (&Expr, &DataType), (right, other): (&Expr, &DataType)) -> ExprError {
-        let message = format!("`{left}` is {one} and `{right}` is {other}, which do not compare");
-        let both = Expr::Binary { operator: Operator::Equal, left: Box::new(left.clone()), right: Box::new(right.clone()) };
-        let error = self.wrong(&both, message);
-        match comparison_hint((left, one), (right, other)).or_else(|| comparison_hint((right, other), (left, one))) {
-            Some(hint) => error.hint(hint),
-            None => error,
-        }
+    fn both(left: &Expr, right: &Expr) -> Option<Place> {
+        Place::around(left.place(), right.place())
+    }
+
+    /// Of a list the one that is unlike the others.
+    fn odd_one(left: &Expr, right: &Expr) -> Option<Place> {
+        right.place().or_else(|| left.place())
     }
 
     fn strings<'a>(&self, mut arguments: impl Iterator<Item = &'a Expr>, by: &str) -> Typed {
@@ -194,7 +211,7 @@ impl Columns<'_> {
 
     fn case(&self, operand: Option<&Expr>, branches: &[Branch], otherwise: Option<&Expr>) -> Typed {
         match operand {
-            Some(operand) => self.comparisons(operand, branches.iter().map(|branch| &branch.when))?,
+            Some(operand) => self.comparisons(operand, branches.iter().map(|branch| &branch.when), Self::odd_one)?,
             None => branches.iter().try_fold(None, |_, branch| self.condition(&branch.when))?,
         };
         self.common(branches.iter().map(|branch| &branch.then).chain(otherwise))
@@ -228,7 +245,7 @@ impl Columns<'_> {
         match function {
             Function::Coalesce => self.common(arguments.iter()),
             Function::Greatest | Function::Least => self.extreme(arguments, &by),
-            Function::Nullif => self.comparisons(first, std::iter::once(second)).and(self.of(first)),
+            Function::Nullif => self.comparisons(first, std::iter::once(second), Self::both).and(self.of(first)),
             Function::Abs | Function::Floor | Function::Ceil | Function::Round => self.number(first, &by).map(widened),
             Function::Ln | Function::Exp | Function::Sqrt => self.number(first, &by).map(|found| found.and(Some(DataType::Float64))),
             Function::Power => self.arithmetic(Operator::Divide, first, second),
@@ -286,11 +303,21 @@ fn widened(number: Option<DataType>) -> Option<DataType> {
     number.map(wide)
 }
 
+fn incomparable((left, one): (&Expr, &DataType), (right, other): (&Expr, &DataType), at: Option<Place>) -> ExprError {
+    let message = format!("`{left}` is {one} and `{right}` is {other}, which do not compare");
+    let error = ExprError::new(ExprErrorKind::Type, message, at);
+    match comparison_hint((left, one), (right, other)).or_else(|| comparison_hint((right, other), (left, one))) {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
 fn comparison_hint((left, one): (&Expr, &DataType), (right, other): (&Expr, &DataType)) -> Option<String> {
     use DataType::*;
     match (one, other) {
         (number, String) if number.is_number() => match right {
             Expr::Literal(text) => Some(format!("write {} without quotes", text.to_string().trim_matches('\''))),
+            _ if matches!(left, Expr::Literal(_)) => Some(format!("write '{left}'; where the texts are numbers, CAST({right} AS {number})")),
             _ => Some(format!("CAST({right} AS {number})")),
         },
         (Bool, number) if number.is_number() => Some(format!("write `{left}` or `NOT {left}`")),

@@ -7,6 +7,7 @@ use crate::catalog::expr::{self, Expr, ExprError, ExprErrorKind};
 use crate::catalog::types::DataType;
 use crate::source::{Diagnostic, Span, is_slip};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// The columns of a row as it is built up, in order.
 #[derive(Debug, Clone)]
@@ -59,15 +60,10 @@ impl Columns {
 impl Resolver<'_> {
     /// An expression of any type. `None` where it is broken, which has been reported.
     pub fn expression(&mut self, text: &Name, columns: &Columns) -> Option<(Expr, DataType)> {
-        let typed = expr::parse(text).and_then(|e| e.infer(&|name| columns.get(name).cloned(), &columns.names()).map(|t| (e, t)));
         let excused = |error: &ExprError| error.kind == ExprErrorKind::UnknownColumn && columns.excuses(&named(text, error.at));
-        typed
-            .map_err(|error| {
-                if !excused(&error) {
-                    self.report(diagnose(text, error, columns))
-                }
-            })
-            .ok()
+        let typed = expr::parse(text).map_err(|error| vec![error]).and_then(|expr| typed(expr, columns));
+        let report = |error| self.report(diagnose(text, error, columns));
+        typed.map_err(|found| found.into_iter().filter(|error| !excused(error)).for_each(report)).ok()
     }
 
     /// An expression that is true or false.
@@ -80,6 +76,18 @@ impl Resolver<'_> {
             return None;
         }
         Some(expr)
+    }
+}
+
+/// An expression with its type, or everything that keeps it from having one.
+fn typed(expr: Expr, columns: &Columns) -> Result<(Expr, DataType), Vec<ExprError>> {
+    let (types, known) = (|name: &str| columns.get(name).cloned(), columns.names());
+    match expr.infer(&types, &known) {
+        Ok(data_type) => Ok((expr, data_type)),
+        Err(first) => {
+            let found = expr.mistakes(&types, &known);
+            Err(if found.is_empty() { vec![first] } else { found })
+        }
     }
 }
 
@@ -119,9 +127,15 @@ pub fn diagnose(text: &Name, error: ExprError, columns: &Columns) -> Diagnostic 
         ExprErrorKind::Type => expr::parse(&named(text, error.at)).map(|part| part.columns()).unwrap_or_default(),
         _ => BTreeSet::new(),
     };
-    let diagnostic = origins(Diagnostic::error(code, error.message, place(text, error.at)), &named, columns);
+    let diagnostic = Diagnostic::error(code, error.message, place(text, error.at)).part(part(text, error.at));
+    let diagnostic = origins(diagnostic, &named, columns);
     let hint = error.hint.unwrap_or_else(|| "expressions are SQL scalar expressions, such as \"event = 'like'\"".into());
     diagnostic.hint(hint)
+}
+
+/// A part of the text that [`place`] cannot find, because it stands otherwise than it reads.
+pub fn part(text: &Name, at: Option<(usize, usize)>) -> Option<Range<usize>> {
+    at.filter(|_| text.span.len != text.value.len()).map(|(offset, len)| offset..offset + len)
 }
 
 /// A part of the text, where the string was written without escapes; else the whole string.

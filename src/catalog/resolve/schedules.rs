@@ -1,7 +1,7 @@
 //! Jobs and schedules: what they select is there, and what is due some time has periods.
 
 use super::Resolver;
-use super::expressions::place;
+use super::expressions::{part, place};
 use super::names::Kind;
 use crate::catalog::code;
 use crate::catalog::declaration::*;
@@ -101,7 +101,7 @@ impl Resolver<'_> {
             match selection::parse(target) {
                 Err(error) => {
                     let diagnostic = Diagnostic::error(code::SELECTION, error.message, place(target, Some(error.at)));
-                    self.report(diagnostic.hint(error.hint));
+                    self.report(diagnostic.part(part(target, Some(error.at))).hint(error.hint));
                 }
                 Ok(selection) => {
                     let words = selection.words().into_iter().filter(|(by, _)| *by == selection::By::Name);

@@ -9,7 +9,7 @@ mod table;
 mod things;
 mod ways;
 
-use crate::catalog::model::Catalog;
+use crate::catalog::model::{Catalog, Place, Service};
 use crate::source::suggestion;
 use columns::{Role, Thing};
 use serde::Serialize;
@@ -48,7 +48,7 @@ pub struct Lineage {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expr: Option<String>,
     pub upstream: Vec<Node>,
-    /// Of a service's column, and of that in an asset: what decides which rows there are.
+    /// Of a service's column, or of one made from it: what decides which rows there are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<Node>,
     pub downstream: Vec<Node>,
@@ -94,32 +94,57 @@ fn whole(catalog: &Catalog, name: &str) -> Option<(Lineage, Vec<Thing>)> {
     Some((things::of_asset(catalog, asset), columns.map(|column| Thing::Output(name.into(), column.name.clone())).collect()))
 }
 
-/// The column of an owner. `Err(None)`: there is no such owner.
+/// The column of an owner, which may be a view and a service at once. `Err(None)`: there is no such owner.
 fn thing(catalog: &Catalog, owner: &str, column: &str) -> Result<Thing, Option<String>> {
-    let (kind, known, thing): (_, Vec<&str>, _) = if let Some(view) = catalog.views.get(owner) {
-        ("view", view.fields.iter().map(|f| f.name.as_str()).collect(), Thing::Field(owner.into(), column.into()))
-    } else if let Some(service) = catalog.services.get(owner) {
-        ("service", service.columns.iter().map(|c| c.name.as_str()).collect(), Thing::Column(owner.into(), column.into()))
-    } else if let Some(asset) = catalog.assets.get(owner) {
-        let service = asset.service.iter().flat_map(|s| &s.columns);
-        ("asset", service.map(|c| c.name.as_str()).collect(), Thing::Output(owner.into(), column.into()))
-    } else {
+    let (mut kinds, mut known): (Vec<&str>, Vec<&str>) = Default::default();
+    for (kind, columns, thing) in owners(catalog, owner) {
+        if columns.contains(&column) {
+            return Ok(thing(owner.into(), column.into()));
+        }
+        kinds.push(kind);
+        known.extend(columns);
+    }
+    if kinds.is_empty() {
         return Err(None);
-    };
-    match known.contains(&column) {
-        true => Ok(thing),
-        false => Err(Some(format!("{kind} `{owner}` has no column `{column}`; {}", suggestion(column, known)))),
+    }
+    known.sort_unstable();
+    known.dedup();
+    let has = if kinds.len() == 1 { "has" } else { "have" };
+    Err(Some(format!("{} `{owner}` {has} no column `{column}`; {}", kinds.join(" and "), suggestion(column, known))))
+}
+
+/// What something is, its columns, and how one of them is made a thing.
+type Owner<'c> = (&'static str, Vec<&'c str>, fn(String, String) -> Thing);
+
+/// Everything of a name.
+fn owners<'c>(catalog: &'c Catalog, name: &str) -> Vec<Owner<'c>> {
+    let view = catalog.views.get(name).map(|view| view.fields.iter().map(|field| field.name.as_str()).collect());
+    let contract = |service: &'c Service| service.columns.iter().map(|column| column.name.as_str());
+    let service = catalog.services.get(name).map(|service| contract(service).collect());
+    let asset = catalog.assets.get(name).map(|asset| asset.service.iter().flat_map(|service| contract(service)).collect());
+    let view: Option<Owner> = view.map(|columns| ("view", columns, Thing::Field as _));
+    let service: Option<Owner> = service.map(|columns| ("service", columns, Thing::Column as _));
+    let asset: Option<Owner> = asset.map(|columns| ("asset", columns, Thing::Output as _));
+    [view, service, asset].into_iter().flatten().collect()
+}
+
+/// The service whose rows a column has.
+fn rows_of(catalog: &Catalog, thing: &Thing) -> Option<String> {
+    let of_asset = |asset: &str| catalog.assets.get(asset)?.service.as_ref().map(|service| service.name.clone());
+    match thing {
+        Thing::Column(service, _) => Some(service.clone()),
+        Thing::Output(asset, _) => of_asset(asset),
+        Thing::Field(view, _) => match &catalog.views.get(view)?.place {
+            Place::Asset(asset) => of_asset(asset),
+            Place::Path(_) => None,
+        },
+        Thing::Rows(_) | Thing::Whole(_) => None,
     }
 }
 
 fn of_thing(ways: &mut Ways, thing: &Thing) -> Lineage {
     let (data_type, expr) = described(ways.catalog, thing);
-    let service = match thing {
-        Thing::Column(service, _) => Some(service),
-        Thing::Output(asset, _) => ways.catalog.assets.get(asset).and_then(|asset| asset.service.as_ref()).map(|service| &service.name),
-        _ => None,
-    };
-    let rows = service.cloned().map_or(Vec::new(), |service| ways.upstream(&Thing::Rows(service)));
+    let rows = rows_of(ways.catalog, thing).map_or(Vec::new(), |service| ways.upstream(&Thing::Rows(service)));
     Lineage {
         version: 1,
         kind: thing.kind(),

@@ -20,6 +20,8 @@ pub struct Case {
     pub tables: Vec<(String, Vec<String>)>,
     /// The view whose data is looked at.
     pub data: Option<String>,
+    /// What lies where a file belongs: `directory`, `link` (one that leads nowhere), `pipe`.
+    pub odd: BTreeMap<String, String>,
     pub profile: Option<String>,
     pub drawn: String,
 }
@@ -100,6 +102,7 @@ impl Case {
             seconds: Vec::new(),
             tables: Vec::new(),
             data: None,
+            odd: BTreeMap::new(),
             profile: None,
             drawn,
         };
@@ -135,6 +138,7 @@ impl Case {
                 "expect" => case.expected.push(rest.into()),
                 "parquet" => case.tables.push((rest.into(), body('+'))),
                 "data" => case.data = Some(rest.into()),
+                "directory" | "link" | "pipe" => drop(case.odd.insert(rest.into(), word.into())),
                 "profile" => case.profile = Some(rest.into()),
                 "" => {}
                 word if word.starts_with("//") => {}

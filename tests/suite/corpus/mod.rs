@@ -15,7 +15,9 @@ use daeda::{catalog, manifest, query};
 use parquet::arrow::ArrowWriter;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 
 /// The end of the fourth day.
@@ -45,10 +47,18 @@ fn check(directory: &Path, case: &Case) -> (Sources, Vec<Diagnostic>) {
 }
 
 fn write(directory: &Path, case: &Case) {
-    for (name, bytes) in &case.files {
+    for (name, bytes) in case.files.iter().filter(|(name, _)| !case.odd.contains_key(*name)) {
         let path = directory.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
+    }
+    for (name, what) in &case.odd {
+        let path = directory.join(name);
+        match what.as_str() {
+            "directory" => fs::create_dir(path).unwrap(),
+            "link" => symlink("nowhere", path).unwrap(),
+            _ => assert!(Command::new("mkfifo").arg(path).status().unwrap().success()),
+        }
     }
     for (name, columns) in &case.tables {
         let path = directory.join(name);
@@ -178,6 +188,7 @@ fn the_base_is_sound() {
         seconds: vec![],
         tables: vec![],
         data: None,
+        odd: Default::default(),
         profile: None,
         drawn: String::new(),
     };
