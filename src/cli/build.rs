@@ -58,6 +58,7 @@ pub fn build(
         _ if !quiet && std::io::stderr().is_terminal() => listened(&terminal::Terminal::new(lines, context.draws_color())),
         _ => listened(&plain::Plain::new(lines)),
     };
+    say_trace(context, options, trace.as_ref());
     match &ended.refused {
         Some(refused) => Err(refuse(context, &graph, &permits(options), refused)),
         None => {
@@ -67,6 +68,13 @@ pub fn build(
             context.leave(graph);
             Ok(ended)
         }
+    }
+}
+
+/// A trace that is not whole is told apart from one that is.
+fn say_trace(context: &Context, options: &BuildOptions, trace: Option<&Trace>) {
+    if let (Some(path), Some(why)) = (&options.trace, trace.and_then(Trace::trouble)) {
+        context.warn(&format!("the trace {} could not be written: {why}", path.display()));
     }
 }
 
@@ -146,6 +154,9 @@ fn dry_run(context: &Context, workspace: &Workspace, targets: &[Target], command
     match command.format {
         Format::Json => print_json(&query::plan::json(&graph, &verdicts, &permits))?,
         Format::Text => print(&query::plan::text(&graph, &verdicts, &permits, command.options.explain || context.args.verbose))?,
+    }
+    if command.options.trace.is_some() {
+        context.warn("nothing is run, so there is no trace: --trace has no effect beside -n");
     }
     let replaced = driver::replaced(&graph, &verdicts, &permits);
     if let Some(permitted) = command.options.replace.or(workspace.settings.replace_max.value).filter(|max| replaced > *max) {

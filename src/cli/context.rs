@@ -296,6 +296,12 @@ pub fn quoted(word: &str) -> String {
 /// `DAEDA_NOW`: an RFC 3339 instant, a day, or a file that holds one.
 fn clock_of(text: Option<&String>) -> Result<SystemClock, CliError> {
     let Some(text) = text else { return Ok(SystemClock::Machine) };
-    let wrong = || CliError::Usage(format!("DAEDA_NOW is an instant such as 2026-02-04T00:00:00Z, not `{text}`"));
+    let wrong = || {
+        let example = "an instant such as 2026-02-04T00:00:00Z";
+        CliError::Usage(match text.strip_prefix('@') {
+            Some(file) => format!("DAEDA_NOW names the file {file}, and that holds no time; write {example} into it"),
+            None => format!("DAEDA_NOW is {example}, not `{text}`"),
+        })
+    };
     SystemClock::parse(text).ok_or_else(wrong)
 }

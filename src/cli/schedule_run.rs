@@ -133,7 +133,7 @@ impl Turn<'_> {
             false => self.build(&before, &open)?,
         };
         let after = if open.is_empty() { before } else { self.outline(&failures)? };
-        self.tell(&after);
+        let code = if self.tell(&after) { code } else { worse(code, code::INTERRUPTED) };
         self.conclude(&after);
         Ok(Looked { code, outlook: outlook(&after) })
     }
@@ -188,15 +188,19 @@ impl Turn<'_> {
         }
     }
 
-    fn tell(&self, outline: &Outline) {
+    /// Tells what there is to tell; false if something was left untold because this process is to stop.
+    fn tell(&self, outline: &Outline) -> bool {
         let ledger = self.file("json");
-        let teller = Teller { schedule: self.schedule, ledger: &ledger, directory: self.workspace.root.path() };
+        let teller = Teller { schedule: self.schedule, ledger: &ledger, directory: self.workspace.root.path(), cancel: &self.context.cancel };
+        let mut is_whole = true;
         for told in teller.tell(&outline.standings, self.context.clock.now()) {
             match told {
                 Told::Sent(text) => self.say("told", &text),
                 Told::Trouble(text) => self.warn(&text),
+                Told::Stopped => is_whole = false,
             }
         }
+        is_whole
     }
 
     /// What is left, and what comes next.

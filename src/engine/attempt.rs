@@ -231,7 +231,7 @@ impl<'a> Shared<'a> {
                 }
                 Progress::Said(line) => self.tools.sink.event(&Event::Said { action, line }),
                 Progress::Checked(result) => self.tools.sink.event(&Event::Checked { action, result }),
-                Progress::Running(_) => {}
+                Progress::Running(_) | Progress::Logged(_) => {}
             }
         };
         let input = |up: &Action| Input { id: up.id.clone(), rule: up.common.rule.clone(), path: up.place.path() };

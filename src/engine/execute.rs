@@ -65,6 +65,8 @@ pub enum Progress {
     Checked(CheckResult),
     /// The leader of a process group that it has started; none once that has ended.
     Running(Option<u32>),
+    /// The name of the log, for people, in which is what it says from now on.
+    Logged(String),
 }
 
 /// Set once when the user wants to stop.

@@ -42,7 +42,7 @@ pub struct WorkerPool {
 static STARTED: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
 /// What has become a child of this process without having been started by it, and all below that.
-fn adopted() -> Vec<u32> {
+pub fn adopted() -> Vec<u32> {
     let known = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
     let strangers = descendants::children().into_iter().filter(|pid| !known.contains(pid) && !group::is_started(*pid));
     strangers.flat_map(|pid| descendants::of(pid).into_iter().chain([pid])).collect()
@@ -58,6 +58,31 @@ struct Worker {
     log: WorkerLog,
     /// The leader of the process group that its action has started and that may still run.
     group: Option<u32>,
+    heard: Heard,
+}
+
+/// What is known of a program that an action runs, should its end not be waited for.
+#[derive(Default)]
+struct Heard {
+    /// The name of its log, for people.
+    log: Option<String>,
+    /// The last line that said anything.
+    last: String,
+}
+
+impl Heard {
+    fn hear(&mut self, progress: &Progress) {
+        match progress {
+            Progress::Logged(name) => self.log = Some(name.clone()),
+            Progress::Said(line) if !line.trim().is_empty() => self.last = line.trim().to_string(),
+            _ => {}
+        }
+    }
+
+    fn timed_out(&self, seconds: f64) -> Failure {
+        let last = if self.last.is_empty() { String::new() } else { format!("; the last it said: {}", self.last) };
+        Failure::transient(format!("timed out after {seconds} s{last}"))
+    }
 }
 
 impl Drop for Worker {
@@ -143,7 +168,7 @@ impl WorkerPool {
         let (orders, answers) = (child.stdin.take(), child.stdout.take());
         let (Some(orders), Some(stdout)) = (orders, answers) else { return Err(io::ErrorKind::BrokenPipe.into()) };
         let log = WorkerLog { name: self.root.name(&path), path, before: 0 };
-        Ok(Worker { is_at_work: false, cpus, child, orders, answers: read_lines(stdout), log, group: None })
+        Ok(Worker { is_at_work: false, cpus, child, orders, answers: read_lines(stdout), log, group: None, heard: Heard::default() })
     }
 }
 
@@ -171,9 +196,10 @@ impl Executor for WorkerPool {
         let mut worker = self.worker(job.action.common.resources.cpus)?;
         worker.log.before = worker.log.length();
         worker.is_at_work = true;
+        worker.heard = Heard::default();
         worker.give(job)?;
         let result = worker.follow(&job.action, cancel, progress);
-        let result = result.map_err(|failure| failure.held(|| worker.peak_memory()).logged(|| worker.log.of_action()));
+        let result = result.map_err(|failure| worker.told_of(failure));
         let is_usable =
             !matches!(&result, Err(f) if matches!(f.kind, FailureKind::Transient | FailureKind::Interrupted | FailureKind::Bug));
         if is_usable {
@@ -199,12 +225,15 @@ impl Worker {
             }
             if deadline.is_some_and(|d| Instant::now() >= d) {
                 let seconds = action.common.timeout.unwrap_or_default() as f64 / 1e3;
-                return Err(Failure::transient(format!("timed out after {seconds} s")));
+                return Err(self.heard.timed_out(seconds));
             }
             match self.answers.recv_timeout(Duration::from_millis(50)) {
                 Ok(Ok(line)) => match serde_json::from_str(&line) {
                     Ok(Answer::Progress(Progress::Running(leader))) => self.group = leader,
-                    Ok(Answer::Progress(p)) => progress(p),
+                    Ok(Answer::Progress(p)) => {
+                        self.heard.hear(&p);
+                        progress(p);
+                    }
                     Ok(Answer::Made(made)) => return Ok(made),
                     Ok(Answer::Failed(failure)) => return Err(failure),
                     Err(error) => return Err(Failure::new(FailureKind::Bug, format!("the worker said `{line}`: {error}"))),
@@ -214,6 +243,12 @@ impl Worker {
                 Err(mpsc::RecvTimeoutError::Disconnected) => return Err(self.died()),
             }
         }
+    }
+
+    /// A failure with its memory, and with where more of it can be read. Of a fault of ours the worker itself has printed it.
+    fn told_of(&self, failure: Failure) -> Failure {
+        let of_program = self.heard.log.clone().filter(|_| failure.kind != FailureKind::Bug);
+        failure.held(|| self.peak_memory()).logged(|| of_program.or_else(|| self.log.of_action()))
     }
 
     /// The most memory that it has held for its action, or a program that it runs, as far as they are still there.
@@ -332,6 +367,17 @@ mod tests {
         assert!(pace.lets_pass(&Progress::Running(None)) && pace.lets_pass(&Progress::Said("x".into())));
         std::thread::sleep(Pace::EVERY);
         assert!(pace.lets_pass(&step("b", 2)));
+    }
+
+    #[test]
+    fn one_that_took_too_long_tells_what_was_heard_last() {
+        let mut heard = Heard::default();
+        assert_eq!(heard.timed_out(1.0).message, "timed out after 1 s");
+        for progress in [Progress::Logged("x.log".into()), Progress::Said("part 3\n".into()), Progress::Said(" ".into())] {
+            heard.hear(&progress);
+        }
+        assert_eq!(heard.timed_out(0.5).message, "timed out after 0.5 s; the last it said: part 3");
+        assert_eq!(heard.log.as_deref(), Some("x.log"));
     }
 
     #[test]

@@ -136,10 +136,9 @@ pub fn open_to_read(state: &Path) -> Result<Option<Connection>, Trouble> {
     connection.busy_timeout(PATIENCE)?;
     let version = match version(&connection) {
         Ok(version) => version,
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => {
-            // Its directory cannot be written, so nobody writes there: it can be read as it stands.
-            let connection = Connection::open_with_flags(format!("file:{}?immutable=1", path.display()), flags)?;
-            return Ok(Some(connection));
+        Err(error) if matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)) => {
+            // What readers share cannot be written here, which says that we may only read: what the file itself holds is read as it stands.
+            return Ok(Some(Connection::open_with_flags(as_it_stands(&path), flags)?));
         }
         Err(error) => return Err(judge(&path, error)),
     };
@@ -149,6 +148,13 @@ pub fn open_to_read(state: &Path) -> Result<Option<Connection>, Trouble> {
         VERSION => Ok(Some(connection)),
         version => Err(Trouble::Foreign { path, version }),
     }
+}
+
+/// The address of a database that nobody is taken to write.
+fn as_it_stands(path: &Path) -> String {
+    let name = path.display().to_string();
+    let name = [("%", "%25"), ("?", "%3f"), ("#", "%23")].iter().fold(name, |name, (mark, code)| name.replace(mark, code));
+    format!("file:{name}?immutable=1")
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {

@@ -8,7 +8,7 @@ use super::ranges::{abridged, of_keys};
 use crate::engine::action::ActionId;
 use crate::engine::event::{Event, Sink};
 use crate::engine::state::{Reason, State};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 /// So many causes are told.
@@ -24,6 +24,8 @@ struct Book {
     built: BTreeMap<ActionId, f64>,
     failed: Vec<ActionId>,
     skipped: Vec<ActionId>,
+    /// Those that have begun, whatever became of them.
+    begun: BTreeSet<ActionId>,
     blocked: Vec<(ActionId, String)>,
 }
 
@@ -34,6 +36,7 @@ impl Sink for Account {
             Event::Judged { action, state, reasons } => drop(book.why.insert(action.clone(), (*state, reasons.clone()))),
             Event::Published { action, seconds, .. } => drop(book.built.insert(action.clone(), *seconds)),
             Event::Failed { action, .. } => book.failed.push(action.clone()),
+            Event::Started { action, .. } => drop(book.begun.insert(action.clone())),
             Event::Skipped { action, .. } => book.skipped.push(action.clone()),
             Event::Blocked { action, message } => book.blocked.push((action.clone(), message.clone())),
             _ => {}
@@ -85,8 +88,11 @@ impl Book {
             let first = &self.failed[0];
             lines.push(format!("failed: {}; {program} explain {first} tells more", by_op(self.failed.iter())));
         }
-        if !self.skipped.is_empty() {
-            lines.push(format!("not begun: {}", by_op(self.skipped.iter())));
+        let (stopped, untouched): (Vec<&ActionId>, Vec<&ActionId>) = self.skipped.iter().partition(|id| self.begun.contains(*id));
+        for (what, ids) in [("stopped", stopped), ("not begun", untouched)] {
+            if !ids.is_empty() {
+                lines.push(format!("{what}: {}", by_op(ids.into_iter())));
+            }
         }
         if let Some((_, first)) = self.blocked.first() {
             let others = if self.blocked.len() > 1 { format!("; and {} more", self.blocked.len() - 1) } else { String::new() };
@@ -117,6 +123,17 @@ mod tests {
 
     fn id(key: &str) -> ActionId {
         ActionId { asset: "ranker".into(), op: "skeleton".into(), key: Some(key.into()) }
+    }
+
+    #[test]
+    fn what_was_stopped_had_begun() {
+        let account = Account::default();
+        account.event(&Event::Started { action: id("2026-02-01"), attempt: 1 });
+        for day in ["2026-02-01", "2026-02-02"] {
+            account.event(&Event::Skipped { action: id(day), because: None });
+        }
+        let expected = ["  left:  stopped: ranker.skeleton@2026-02-01", "         not begun: ranker.skeleton@2026-02-02"];
+        assert_eq!(account.text("daeda").lines().collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -26,6 +26,11 @@ impl Trace {
         Ok(Self { tracks: Mutex::new(Tracks::new(BufWriter::new(File::create(path)?))) })
     }
 
+    /// Why it is not whole, if anything of it could not be written.
+    pub fn trouble(&self) -> Option<String> {
+        self.tracks().trouble.as_ref().map(io::Error::to_string)
+    }
+
     fn tracks(&self) -> MutexGuard<'_, Tracks<BufWriter<File>>> {
         self.tracks.lock().expect("no thread panics while it writes the trace")
     }
@@ -55,6 +60,8 @@ struct Lane {
 
 struct Tracks<W: Write> {
     out: W,
+    /// The first error of writing.
+    trouble: Option<io::Error>,
     start: Instant,
     written: usize,
     /// Lanes from 1; free ones are empty.
@@ -66,7 +73,7 @@ struct Tracks<W: Write> {
 
 impl<W: Write> Tracks<W> {
     fn new(out: W) -> Self {
-        let mut tracks = Self { out, start: Instant::now(), written: 0, lanes: Vec::new(), given: BTreeMap::new(), judging: false };
+        let mut tracks = Self { out, trouble: None, start: Instant::now(), written: 0, lanes: Vec::new(), given: BTreeMap::new(), judging: false };
         tracks.write(json!({"ph": "M", "pid": 1, "tid": JUDGING, "name": "process_name", "args": {"name": "daeda build"}}));
         tracks.name(JUDGING, "verdicts");
         tracks
@@ -222,18 +229,26 @@ impl<W: Write> Tracks<W> {
         self.start.elapsed().as_micros() as u64
     }
 
-    /// A trace that cannot be written stops no build.
+    /// A trace that cannot be written stops no build, and is said at its end.
     fn write(&mut self, event: Value) {
         let before = if self.written == 0 { "[\n" } else { ",\n" };
         self.written += 1;
-        let _ = write!(self.out, "{before}{event}");
+        let written = write!(self.out, "{before}{event}");
+        self.note_trouble(written);
     }
 
     fn finish(&mut self) {
         if self.judging {
             self.judging(0);
         }
-        let _ = self.out.write_all(b"\n]\n").and_then(|()| self.out.flush());
+        let written = self.out.write_all(b"\n]\n").and_then(|()| self.out.flush());
+        self.note_trouble(written);
+    }
+
+    fn note_trouble(&mut self, written: io::Result<()>) {
+        if self.trouble.is_none() {
+            self.trouble = written.err();
+        }
     }
 }
 

@@ -1,6 +1,6 @@
-//! What has been told of which period, in a small file, so that each change of state is told once.
+//! What has been told of which period, and to whom where not all have heard it, in a small file: each change of state is told once.
 //!
-//! Invariants: a period that stands is not in it; a file that is lost or damaged is an empty one; it is replaced whole, by a rename.
+//! Invariants: a period that stands, and of which all know it, is not in it; a file that is lost or damaged is an empty one; it is replaced whole, by a rename.
 
 use crate::catalog::declaration::Occurrence;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,9 @@ const VERSION: u32 = 1;
 pub struct Ledger {
     version: u32,
     told: BTreeMap<String, BTreeSet<Occurrence>>,
+    /// Of what could not be told to all: who has heard it.
+    #[serde(default)]
+    heard: BTreeMap<String, BTreeMap<Occurrence, BTreeSet<String>>>,
 }
 
 static NOTHING: BTreeSet<Occurrence> = BTreeSet::new();
@@ -29,7 +32,7 @@ impl Ledger {
         let directory = path.parent().unwrap_or(path);
         fs::create_dir_all(directory)?;
         let mut file = tempfile::NamedTempFile::new_in(directory)?;
-        serde_json::to_writer(&mut file, &Self { version: VERSION, told: self.told.clone() })?;
+        serde_json::to_writer(&mut file, &Self { version: VERSION, told: self.told.clone(), heard: self.heard.clone() })?;
         file.persist(path)?;
         Ok(())
     }
@@ -39,17 +42,50 @@ impl Ledger {
         self.told.get(period).unwrap_or(&NOTHING)
     }
 
+    /// Whether anybody has heard anything of a period that does not stand.
+    pub fn knows(&self, period: &str) -> bool {
+        self.told.contains_key(period) || self.heard.contains_key(period)
+    }
+
+    /// Whether one of several listeners has heard something that others have not.
+    pub fn has_heard(&self, period: &str, occurrence: Occurrence, listener: &str) -> bool {
+        self.listeners(period, occurrence).is_some_and(|heard| heard.contains(listener))
+    }
+
+    fn listeners(&self, period: &str, occurrence: Occurrence) -> Option<&BTreeSet<String>> {
+        self.heard.get(period)?.get(&occurrence)
+    }
+
+    /// One has heard it, of several.
+    pub fn hear(&mut self, period: &str, occurrence: Occurrence, listener: &str) {
+        self.heard.entry(period.into()).or_default().entry(occurrence).or_default().insert(listener.into());
+    }
+
+    /// All have heard it.
     pub fn tell(&mut self, period: &str, occurrence: Occurrence) {
         if occurrence == Occurrence::Recovered {
             self.told.remove(period);
-        } else {
-            self.told.entry(period.into()).or_default().insert(occurrence);
+            self.heard.remove(period);
+            return;
+        }
+        self.told.entry(period.into()).or_default().insert(occurrence);
+        if let Some(heard) = self.heard.get_mut(period) {
+            heard.remove(&occurrence);
+        }
+        self.heard.retain(|_, heard| !heard.is_empty());
+    }
+
+    /// A period that does not stand has not recovered, whoever has heard so: for them, and for all, what is wrong is news.
+    pub fn relapse(&mut self, period: &str) {
+        if self.listeners(period, Occurrence::Recovered).is_some() {
+            self.tell(period, Occurrence::Recovered);
         }
     }
 
     /// Forgets periods that the schedule does not have any more.
     pub fn keep(&mut self, is_known: impl Fn(&str) -> bool) {
         self.told.retain(|period, _| is_known(period));
+        self.heard.retain(|period, _| is_known(period));
     }
 }
 
@@ -66,11 +102,29 @@ mod tests {
         ledger.tell("daily@2026-02-01", Occurrence::Failed);
         ledger.tell("daily@2026-02-02", Occurrence::Late);
         ledger.tell("daily@2026-02-02", Occurrence::Recovered);
+        ledger.hear("daily@2026-02-03", Occurrence::Failed, "one");
         ledger.write(&path).unwrap();
-        assert_eq!(Ledger::read(&path).told, ledger.told);
+        let read = Ledger::read(&path);
+        assert_eq!((&read.told, &read.heard), (&ledger.told, &ledger.heard));
+        // As it was written before anybody noted who has heard what.
+        fs::write(&path, "{\"version\":1,\"told\":{\"a\":[\"failed\"]}}").unwrap();
+        assert!(Ledger::read(&path).told("a").contains(&Occurrence::Failed));
         for damage in ["", "{", "[]", "{\"version\":2,\"told\":{}}", "{\"version\":1,\"told\":{\"a\":[\"gone\"]}}"] {
             fs::write(&path, damage).unwrap();
             assert_eq!(Ledger::read(&path), Ledger::default(), "{damage}");
         }
+    }
+
+    #[test]
+    fn who_has_heard_what_is_known_until_all_have() {
+        use Occurrence::{Failed, Recovered};
+        let mut ledger = Ledger::default();
+        ledger.hear("a", Failed, "one");
+        assert!(ledger.knows("a") && ledger.has_heard("a", Failed, "one") && !ledger.has_heard("a", Failed, "two"));
+        ledger.tell("a", Failed);
+        assert!(ledger.told("a").contains(&Failed) && ledger.heard.is_empty());
+        ledger.hear("a", Recovered, "one");
+        ledger.relapse("a");
+        assert!(!ledger.knows("a"), "the relapse is told to all");
     }
 }

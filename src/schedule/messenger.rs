@@ -1,10 +1,12 @@
 //! The messenger: runs the program of a `notify` and hands it the document on stdin.
 //!
-//! Invariants: the program sees of the environment what is declared; it heads a process group, which ends with it or with the time it has;
-//! no secret is in what is told of its failure.
+//! Invariants: the program sees of the environment what is declared; it heads a process group, which ends with it, with the time it has or
+//! when this process is to stop, and so does what has left that group; no secret is in what is told of its failure.
 
 use crate::catalog::declaration::Text;
 use crate::catalog::model::Notify;
+use crate::engine::descendants;
+use crate::engine::execute::Cancel;
 use crate::engine::group::Group;
 use crate::engine::program;
 use crate::engine::secrets::Secrets;
@@ -18,9 +20,9 @@ use std::time::{Duration, Instant};
 const HEARD: u64 = 1 << 16;
 
 /// Runs a program to its end; the error is a sentence without secrets.
-pub fn send(notify: &Notify, directory: &Path, document: &str) -> Result<(), String> {
+pub fn send(notify: &Notify, directory: &Path, document: &str, cancel: &Cancel) -> Result<(), String> {
     let mut secrets = Secrets::default();
-    let sent = attempt(notify, directory, document, &mut secrets);
+    let sent = attempt(notify, directory, document, cancel, &mut secrets);
     sent.map_err(|why| format!("`{}` {}", shown(notify), secrets.redacted(&why)))
 }
 
@@ -33,7 +35,7 @@ fn shown(notify: &Notify) -> String {
     }
 }
 
-fn attempt(notify: &Notify, directory: &Path, document: &str, secrets: &mut Secrets) -> Result<(), String> {
+fn attempt(notify: &Notify, directory: &Path, document: &str, cancel: &Cancel, secrets: &mut Secrets) -> Result<(), String> {
     let mut words = Vec::new();
     for word in &notify.run {
         words.push(match word {
@@ -56,11 +58,14 @@ fn attempt(notify: &Notify, directory: &Path, document: &str, secrets: &mut Secr
     command.stdin(Stdio::piped()).stdout(ear(&heard)?).stderr(ear(&heard)?);
     let mut group = Group::start(&mut command).map_err(|e| format!("cannot be started: {e}"))?;
     hand_over(&mut group, document);
-    let ended = wait(&mut group, Duration::from_millis(notify.timeout.millis.max(0) as u64));
+    let ended = wait(&mut group, Duration::from_millis(notify.timeout.millis.max(0) as u64), cancel);
+    // What it has started ends with it, in its group or not.
+    descendants::end(group.leader());
     drop(group);
     match ended.map_err(|e| format!("cannot be waited for: {e}"))? {
         Some(status) if status.success() => Ok(()),
         Some(status) => Err(format!("ended with {status}: {}", last_line(&mut heard))),
+        None if cancel.is_requested() => Err("was stopped, as daeda itself was; it is told again at the next run".into()),
         None => Err(format!("took longer than {} and was killed: {}", notify.timeout, last_line(&mut heard))),
     }
 }
@@ -81,14 +86,14 @@ fn hand_over(group: &mut Group, document: &str) {
     }
 }
 
-/// How it ended; nothing if its time is up.
-fn wait(group: &mut Group, longest: Duration) -> io::Result<Option<ExitStatus>> {
+/// How it ended; nothing if its time is up, or ours.
+fn wait(group: &mut Group, longest: Duration, cancel: &Cancel) -> io::Result<Option<ExitStatus>> {
     let deadline = Instant::now() + longest;
     loop {
         if let Some(status) = group.child.try_wait()? {
             return Ok(Some(status));
         }
-        if Instant::now() >= deadline {
+        if Instant::now() >= deadline || cancel.is_requested() {
             return Ok(None);
         }
         std::thread::sleep(Duration::from_millis(10));
@@ -116,7 +121,7 @@ mod tests {
     #[test]
     fn the_document_arrives_and_success_is_silent() {
         let directory = tempfile::tempdir().unwrap();
-        send(&shell("cat > got", 10_000), directory.path(), "{\"version\": 1}").unwrap();
+        send(&shell("cat > got", 10_000), directory.path(), "{\"version\": 1}", &Cancel::default()).unwrap();
         assert_eq!(std::fs::read_to_string(directory.path().join("got")).unwrap(), "{\"version\": 1}\n");
     }
 
@@ -124,7 +129,7 @@ mod tests {
     fn a_failure_says_the_last_line_without_secrets() {
         let directory = tempfile::tempdir().unwrap();
         let path = std::env::var("PATH").unwrap();
-        let why = send(&shell("echo \"no: $0 $PATH\" >&2; exit 3", 10_000), directory.path(), "{}").unwrap_err();
+        let why = send(&shell("echo \"no: $0 $PATH\" >&2; exit 3", 10_000), directory.path(), "{}", &Cancel::default()).unwrap_err();
         assert!(why.contains("exit status: 3: no: *** ***") && !why.contains(&path), "{why}");
     }
 
@@ -132,8 +137,19 @@ mod tests {
     fn who_takes_too_long_is_killed() {
         let directory = tempfile::tempdir().unwrap();
         let start = Instant::now();
-        let why = send(&shell("sleep 600", 200), directory.path(), "{}").unwrap_err();
+        let why = send(&shell("sleep 600", 200), directory.path(), "{}", &Cancel::default()).unwrap_err();
         assert!(why.contains("took longer than 200ms"), "{why}");
+        assert!(start.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn nobody_waits_for_it_who_is_to_stop() {
+        let directory = tempfile::tempdir().unwrap();
+        let cancel = Cancel::default();
+        cancel.request();
+        let start = Instant::now();
+        let why = send(&shell("sleep 600", 300_000), directory.path(), "{}", &cancel).unwrap_err();
+        assert!(why.contains("was stopped, as daeda itself was"), "{why}");
         assert!(start.elapsed() < Duration::from_secs(30));
     }
 }

@@ -22,14 +22,14 @@ pub struct Notice<'a> {
 pub fn notices<'a>(standings: &'a [Standing], ledger: &Ledger, now: i64) -> Vec<Notice<'a>> {
     let mut notices = Vec::new();
     for of in standings {
-        let told = ledger.told(&of.due.name());
+        let (told, is_known) = (ledger.told(&of.due.name()), ledger.knows(&of.due.name()));
         // Of what came due long ago nothing begins, but what has begun ends.
-        if !of.due.within && told.is_empty() {
+        if !of.due.within && !is_known {
             continue;
         }
         let mut tell = |occurrence| notices.push(Notice { occurrence, of });
         if of.is_done() {
-            if !told.is_empty() {
+            if is_known {
                 tell(Occurrence::Recovered);
             }
             continue;
@@ -107,6 +107,14 @@ mod tests {
         ledger.tell("daily@1970-01-01", Occurrence::Failed);
         assert!(notices(&failed, &ledger, 0).is_empty());
         assert_eq!(notices(&failed, &Ledger::default(), 0).len(), 1);
+    }
+
+    #[test]
+    fn what_one_of_several_has_heard_ends_for_all() {
+        let mut ledger = Ledger::default();
+        ledger.hear("daily@1970-01-01", Occurrence::Failed, "one");
+        assert_eq!(notices(&[standing(State::Failed, true)], &ledger, 0)[0].occurrence, Occurrence::Failed);
+        assert_eq!(notices(&[standing(State::Fresh, true)], &ledger, 0)[0].occurrence, Occurrence::Recovered);
     }
 
     #[test]

@@ -328,6 +328,100 @@ fn a_lost_ledger_or_a_failing_program_repeats_a_notice_and_loses_none() {
     assert_eq!(told(&workspace), pairs(&[("failed", DAYS[0]); 3]));
 }
 
+/// A second listener beside the one that notes what was told.
+fn with_another(run: &str) -> Workspace {
+    let workspace = with_notices();
+    let notify = r#"    notify "failed""#;
+    workspace.edit("Daedalus.kdl", notify, &format!("    notify \"failed\" \"recovered\" {{\n        env \"PATH\"\n        {run}\n    }}\n{notify}"));
+    break_artworks(&workspace);
+    workspace
+}
+
+#[test]
+fn of_several_listeners_only_those_are_told_again_that_have_not_heard_it() {
+    let workspace = with_another(r#"run "sh" "-c" "cat >> other; [ -e well ]""#);
+    let others = || fs::read_to_string(workspace.path("other")).unwrap_or_default().lines().count();
+    for times in 1..=3 {
+        assert_eq!(run(&workspace, "02T01:00").code, 1);
+        assert_eq!((told(&workspace), others()), (pairs(&[("failed", DAYS[0])]), times));
+    }
+    workspace.write("well", "");
+    run(&workspace, "02T01:00");
+    run(&workspace, "02T01:00");
+    assert_eq!((told(&workspace).len(), others()), (1, 4));
+    mend_artworks(&workspace);
+    run(&workspace, "02T01:00");
+    run(&workspace, "02T01:00");
+    assert_eq!((told(&workspace), others()), (pairs(&[("failed", DAYS[0]), ("recovered", DAYS[0])]), 5));
+}
+
+#[test]
+fn who_recovers_before_all_have_heard_of_it_is_told_of_all_the_same() {
+    let workspace = with_another(r#"run "false""#);
+    run(&workspace, "02T01:00");
+    mend_artworks(&workspace);
+    run(&workspace, "02T01:00");
+    assert_eq!(told(&workspace), pairs(&[("failed", DAYS[0]), ("recovered", DAYS[0])]));
+    // A relapse is news, also to those who know of the recovery.
+    break_artworks(&workspace);
+    run(&workspace, "02T01:00");
+    assert_eq!(told(&workspace).last(), pairs(&[("failed", DAYS[0])]).last());
+}
+
+#[test]
+fn nothing_that_is_told_outlives_its_notice() {
+    let workspace = with_another(r#"run "sh" "-c" "setsid sleep 600 >/dev/null 2>&1 & echo $! >> pids; setsid sh -c 'sleep 600 & echo $! >> pids' >/dev/null 2>&1; until [ $(wc -l < pids) -ge 2 ]; do sleep 0.05; done""#);
+    run(&workspace, "02T01:00");
+    let pids: Vec<u32> = workspace.read("pids").lines().map(|line| line.trim().parse().unwrap()).collect();
+    assert_eq!(pids.len(), 2);
+    for pid in pids {
+        eventually("it has ended", || has_ended(pid));
+    }
+}
+
+#[test]
+fn an_interruption_is_heard_while_somebody_is_told() {
+    let workspace = with_another(r#"run "sh" "-c" "touch telling; sleep 600"
+        timeout "10m""#);
+    let running = start(&workspace, &at("02T01:00"), &[]);
+    eventually("it tells", || workspace.path("telling").exists());
+    let began = Instant::now();
+    terminate(&running);
+    let (code, stderr) = ended(running);
+    assert!(code == Some(130) && began.elapsed() < Duration::from_secs(60), "{code:?} {stderr}");
+    assert!(stderr.contains("was stopped, as daeda itself was") && told(&workspace).is_empty(), "{stderr}");
+    workspace.edit("Daedalus.kdl", "sleep 600", "true");
+    run(&workspace, "02T01:00");
+    assert_eq!(told(&workspace), pairs(&[("failed", DAYS[0])]));
+}
+
+#[test]
+fn a_clock_without_a_time_is_refused() {
+    let workspace = Workspace::new();
+    workspace.write("clock", "junk");
+    for name in ["clock", "no-such-file"] {
+        let now = format!("@{}", workspace.path(name).display());
+        let said = Said::from(workspace.command(&["status"]).env("DAEDA_NOW", now).output().unwrap());
+        assert!(said.code == 2 && said.stderr.contains("holds no time"), "{} {}", said.code, said.stderr);
+    }
+}
+
+#[test]
+fn a_clock_that_is_being_written_stands_still() {
+    let workspace = with_notices();
+    let hands = Hands::new(&workspace, "02T00:30");
+    let watching = start(&workspace, &hands.name(), &["--watch"]);
+    std::thread::sleep(Duration::from_millis(1500));
+    fs::write(&hands.0, "").unwrap();
+    std::thread::sleep(Duration::from_millis(1000));
+    assert!(!has_ended(watching.id()) && !workspace.published("ranker", 0).exists());
+    hands.set("02T01:00");
+    eventually("the first day is built", || workspace.published("ranker", 0).join("_daeda.parquet").exists());
+    terminate(&watching);
+    let (_, stderr) = ended(watching);
+    assert_eq!(built(&stderr, "ranker"), [DAYS[0]]);
+}
+
 #[test]
 fn what_waits_is_late_too_and_told_while_a_build_still_runs() {
     let workspace = with_notices();

@@ -94,3 +94,35 @@ fn another_value_of_a_secret_is_no_reason_and_its_absence_is_said_by_name() {
     assert_eq!(absent.status.code(), Some(4), "{}", text(&absent));
     assert!(text(&absent).contains("export TOKEN=…"), "{}", text(&absent));
 }
+
+/// A command whose secret gets into the names of files and into metadata, and one with white space at its end.
+const LEAKY: &str = r#"asset "leaky" {
+    op "make" rule="command" {
+        env "PATH" (env)"TOKEN" (env)"PADDED" (env)"NUMBER"
+        run "sh" "run.sh" "{output}"
+        source "run.sh"
+    }
+}
+"#;
+
+#[test]
+fn a_secret_is_in_no_name_no_number_and_has_no_white_space_to_hide_behind() {
+    let workspace = workspace();
+    workspace.write("Daedalus.kdl", &format!("{}{LEAKY}", workspace.read("Daedalus.kdl")));
+    let run = |script: &str| {
+        workspace.write("run.sh", script);
+        let mut command = workspace.command(&["build", "leaky", "-v"]);
+        command.env("TOKEN", SECRET).env("PADDED", "padded-hunter2 \r").env("NUMBER", "77123499");
+        let said = text(&command.output().unwrap());
+        assert!(!said.contains("hunter2") && !said.contains("77123499"), "{said}");
+        said
+    };
+    let failed = run("ln -s x $1/got-$TOKEN\n");
+    assert!(failed.contains("the command left got-***, which is no plain file"), "{failed}");
+    let built = run("echo [$PADDED]; echo x > $1/x; echo \"{\\\"$TOKEN\\\": 1, \\\"n\\\": $NUMBER, \\\"loss\\\": 0.5}\" > $DAEDA_METADATA\n");
+    assert!(built.contains("[***"), "{built}");
+    let shown = workspace.daeda(&["show", "leaky", "--format", "json"]).json();
+    let metadata = &shown["metadata"];
+    assert_eq!((&metadata["***"], &metadata["n"], &metadata["loss"]), (&1.into(), &"***".into(), &0.5.into()));
+    assert_nowhere(&workspace);
+}

@@ -115,6 +115,16 @@ fn attempts_and_failures_are_in_it_too() {
 }
 
 #[test]
+fn one_that_is_not_whole_is_said() {
+    let workspace = Workspace::new();
+    let said = workspace.daeda(&["build", "ranker.compile", "--trace", "/dev/full"]);
+    assert_eq!(said.code, 0, "{}", said.stderr);
+    assert!(said.stderr.contains("warning: the trace /dev/full could not be written: No space left on device"), "{}", said.stderr);
+    let dry = workspace.daeda(&["build", "ranker", "-n", "--trace", "trace.json"]);
+    assert!(dry.code == 0 && dry.stderr.contains("--trace has no effect"), "{}", dry.stderr);
+}
+
+#[test]
 fn where_it_cannot_be_written_nothing_is_begun() {
     let workspace = Workspace::new();
     let said = workspace.daeda(&["build", "ranker", "--trace", "no/such/directory/trace.json"]);

@@ -13,6 +13,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// The variable that names the file for a command's metadata.
+const METADATA: &str = "DAEDA_METADATA";
+
 impl Resolver<'_> {
     /// What a `command` op runs; `None` where that is broken.
     pub fn command(&mut self, op: &OpDecl, asset: &AssetDecl) -> Option<Command> {
@@ -27,6 +30,7 @@ impl Resolver<'_> {
         self.program(declared)?;
         let texts = |names: &[Name]| names.iter().map(|n| n.value.clone()).collect::<BTreeSet<_>>().into_iter().collect();
         let (environment, secrets) = self.variables(&declared.environment)?;
+        self.secrets_are_secret(declared)?;
         Some(Command { run: words?, inputs: inputs?, sources: texts(&declared.sources), environment, secrets })
     }
 
@@ -40,6 +44,11 @@ impl Resolver<'_> {
             };
             let fault = match name {
                 name if name.trim().is_empty() || name.contains(['=', '\0']) => Some(format!("`{name}` is no name of a variable")),
+                name if name == METADATA => {
+                    let message = format!("`{name}` is set by daeda itself, for each run of a command");
+                    self.report(Diagnostic::error(code::BAD_OPTION, message, variable.span).hint("remove it from `env`"));
+                    return None;
+                }
                 name if other.contains(name) => Some(format!("variable `{name}` is both a secret and none")),
                 _ => None,
             };
@@ -51,6 +60,21 @@ impl Resolver<'_> {
             into.insert(name.clone());
         }
         Some((open.into_iter().collect(), secret.into_iter().collect()))
+    }
+
+    /// What is a secret in `run` is none that `env` passes on in the open: the record would hold its value.
+    fn secrets_are_secret(&mut self, declared: &CommandDecl) -> Option<()> {
+        let secrets = declared.run.iter().filter_map(|word| if let Text::Env(name) = &word.value { Some((name, word.span)) } else { None });
+        for (name, span) in secrets {
+            let open = declared.environment.iter().find(|variable| matches!(&variable.value, Text::Literal(known) if known == name));
+            if let Some(open) = open {
+                let message = format!("variable `{name}` is both a secret and none: without (env) its value is in the record");
+                let diagnostic = Diagnostic::error(code::BAD_OPTION, message, open.span).also(span, "a secret here");
+                self.report(diagnostic.hint(format!("write env (env)\"{name}\"")));
+                return None;
+            }
+        }
+        Some(())
     }
 
     fn input(&mut self, declared: &InputDecl, op: &OpDecl) -> Option<Input> {

@@ -8,6 +8,9 @@ use crate::catalog::declaration::*;
 use crate::catalog::model::Retry;
 use crate::source::{Diagnostic, Span, Spanned, suggestion};
 
+/// Directories of this name hold locks, staged outputs and plans, and files records.
+const OWN: &str = "_daeda";
+
 impl Resolver<'_> {
     /// Reports options of an op that have no meaning.
     pub fn op_options(&mut self, op: &OpDecl, asset: &AssetDecl) {
@@ -100,6 +103,16 @@ impl Resolver<'_> {
             let message = "a place that climbs out with `..` depends on what lies around it";
             let hint = "name the directory itself, below {output-root} or from the root of the disk";
             self.report(Diagnostic::error(code::BAD_OPTION, message, output.span).hint(hint));
+        }
+        let mut at = 0;
+        for part in output.split('/') {
+            if part.starts_with(OWN) {
+                let message = format!("names that begin with {OWN} are daeda's own: what is published there is taken for work in flight");
+                let span = place(output, Some((at, part.len())));
+                self.report(Diagnostic::error(code::BAD_OPTION, message, span).hint("name another directory, such as \"{output-root}/reports\""));
+                return;
+            }
+            at += part.len() + 1;
         }
     }
 }

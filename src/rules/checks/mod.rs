@@ -1,7 +1,7 @@
 //! Asset checks: what a partition must meet before it is published.
 //!
 //! They run in the worker on the staged output: each kind is one file and one line in [`REGISTRY`]. Invariants: an error leaves what is
-//! published standing; a warning publishes; results are in the metadata and told, whichever it is; the data is read once for all
+//! published standing; a warning publishes, also where it is about a column that is not there; results are in the metadata and told, whichever it is; the data is read once for all
 //! checks, and only the columns that they need; a partition without rows passes whatever asks about values.
 
 mod condition;
@@ -22,7 +22,7 @@ pub use staged::Staged;
 use super::{Subject, Tell};
 use crate::catalog::check::Check;
 use crate::engine::execute::{CheckResult, Made, Progress};
-use crate::engine::failure::Failure;
+use crate::engine::failure::{Failure, FailureKind};
 use crate::engine::record::CHECKS;
 use arrow::array::RecordBatch;
 use serde::{Deserialize, Serialize};
@@ -115,29 +115,56 @@ pub fn judge(checks: &[CheckSpec], staged: &Staged, made: &mut Made, tell: Tell)
     }
 }
 
-fn results(checks: &[CheckSpec], staged: &Staged) -> Result<Vec<CheckResult>, Failure> {
-    let mut tallies: Vec<(&CheckSpec, &str, Box<dyn Tally>)> = Vec::new();
-    for check in checks {
-        tallies.extend(REGISTRY.iter().filter_map(|kind| Some((check, kind.name(), kind.begin(check, staged)?))));
-    }
-    let columns: BTreeSet<String> = tallies.iter().flat_map(|(_, _, tally)| tally.columns()).collect();
-    if !columns.is_empty() {
-        staged.scan(&columns, &mut |rows| {
-            let mut seeing = tallies.iter_mut().filter(|(_, _, tally)| !tally.columns().is_empty());
-            seeing.try_for_each(|(check, _, tally)| tally.see(rows).map_err(|failure| named(check, failure)))?;
-            Ok(true)
-        })?;
-    }
-    let result = |(check, kind, tally): (&CheckSpec, &str, Box<dyn Tally>)| {
-        let Found { value, wrong } = tally.found(staged).map_err(|failure| named(check, failure))?;
-        let Check { name, blocks, .. } = &check.check;
-        Ok(CheckResult { check: name.clone(), kind: kind.into(), passed: wrong.is_none(), blocks: *blocks, value, detail: wrong })
-    };
-    tallies.into_iter().map(result).collect()
+/// One kind of one check at work.
+struct Judging<'a> {
+    check: &'a Check,
+    kind: &'static str,
+    tally: Box<dyn Tally>,
+    /// Why it cannot go on, if it only warns.
+    given_up: Option<String>,
 }
 
-fn named(check: &CheckSpec, failure: Failure) -> Failure {
-    Failure { message: format!("check `{}`: {}", check.check.name, failure.message), ..failure }
+impl Judging<'_> {
+    fn see(&mut self, rows: &RecordBatch) -> Result<(), Failure> {
+        if self.given_up.is_some() || self.tally.columns().is_empty() {
+            return Ok(());
+        }
+        let seen = self.tally.see(rows);
+        self.given_up = or_warning(self.check, seen)?.err();
+        Ok(())
+    }
+
+    fn result(self, staged: &Staged) -> Result<CheckResult, Failure> {
+        let found = match self.given_up {
+            Some(why) => Err(why),
+            None => or_warning(self.check, self.tally.found(staged))?,
+        };
+        let Found { value, wrong } = found.unwrap_or_else(|why| Found { value: Value::Null, wrong: Some(why) });
+        let Check { name, blocks, .. } = self.check;
+        Ok(CheckResult { check: name.clone(), kind: self.kind.into(), passed: wrong.is_none(), blocks: *blocks, value, detail: wrong })
+    }
+}
+
+fn results(checks: &[CheckSpec], staged: &Staged) -> Result<Vec<CheckResult>, Failure> {
+    let mut judging: Vec<Judging> = Vec::new();
+    for check in checks {
+        let begun = REGISTRY.iter().filter_map(|kind| Some((kind.name(), kind.begin(check, staged)?)));
+        judging.extend(begun.map(|(kind, tally)| Judging { check: &check.check, kind, tally, given_up: None }));
+    }
+    let columns: BTreeSet<String> = judging.iter().flat_map(|one| one.tally.columns()).collect();
+    if !columns.is_empty() {
+        staged.scan(&columns, &mut |rows| judging.iter_mut().try_for_each(|one| one.see(rows)).map(|()| true))?;
+    }
+    judging.into_iter().map(|one| one.result(staged)).collect()
+}
+
+/// What a check cannot judge, such as a column that is not there, fails the action only if the check may. What the machine lacks always does.
+fn or_warning<T>(check: &Check, result: Result<T, Failure>) -> Result<Result<T, String>, Failure> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(failure) if failure.kind == FailureKind::Permanent && !check.blocks => Ok(Err(failure.message)),
+        Err(failure) => Err(Failure { message: format!("check `{}`: {}", check.name, failure.message), ..failure }),
+    }
 }
 
 /// A column of some rows; an error says that its file has none of that name.

@@ -22,7 +22,7 @@ use super::{Outline, Partition, RuleKind, Subject, Tell, spec_of};
 use crate::catalog::calendar::Cadence;
 use crate::catalog::command::{Command, Word};
 use crate::engine::action::{Interval, Job, Place, Request};
-use crate::engine::execute::Made;
+use crate::engine::execute::{Made, Progress};
 use crate::engine::failure::Failure;
 use crate::engine::observation::{Kind, Observation};
 use crate::path::Root;
@@ -178,11 +178,15 @@ pub fn execute(spec: &CommandSpec, occasion: &Occasion, tell: Tell) -> Result<Ma
     let filled = Filled::new(spec, occasion, scratch.path())?;
     let watch = Watch::begin(spec, occasion)?;
     let mut log = Log::open(&spec.workspace.join(&occasion.log), &filled);
+    // Whoever ends this for taking too long has to know where to look.
+    tell(Progress::Logged(occasion.log.clone()));
     let ended = process::run(spec, &filled, &told, occasion.staging, &mut log, tell)?;
+    // The names of files that it has written may hold anything.
+    let quiet = |failure: Failure| Failure { message: filled.redacted(&failure.message), ..failure };
     // Who has written where nobody may write must hear of it first: a failure may have come of it.
     let log = || Some(occasion.log.clone());
-    watch.end(&root).and_then(|()| ended.judge(spec, &filled)).map_err(|failure| failure.logged(log))?;
-    let mut made = output::collect(spec, occasion, tell)?;
+    watch.end(&root).map_err(quiet).and_then(|()| ended.judge(spec, &filled)).map_err(|failure| failure.logged(log))?;
+    let mut made = output::collect(spec, occasion, tell).map_err(quiet)?;
     made.metadata.insert("output_path".into(), root.name(&occasion.published).into());
     metadata::add(&told, &filled, &mut made);
     made.peak_memory = ended.peak_memory;

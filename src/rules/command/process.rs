@@ -49,10 +49,12 @@ pub struct Ended {
 pub fn run(spec: &CommandSpec, filled: &Filled, metadata: &Path, output: &Path, log: &mut Log, tell: Tell) -> Result<Ended, Failure> {
     let program = find(&spec.workspace, filled)?;
     let mut command = Command::new(&program);
-    command.args(&filled.words[1..]).current_dir(&spec.workspace).env_clear().env(METADATA, metadata);
+    command.args(&filled.words[1..]).current_dir(&spec.workspace).env_clear();
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let declared = spec.environment.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
     command.envs(declared).envs(filled.environment.iter().map(|(name, value)| (name, value)));
+    // Last: one that comes from outside belongs to the command that daeda itself was started by.
+    command.env(METADATA, metadata);
     let mut group = Group::start(&mut command).map_err(|error| cannot_start(filled, &error))?;
     tell(Progress::Running(Some(group.leader())));
     let lines = listen(&mut group);

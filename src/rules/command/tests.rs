@@ -181,10 +181,44 @@ fn one_that_wrote_nothing_publishes_nothing_and_says_so() {
 #[test]
 fn metadata_comes_line_by_line_and_what_is_none_is_a_warning() {
     let stage = Stage::new();
-    let script = r#"echo x > {output}/x; printf '{"rows": 1, "loss": 0.5}\n\n{"rows": 2}\nnonsense\n' > $DAEDA_METADATA"#;
+    let script = r#"echo x > {output}/x; printf '{"steps": 1, "loss": 0.5}\n\n{"steps": 2}\nnonsense\n' > $DAEDA_METADATA"#;
     let made = stage.run(&stage.shell(script)).unwrap();
-    assert_eq!((&made.metadata["rows"], &made.metadata["loss"]), (&2.into(), &0.5.into()));
+    assert_eq!((&made.metadata["steps"], &made.metadata["loss"]), (&2.into(), &0.5.into()));
     assert_eq!(made.warnings, ["line 4 of DAEDA_METADATA is no JSON object and was left out"]);
+}
+
+#[test]
+fn what_daeda_measures_is_not_a_programs_to_say() {
+    let stage = Stage::new();
+    let told = r#"{"rows": "many", "files": -1, "bytes": {}, "output_path": "/etc", "checks": [], "loss": 1}"#;
+    let made = stage.run(&stage.shell(&format!("printf abc > {{output}}/x; echo '{told}' > $DAEDA_METADATA"))).unwrap();
+    let shown = serde_json::to_value(&made.metadata).unwrap();
+    assert_eq!(shown, serde_json::json!({"files": 1, "bytes": 3, "output_path": "out/report/dt=2026-02-01", "loss": 1}));
+    assert_eq!(made.warnings.len(), 1, "{:?}", made.warnings);
+    assert!(["rows", "files", "bytes", "output_path", "checks"].iter().all(|name| made.warnings[0].contains(name)), "{:?}", made.warnings);
+}
+
+#[test]
+fn metadata_that_is_none_is_one_warning_and_holds_nothing_up() {
+    let stage = Stage::new();
+    let warnings = |script: &str| stage.run(&stage.shell(&format!("echo x > {{output}}/x; {script}"))).unwrap().warnings;
+    let garbage = warnings("yes nonsense | head -n 5000 > $DAEDA_METADATA");
+    assert_eq!(garbage, ["line 1 of DAEDA_METADATA and 4999 more are no JSON objects and were left out"]);
+    let made = stage.run(&stage.shell("echo x > {output}/x; yes '{\"a\": 1}' | head -n 200000 > $DAEDA_METADATA")).unwrap();
+    assert_eq!((&made.metadata["a"], made.warnings.len()), (&1.into(), 1), "{:?}", made.warnings);
+    assert!(made.warnings[0].contains("more than 1 MiB"), "{:?}", made.warnings);
+    assert_eq!(warnings("mkfifo $DAEDA_METADATA"), ["DAEDA_METADATA is no plain file any more and was left out"]);
+}
+
+#[test]
+fn a_secret_is_in_no_name_of_metadata() {
+    let stage = Stage::new();
+    let value = std::env::var("PATH").unwrap();
+    let mut spec = stage.shell(r#"echo x > {output}/x; echo "{\"$0\": {\"$0\": 1}}" > $DAEDA_METADATA"#);
+    spec.run.push(Word::Secret("PATH".into()));
+    let made = stage.run(&spec).unwrap();
+    assert_eq!(made.metadata["***"]["***"], 1);
+    assert!(!serde_json::to_string(&made).unwrap().contains(&value));
 }
 
 #[test]
@@ -233,7 +267,8 @@ fn lines_are_told_as_they_come() {
     let heard = heard.into_inner().unwrap();
     let said: Vec<_> = heard.iter().filter_map(|told| if let Progress::Said(line) = told { Some(line.as_str()) } else { None }).collect();
     assert_eq!(said, ["one", "two", "three"]);
-    assert!(matches!(heard.first(), Some(Progress::Running(Some(_)))));
+    assert_eq!(heard[0], Progress::Logged(".daeda/logs/report.write@2026-02-01.log".into()));
+    assert!(matches!(heard[1], Progress::Running(Some(_))));
     assert_eq!(heard.last(), Some(&Progress::Running(None)));
 }
 

@@ -142,6 +142,60 @@ fn what_a_command_writes_is_checked_too() {
 }
 
 #[test]
+fn a_warning_about_a_column_that_is_not_there_is_a_warning() {
+    let command = r#"asset "copied" {
+    partitions "daily"
+    op "copy" rule="command" {
+        run "cp" "data/feed/dt={day}/part-0.parquet" "{output}"
+    }
+    check "gone" column="zz" min=1 severity="warn"
+    check "twice" unique="zz" severity="warn"
+    check "where" where="zz > 1" rows-min=1 severity="warn"
+    check "users" column="user_id" null-ratio-max=0.0
+}
+"#;
+    let workspace = Workspace::new();
+    let manifest = workspace.read("Daedalus.kdl");
+    workspace.write("Daedalus.kdl", &format!("{manifest}{command}"));
+    let target = format!("copied@{}", DAYS[0]);
+    let built = workspace.build(&[&target]);
+    assert_eq!(built.code, 0, "{:?}", built.errors());
+    assert!(workspace.published("copied", 0).exists());
+    let checks = workspace.daeda(&["show", &target, "--format", "json"]).json()["metadata"]["checks"].clone();
+    let failed: Vec<&str> = checks.as_array().unwrap().iter().filter(|c| c["passed"] == false).filter_map(|c| c["check"].as_str()).collect();
+    assert_eq!(failed, ["gone", "twice", "where"], "{checks}");
+    assert_eq!(checks[0]["detail"], "the output has no column `zz`");
+    workspace.edit("Daedalus.kdl", "min=1 severity=\"warn\"", "min=1");
+    let blocked = workspace.build(&[&target, "--force"]);
+    assert_eq!(blocked.code, 1);
+    assert!(blocked.errors()[0].contains("check `gone`: the output has no column `zz`"), "{:?}", blocked.errors());
+}
+
+/// A program that says how many rows it has read, and a check that must not believe it.
+#[test]
+fn a_median_goes_by_what_was_measured_and_warnings_are_not_a_programs_to_hide() {
+    let command = r#"asset "copied" {
+    partitions "daily"
+    op "copy" rule="command" {
+        env "PATH"
+        run "sh" "-c" "cp data/feed/dt={day}/part-0.parquet {output}; echo '{\"rows\": 1000000, \"checks\": []}' > $DAEDA_METADATA"
+    }
+    check "like-before" median-min=0.5 median-max=2.0
+    check "many" rows-min=1000 severity="warn"
+}
+"#;
+    let workspace = Workspace::new();
+    let manifest = workspace.read("Daedalus.kdl");
+    workspace.write("Daedalus.kdl", &format!("{manifest}{command}"));
+    let built = workspace.build(&[&format!("copied@{}..{}", DAYS[0], DAYS[1])]);
+    assert_eq!(built.code, 0, "{:?}", built.errors());
+    let status = workspace.status("copied").asset;
+    assert_eq!((&status["warned"], &status["warnings"][0]["check"]), (&2.into(), &"many".into()), "{status}");
+    let shown = workspace.daeda(&["show", &format!("copied@{}", DAYS[1]), "--format", "json"]).json();
+    assert!(shown["metadata"]["rows"].as_u64().unwrap() < 1000, "{shown}");
+}
+
+#[test]
 fn mistakes_in_checks_are_found_where_they_stand() {
     let cases = [
         ("check \"a\" unique=\"user\"", "`user`"),

@@ -88,11 +88,13 @@ fn a_timeout_ends_all_that_was_started() {
         "setsid sh -c 'trap \"\" TERM HUP; echo $$ >> pids; while :; do sleep 1; done' &\n",
         "sleep 600\n",
     );
-    let workspace = shell(script, "timeout \"2s\"");
+    let workspace = shell(&format!("echo about to rest\n{script}"), "timeout \"2s\"");
     let start = Instant::now();
     let built = workspace.build(&["made"]);
     assert_eq!(built.code, 1);
-    assert!(built.errors()[0].starts_with("timed out after 2 s"), "{:?}", built.errors());
+    assert_eq!(built.errors()[0], "timed out after 2 s; the last it said: about to rest");
+    let failed = built.events.iter().find(|event| event["event"] == "failed").unwrap();
+    assert_eq!(failed["log"], ".daeda/logs/made.make.log", "{failed}");
     assert!(start.elapsed() < Duration::from_secs(60));
     assert_all_ended(&workspace, 4);
 }
