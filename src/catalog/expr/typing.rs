@@ -317,7 +317,9 @@ fn comparison_hint((left, one): (&Expr, &DataType), (right, other): (&Expr, &Dat
     match (one, other) {
         (number, String) if number.is_number() => match right {
             Expr::Literal(text) => Some(format!("write {} without quotes", text.to_string().trim_matches('\''))),
-            _ if matches!(left, Expr::Literal(_)) => Some(format!("write '{left}'; where the texts are numbers, CAST({right} AS {number})")),
+            _ if matches!(left, Expr::Literal(_)) => {
+                Some(format!("write '{left}'; where the texts are numbers, CAST({right} AS {number})"))
+            }
             _ => Some(format!("CAST({right} AS {number})")),
         },
         (Bool, number) if number.is_number() => Some(format!("write `{left}` or `NOT {left}`")),
