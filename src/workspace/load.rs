@@ -234,8 +234,7 @@ impl Reader<'_> {
         let sound = !self.found.iter().any(Diagnostic::is_error);
         let profiles = self.declared.manifest.profiles.iter().map(|p| p.name.value.clone()).collect();
         let workspace = sound.then(|| Workspace { root: self.root, catalog, settings, tuning, profiles, profile });
-        let mut loaded =
-            Loaded { sources: self.sources, diagnostics: Vec::new(), declared: self.declared, unread: self.unread, workspace };
+        let mut loaded = Loaded { sources: self.sources, diagnostics: Vec::new(), declared: self.declared, unread: self.unread, workspace };
         loaded.extend(self.found);
         loaded
     }
@@ -297,7 +296,9 @@ impl Kind {
 fn unreadable(name: &str, error: &io::Error, place: Span) -> Diagnostic {
     let (why, hint) = match error.kind() {
         io::ErrorKind::IsADirectory => ("it is a directory".into(), "a manifest is a file: rename the directory, or remove it"),
-        io::ErrorKind::NotADirectory => ("it is no directory".into(), "KDL files lie in a directory: rename what lies there, or correct the path"),
+        io::ErrorKind::NotADirectory => {
+            ("it is no directory".into(), "KDL files lie in a directory: rename what lies there, or correct the path")
+        }
         io::ErrorKind::NotFound => ("it is a link that leads nowhere".into(), "mend the link, or remove it"),
         io::ErrorKind::PermissionDenied => ("permission denied".into(), "let whoever runs daeda read it"),
         _ => (error.to_string(), "put a file in its place, or remove it"),
