@@ -119,6 +119,9 @@ fn stuck(page: Page, found: &[&KdlDiagnostic]) -> Diagnostic {
     let blank = rest.len() - rest.trim_start().len();
     let token = rest[blank..].split(|c: char| c.is_whitespace() || c == ';').next().unwrap_or_default();
     let place = page.span(start + blank, start + blank + token.len());
+    if token.starts_with('=') {
+        return keyless(page.span(place.offset, place.offset + 1));
+    }
     Diagnostic::error(code::SYNTAX, "the node should have ended before this", place).hint(NODE)
 }
 
@@ -153,11 +156,12 @@ fn complaint(page: Page, found: &KdlDiagnostic) -> Diagnostic {
 fn without_key(page: Page, place: Span) -> Option<Diagnostic> {
     let before = page.text[..place.offset].trim_end_matches([' ', '\t']);
     let at = if page.under(place).starts_with('=') { place.offset } else { before.strip_suffix('=')?.len() };
-    let span = page.span(at, at + 1);
-    Some(
-        Diagnostic::error(code::SYNTAX, "there is no key before `=`", span)
-            .hint("a property is written key=\"value\", behind the node's name"),
-    )
+    Some(keyless(page.span(at, at + 1)))
+}
+
+fn keyless(equals: Span) -> Diagnostic {
+    let hint = "a property is written key=\"value\", behind the node's name; a value stands without `=`";
+    Diagnostic::error(code::SYNTAX, "there is no key before `=`", equals).hint(hint)
 }
 
 fn lower_first(message: &str) -> String {
