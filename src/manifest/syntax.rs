@@ -119,7 +119,7 @@ fn stuck(page: Page, found: &[&KdlDiagnostic]) -> Diagnostic {
     let blank = rest.len() - rest.trim_start().len();
     let token = rest[blank..].split(|c: char| c.is_whitespace() || c == ';').next().unwrap_or_default();
     let place = page.span(start + blank, start + blank + token.len());
-    if token.starts_with('=') {
+    if token.starts_with('=') && is_keyless(page, place.offset) {
         return keyless(page.span(place.offset, place.offset + 1));
     }
     Diagnostic::error(code::SYNTAX, "the node should have ended before this", place).hint(NODE)
@@ -156,7 +156,12 @@ fn complaint(page: Page, found: &KdlDiagnostic) -> Diagnostic {
 fn without_key(page: Page, place: Span) -> Option<Diagnostic> {
     let before = page.text[..place.offset].trim_end_matches([' ', '\t']);
     let at = if page.under(place).starts_with('=') { place.offset } else { before.strip_suffix('=')?.len() };
-    Some(keyless(page.span(at, at + 1)))
+    is_keyless(page, at).then(|| keyless(page.span(at, at + 1)))
+}
+
+/// Whether an `=` touches nothing before it that could have been its key.
+fn is_keyless(page: Page, equals: usize) -> bool {
+    page.text[..equals].ends_with(char::is_whitespace)
 }
 
 fn keyless(equals: Span) -> Diagnostic {

@@ -114,7 +114,7 @@ fn what_cannot_be_read_is_said_in_every_format_and_hides_nothing() {
         assert!(said.stdout.contains("int46") && said.stdout.contains("folder.kdl"), "{format}: {}", said.stdout);
         assert!(said.stderr.contains("2 errors"), "{format}: {}", said.stderr);
     }
-    let said = workspace.daeda(&["build"]);
+    let said = workspace.daeda(&["build", "ranker"]);
     assert!(said.code == 3 && said.stderr.contains("folder.kdl"), "{}", said.stderr);
 }
 
@@ -129,7 +129,7 @@ fn the_summary_says_what_was_denied_and_what_was_not_looked_at() {
     assert!(summary(&["--data"]).contains("the data was not looked at"), "{}", summary(&["--data"]));
     assert!(!summary(&[]).contains("the data was not looked at"));
     let unknown = summary(&["--explain", ""]);
-    assert_eq!(unknown.matches("wrong-type").count(), 1, "{unknown}");
+    assert_eq!(unknown.matches("duplicate-name").count(), 1, "{unknown}");
     let list = workspace.daeda(&["list", "--effective"]);
     assert!(list.code == 2 && list.stderr.contains("list profiles --effective"), "{}", list.stderr);
 }
