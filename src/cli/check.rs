@@ -12,6 +12,7 @@ use crate::report::{diagnostics, github, sarif};
 use crate::rules;
 use crate::source::{Diagnostic, counted, suggestion};
 use crate::workspace::{self, Loaded};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 pub fn run(context: &Context, command: &Check) -> Result<u8, CliError> {
@@ -25,9 +26,9 @@ pub fn run(context: &Context, command: &Check) -> Result<u8, CliError> {
     let errors = loaded.diagnostics.iter().filter(|d| d.is_error()).count();
     let warnings = loaded.diagnostics.len() - errors;
     if !context.args.quiet {
-        say(&summary(&loaded, errors, warnings));
+        say(&summary(command, &loaded, errors, warnings));
     }
-    let denied = command.deny.is_some() && warnings > 0;
+    let denied = is_denied(command, warnings);
     Ok(if errors > 0 || denied { code::INVALID } else { code::DONE })
 }
 
@@ -53,8 +54,14 @@ fn show(context: &Context, command: &Check, loaded: &Loaded) -> Result<(), CliEr
     }
 }
 
-fn summary(loaded: &Loaded, errors: usize, warnings: usize) -> String {
-    let numbers = format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"));
+/// Whether a warning is enough to fail.
+fn is_denied(command: &Check, warnings: usize) -> bool {
+    command.deny.is_some() && warnings > 0
+}
+
+fn summary(command: &Check, loaded: &Loaded, errors: usize, warnings: usize) -> String {
+    let denied = if is_denied(command, warnings) { ", denied" } else { "" };
+    let numbers = format!("{}, {}{denied}", counted(errors, "error"), counted(warnings, "warning"));
     match &loaded.workspace {
         Some(workspace) if errors == 0 => {
             let catalog = &workspace.catalog;
@@ -62,7 +69,10 @@ fn summary(loaded: &Loaded, errors: usize, warnings: usize) -> String {
             let of: Vec<String> = of.into_iter().map(|(number, word)| counted(number, word)).collect();
             format!("{}: {numbers}\n", of.join(", "))
         }
-        _ => format!("{numbers}; `daeda check --explain CODE` says more about each\n"),
+        found => {
+            let unlooked = if command.data && found.is_none() { "the data was not looked at; " } else { "" };
+            format!("{numbers}; {unlooked}`daeda check --explain CODE` says more about each\n")
+        }
     }
 }
 
@@ -86,7 +96,7 @@ fn explain(wanted: &str) -> Result<u8, CliError> {
     let is_meant = |name: &str| wanted == "all" || name == wanted || name.rsplit("::").next() == Some(wanted);
     let meant: Vec<String> = all.iter().filter(|(name, _)| is_meant(name)).map(|(name, page)| drawn(name, page)).collect();
     if meant.is_empty() {
-        let short: Vec<&str> = all.iter().filter_map(|(name, _)| name.rsplit("::").next()).collect();
+        let short: BTreeSet<&str> = all.iter().filter_map(|(name, _)| name.rsplit("::").next()).collect();
         return Err(CliError::Usage(format!("there is no code `{wanted}`; {}", suggestion(wanted, short))));
     }
     print(&meant.join("\n"))?;

@@ -10,7 +10,7 @@ use crate::engine::clock::Clock;
 use crate::sample::SampleSpec;
 use chrono::{DateTime, Days, NaiveDate};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The files of the workspace.
 const FILES: [(&str, &str); 5] = [
@@ -32,6 +32,10 @@ pub fn run(context: &Context, command: &Init) -> Result<u8, CliError> {
         let hint = "nothing is overwritten; choose another directory: daeda init DIR";
         return Err(CliError::Usage(format!("{} already has {}; {hint}", directory.display(), there.join(", "))));
     }
+    if let Some(file) = in_the_way(&directory) {
+        let hint = "a directory belongs there; choose another directory: daeda init DIR";
+        return Err(CliError::Usage(format!("{} is no directory; {hint}", file.display())));
+    }
     let ignore = Some((IGNORE, IGNORED)).filter(|(name, _)| !directory.join(name).exists());
     let first = first_day(context.clock.now()).to_string();
     let mut written = String::new();
@@ -44,6 +48,12 @@ pub fn run(context: &Context, command: &Init) -> Result<u8, CliError> {
         say(&next(context, command));
     }
     Ok(code::DONE)
+}
+
+/// Something in place of a directory that a file is to lie in.
+fn in_the_way(directory: &Path) -> Option<PathBuf> {
+    let parents = FILES.iter().flat_map(|(name, _)| Path::new(name).ancestors().skip(1)).map(|parent| directory.join(parent));
+    parents.into_iter().find(|parent| fs::symlink_metadata(parent).is_ok() && !parent.is_dir())
 }
 
 /// So many days before today that the sample ends with yesterday: all that is due then has its data.
@@ -71,7 +81,9 @@ fn next(context: &Context, command: &Init) -> String {
     let program = context.program();
     let mut text = "\nnext:\n".to_string();
     if let Some(to) = &command.to {
-        text += &format!("  cd {}\n", super::context::quoted(&to.display().to_string()));
+        let to = to.display().to_string();
+        let to = if to.starts_with('-') { format!("./{to}") } else { to };
+        text += &format!("  cd {}\n", super::context::quoted(&to));
     }
     let program = if command.to.is_some() { "daeda".to_string() } else { program };
     for (step, why) in steps {

@@ -7,6 +7,9 @@ use super::output::{print, print_json};
 use crate::query::declared::{self, Declared};
 
 pub fn run(context: &Context, command: &List) -> Result<u8, CliError> {
+    if command.effective && !matches!(command.what, What::Profiles) {
+        return Err(CliError::Usage("--effective is of profiles: daeda list profiles --effective".into()));
+    }
     let workspace = context.workspace()?;
     let declared: Declared = match command.what {
         What::Assets => declared::assets(&workspace),

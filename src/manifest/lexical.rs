@@ -78,11 +78,12 @@ impl Scanner<'_> {
             Some('"' | '#') if quote => return self.text(),
             Some('{') => return self.block(),
             Some('}') => return self.block_end(),
+            Some(';') => return self.semicolon(),
             Some('=') => return self.equals(),
             Some('#') if self.is_at_start() => return self.keyword(),
             Some('[' | ']') => return Err(self.refuse(1, "KDL has no brackets", "write values one after the other: tags \"a\" \"b\"")),
             Some('\'') if self.is_at_start() => return Err(self.single_quotes()),
-            Some('0'..='9') if self.is_at_start() => return self.number(),
+            Some('0'..='9' | '.' | '-' | '+') if self.is_at_start() && starts_number(rest) => return self.number(),
             Some(other) => self.keep(other.len_utf8()),
             None => {}
         }
@@ -124,7 +125,7 @@ impl Scanner<'_> {
         let word = &self.rest()[..length];
         if !is_number(word) {
             let message = format!("`{word}` is not a number");
-            return Err(self.refuse(length, &message, &format!("a text stands in quotes: \"{word}\"")));
+            return Err(self.refuse(length, &message, &number_hint(word)));
         }
         self.keep(length);
         Ok(())
@@ -162,7 +163,30 @@ impl Scanner<'_> {
         Ok(())
     }
 
+    /// Refuses a semicolon behind which nothing ends.
+    fn semicolon(&mut self) -> Result<(), Refusal> {
+        let line = self.clean.trim_end_matches(|c| is_space(c) && !is_newline(c));
+        let goes_on = self.clean.trim_end_matches(is_space).ends_with('\\');
+        if !goes_on && (line.is_empty() || line.ends_with(|c| is_newline(c) || matches!(c, ';' | '{'))) {
+            return Err(self.refuse(1, "this semicolon ends nothing", "remove it: a node ends with its line, or with one semicolon"));
+        }
+        self.keep(1);
+        Ok(())
+    }
+
+    /// Refuses a `/-` at the end of a block or of the file.
+    fn takes_something_away(&self) -> Result<(), Refusal> {
+        let before = self.clean.trim_end_matches(is_space);
+        if !before.ends_with("/-") {
+            return Ok(());
+        }
+        let message = "nothing follows that this could take away".to_string();
+        let hint = "remove it, or put it before a node, a value or a block; // comments out the rest of a line".to_string();
+        Err(Refusal { place: before.len() - 2..before.len(), message, hint })
+    }
+
     fn block_end(&mut self) -> Result<(), Refusal> {
+        self.takes_something_away()?;
         if self.open.pop().is_none() {
             return Err(self.refuse(1, "this brace closes nothing", "remove it, or look for a { that is missing before it"));
         }
@@ -172,6 +196,7 @@ impl Scanner<'_> {
 
     /// Refuses a file that ends within a block.
     fn end(&self) -> Result<(), Refusal> {
+        self.takes_something_away()?;
         match self.open.last() {
             None => Ok(()),
             Some(at) => {
@@ -287,8 +312,27 @@ impl Scanner<'_> {
     }
 }
 
+/// Whether a digit comes first, behind a sign or a point perhaps; a sign and a digit are left to the parser.
+fn starts_number(rest: &str) -> bool {
+    let unsigned = rest.trim_start_matches(['-', '+']);
+    let digits = unsigned.trim_start_matches('.');
+    let is_signed = unsigned.len() < rest.len();
+    digits.starts_with(|c: char| c.is_ascii_digit()) && (!is_signed || digits.len() < unsigned.len())
+}
+
+/// What was probably meant by a word that is no number: one with nothing before or behind its point, or a text.
+fn number_hint(word: &str) -> String {
+    let (sign, digits) = word.split_at(word.len() - word.trim_start_matches(['-', '+']).len());
+    let whole = if digits.starts_with('.') { format!("0{digits}") } else { digits.to_string() };
+    let whole = if whole.ends_with('.') { format!("{whole}0") } else { whole };
+    match sign.len() < 2 && is_number(&whole) {
+        true => format!("write {sign}{whole}"),
+        false => format!("a text stands in quotes: \"{word}\""),
+    }
+}
+
 /// Whether a word that begins with a digit is a number of KDL.
-fn is_number(word: &str) -> bool {
+pub(super) fn is_number(word: &str) -> bool {
     let digits = |text: &str, radix: u32| !text.is_empty() && text.chars().all(|c| c.is_digit(radix) || c == '_') && !text.starts_with('_');
     let radix = [("0x", 16), ("0o", 8), ("0b", 2)].into_iter().find(|(prefix, _)| word.starts_with(prefix));
     if let Some((prefix, radix)) = radix {

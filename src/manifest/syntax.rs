@@ -119,6 +119,9 @@ fn stuck(page: Page, found: &[&KdlDiagnostic]) -> Diagnostic {
     let blank = rest.len() - rest.trim_start().len();
     let token = rest[blank..].split(|c: char| c.is_whitespace() || c == ';').next().unwrap_or_default();
     let place = page.span(start + blank, start + blank + token.len());
+    if token.starts_with('=') && is_keyless(page, place.offset) {
+        return keyless(page.span(place.offset, place.offset + 1));
+    }
     Diagnostic::error(code::SYNTAX, "the node should have ended before this", place).hint(NODE)
 }
 
@@ -132,6 +135,14 @@ fn line_number(page: Page, offset: usize) -> usize {
 fn complaint(page: Page, found: &KdlDiagnostic) -> Diagnostic {
     let place = first_line(page, page.of(found.span));
     let token = page.under(place);
+    if let Some(refused) = without_key(page, place) {
+        return refused;
+    }
+    if lexical::is_number(token) {
+        // The parser has taken offence at what stands around it.
+        let message = format!("`{token}` cannot stand here");
+        return Diagnostic::error(code::SYNTAX, message, place).hint(NODE);
+    }
     if token.starts_with(|c: char| c.is_ascii_digit()) && !token.contains(char::is_whitespace) {
         let message = format!("`{token}` is not a number");
         return Diagnostic::error(code::SYNTAX, message, place).hint(format!("a text stands in quotes: \"{token}\""));
@@ -139,6 +150,23 @@ fn complaint(page: Page, found: &KdlDiagnostic) -> Diagnostic {
     let message = found.message.as_deref().map_or("this is not KDL".to_string(), lower_first);
     let hint = found.help.clone().unwrap_or_else(|| NODE.to_string());
     Diagnostic::error(code::SYNTAX, message, place).hint(hint)
+}
+
+/// What follows an `=` that no key stands before.
+fn without_key(page: Page, place: Span) -> Option<Diagnostic> {
+    let before = page.text[..place.offset].trim_end_matches([' ', '\t']);
+    let at = if page.under(place).starts_with('=') { place.offset } else { before.strip_suffix('=')?.len() };
+    is_keyless(page, at).then(|| keyless(page.span(at, at + 1)))
+}
+
+/// Whether an `=` touches nothing before it that could have been its key.
+fn is_keyless(page: Page, equals: usize) -> bool {
+    page.text[..equals].ends_with(char::is_whitespace)
+}
+
+fn keyless(equals: Span) -> Diagnostic {
+    let hint = "a property is written key=\"value\", behind the node's name; a value stands without `=`";
+    Diagnostic::error(code::SYNTAX, "there is no key before `=`", equals).hint(hint)
 }
 
 fn lower_first(message: &str) -> String {

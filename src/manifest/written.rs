@@ -6,17 +6,17 @@ use super::lexical::{is_newline, is_space};
 use std::ops::Range;
 
 /// The place, in a text as it is written, of a part of what it says. The text stands with its three quotes if it has them, else without
-/// its one. An empty part is one character wide.
+/// its one. An empty part is shown by what stands there: the closing quote, or the last character of the lines.
 pub fn written(text: &str, part: Range<usize>) -> Option<Range<usize>> {
     let mut reader = Reader { text, at: 0, bytes: Vec::new() };
     match lines(text) {
         Some(lines) => reader.lines(&lines),
         None => reader.characters(0..text.len(), true),
     }
-    let end = reader.bytes.last().map_or(0, |last| last.end);
-    let start = reader.bytes.get(part.start).map_or(end, |first| first.start);
-    let end = if part.is_empty() { start + 1 } else { reader.bytes.get(part.end - 1)?.end };
-    text.get(start..end).map(|_| start..end)
+    if part.is_empty() {
+        return reader.point(part.start);
+    }
+    Some(reader.bytes.get(part.start)?.start..reader.bytes.get(part.end - 1)?.end)
 }
 
 /// A text in three quotes: its lines, what all of them are indented by, and whether a backslash is one.
@@ -43,6 +43,12 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    fn point(&self, at: usize) -> Option<Range<usize>> {
+        let closing = self.text.len()..self.text.len() + 1;
+        let has_lines = lines(self.text).is_some();
+        self.bytes.get(at).or(self.bytes.last().filter(|_| has_lines)).cloned().or((!has_lines).then_some(closing))
+    }
+
     fn lines(&mut self, lines: &Lines) {
         self.at = lines.body.start;
         while self.at < lines.body.end {
@@ -113,7 +119,7 @@ mod tests {
         let text = if one { &literal[1..literal.len() - 1] } else { literal };
         let place = |(at, c): (usize, char)| (c, text[written(text, at..at + c.len_utf8()).unwrap()].to_string());
         let pieces = value.char_indices().map(place).collect();
-        assert_eq!(written(text, value.len()..value.len() + 2), None, "{literal}: it says more than {value:?}");
+        assert_eq!(written(text, value.len()..value.len() + 1), None, "{literal}: it says more than {value:?}");
         pieces
     }
 
@@ -141,5 +147,8 @@ mod tests {
         assert_eq!(written("ab", 1..2), Some(1..2));
         assert_eq!(written("ab", 1..3), None);
         assert_eq!(written("\"\"\"\n\"\"\"", 0..1), None);
+        assert_eq!(written("\"\"\"\n\"\"\"", 0..0), None);
+        assert_eq!(written("ab", 2..2), Some(2..3));
+        assert_eq!(written("\"\"\"\nab\n\"\"\"", 2..2), Some(5..6));
     }
 }

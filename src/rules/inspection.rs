@@ -153,8 +153,13 @@ impl Inspection<'_> {
             Ok(looked) => rayon::iter::Either::Left(looked),
             Err(diagnostic) => rayon::iter::Either::Right(diagnostic),
         });
-        // One that cannot be read is enough to know.
+        // One that cannot be read is enough to know, with how many others there are.
+        let others = found.len().saturating_sub(1);
         found.truncate(1);
+        found
+            .iter_mut()
+            .filter(|_| others > 0)
+            .for_each(|first| first.message += &format!("; so it is with {}", counted(others, "other file")));
         found.extend(self.gaps(&periods));
         found.extend(self.fields(&looked));
         found.extend(self.times(&looked));

@@ -104,6 +104,37 @@ fn annotations_have_file_line_and_column_from_the_repository() {
 }
 
 #[test]
+fn what_cannot_be_read_is_said_in_every_format_and_hides_nothing() {
+    let workspace = Workspace::new();
+    workspace.edit("feature_views/artworks.kdl", "published_at \"int64\"", "published_at \"int46\"");
+    fs::create_dir(workspace.path("feature_views/folder.kdl")).unwrap();
+    for (format, beginning) in [("text", "daeda::"), ("json", "{"), ("sarif", "{"), ("github", "::error file=")] {
+        let said = workspace.daeda(&["check", "--format", format]);
+        assert!(said.code == 3 && said.stdout.starts_with(beginning), "{format}: {}{}", said.stdout, said.stderr);
+        assert!(said.stdout.contains("int46") && said.stdout.contains("folder.kdl"), "{format}: {}", said.stdout);
+        assert!(said.stderr.contains("2 errors"), "{format}: {}", said.stderr);
+    }
+    let said = workspace.daeda(&["build", "ranker"]);
+    assert!(said.code == 3 && said.stderr.contains("folder.kdl"), "{}", said.stderr);
+}
+
+#[test]
+fn the_summary_says_what_was_denied_and_what_was_not_looked_at() {
+    let workspace = Workspace::new();
+    let summary = |args: &[&str]| workspace.daeda(&[&["check"], args].concat()).stderr;
+    workspace.edit("Daedalus.kdl", "entity \"artwork\"", "entity \"idle\" key=\"id\"\nentity \"artwork\"");
+    assert!(summary(&["--deny", "warnings"]).contains("1 warning, denied"), "{}", summary(&["--deny", "warnings"]));
+    assert!(!summary(&["--data"]).contains("denied"));
+    workspace.edit("feature_views/artworks.kdl", "published_at \"int64\"", "published_at \"int46\"");
+    assert!(summary(&["--data"]).contains("the data was not looked at"), "{}", summary(&["--data"]));
+    assert!(!summary(&[]).contains("the data was not looked at"));
+    let unknown = summary(&["--explain", ""]);
+    assert_eq!(unknown.matches("duplicate-name").count(), 1, "{unknown}");
+    let list = workspace.daeda(&["list", "--effective"]);
+    assert!(list.code == 2 && list.stderr.contains("list profiles --effective"), "{}", list.stderr);
+}
+
+#[test]
 fn exit_codes_tell_errors_and_denied_warnings() {
     let workspace = Workspace::new();
     assert_eq!(workspace.daeda(&["check", "--deny", "warnings"]).code, 0);

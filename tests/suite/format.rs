@@ -301,6 +301,24 @@ fn a_file_that_is_no_kdl_is_left_alone_and_the_others_are_formatted() {
     assert_eq!((fs::read_to_string(&broken).unwrap(), fs::read_to_string(&sloppy).unwrap()), (text, tidy));
 }
 
+/// What is shown of such a file has other characters than the file.
+#[test]
+fn a_file_that_is_no_text_is_left_alone() {
+    let workspace = Workspace::new();
+    let bytes = b"feature-view   \"f\xfcr\" {\n}\n".to_vec();
+    fs::write(workspace.path("feature_views/latin.kdl"), &bytes).unwrap();
+    fs::create_dir(workspace.path("feature_views/folder.kdl")).unwrap();
+    let said = workspace.daeda(&["fmt"]);
+    assert!(said.code == 3 && said.stderr.contains("latin.kdl") && said.stderr.contains("folder.kdl"), "{}", said.stderr);
+    assert_eq!(fs::read(workspace.path("feature_views/latin.kdl")).unwrap(), bytes);
+}
+
+#[test]
+fn carriage_returns_go_from_texts_as_from_everything_else() {
+    let text = "a \"\"\"\n    b\n    c\n    \"\"\" // d\n/*\n e */\nf\n";
+    assert_eq!(formatted(&text.replace('\n', "\r\n")), formatted(text));
+}
+
 #[test]
 fn mistakes_of_meaning_do_not_keep_a_file_from_being_formatted() {
     let workspace = Workspace::new();

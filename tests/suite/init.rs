@@ -37,6 +37,27 @@ fn what_it_prints_can_be_typed() {
 }
 
 #[test]
+fn a_directory_may_begin_with_a_dash() {
+    let directory = tempfile::tempdir().unwrap();
+    let init = typed(directory.path(), "daeda init -- -dash");
+    assert_eq!(init.code, 0, "{}", init.stderr);
+    let cd = init.stderr.lines().find_map(|line| line.strip_prefix("  cd ")).unwrap();
+    assert_eq!(typed(directory.path(), &format!("cd {cd} && daeda check")).code, 0, "{cd}");
+}
+
+#[test]
+fn a_file_in_place_of_a_directory_is_said_before_anything_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("feature_views"), "mine\n").unwrap();
+    let init = typed(directory.path(), "daeda init");
+    assert!(init.code == 2 && init.stderr.contains("feature_views is no directory"), "{}", init.stderr);
+    assert!(!directory.path().join("Daedalus.kdl").exists(), "all or nothing");
+    std::fs::remove_file(directory.path().join("feature_views")).unwrap();
+    assert_eq!(typed(directory.path(), "daeda init").code, 0);
+    assert_eq!(typed(directory.path(), "daeda init feature_views/artworks.kdl").code, 2);
+}
+
+#[test]
 fn nothing_is_overwritten() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join(".gitignore"), "mine\n").unwrap();

@@ -201,7 +201,7 @@ fn outside_a_workspace_there_is_a_hint() {
 }
 
 #[test]
-fn what_cannot_be_read_is_the_environment() {
+fn what_cannot_be_read_is_a_mistake_in_its_place() {
     let workspace = Workspace::new();
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_daeda")).args(["-C", "no-such-directory", "status"]).output().unwrap();
     let missing = Said::from(output);
@@ -214,7 +214,8 @@ fn what_cannot_be_read_is_the_environment() {
     fs::remove_file(workspace.path("feature_views/feed.kdl")).unwrap();
     fs::create_dir(workspace.path("feature_views/feed.kdl")).unwrap();
     let said = workspace.daeda(&["check"]);
-    assert!(said.code == 4 && said.stderr.contains("feature_views/feed.kdl"), "{} {}", said.code, said.stderr);
+    assert_eq!(said.code, 3, "{}", said.stderr);
+    assert!(said.stdout.contains("feature_views/feed.kdl:1:1") && said.stdout.contains("it is a directory"), "{}", said.stdout);
 }
 
 #[test]

@@ -221,6 +221,8 @@ pub struct ExprError {
     /// Byte offset and length in the text of the expression.
     pub at: Option<(usize, usize)>,
     pub kind: ExprErrorKind,
+    /// The columns whose types are at fault.
+    pub columns: Box<[String]>,
 }
 
 /// What sort of mistake it is.
@@ -234,7 +236,13 @@ pub enum ExprErrorKind {
 
 impl ExprError {
     fn new(kind: ExprErrorKind, message: impl Into<String>, place: Option<Place>) -> Self {
-        Self { message: message.into(), hint: None, at: place.map(|place| (place.offset, place.len)), kind }
+        Self { message: message.into(), hint: None, at: place.map(|place| (place.offset, place.len)), kind, columns: Box::default() }
+    }
+
+    fn over(mut self, exprs: &[&Expr]) -> Self {
+        let columns: BTreeSet<String> = exprs.iter().flat_map(|expr| expr.columns()).collect();
+        self.columns = columns.into_iter().collect();
+        self
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -125,7 +125,7 @@ impl Columns<'_> {
     }
 
     fn wrong(&self, expr: &Expr, message: String) -> ExprError {
-        ExprError::new(ExprErrorKind::Type, message, expr.place())
+        ExprError::new(ExprErrorKind::Type, message, expr.place()).over(&[expr])
     }
 
     /// An operand of which something is asked.
@@ -305,7 +305,7 @@ fn widened(number: Option<DataType>) -> Option<DataType> {
 
 fn incomparable((left, one): (&Expr, &DataType), (right, other): (&Expr, &DataType), at: Option<Place>) -> ExprError {
     let message = format!("`{left}` is {one} and `{right}` is {other}, which do not compare");
-    let error = ExprError::new(ExprErrorKind::Type, message, at);
+    let error = ExprError::new(ExprErrorKind::Type, message, at).over(&[left, right]);
     match comparison_hint((left, one), (right, other)).or_else(|| comparison_hint((right, other), (left, one))) {
         Some(hint) => error.hint(hint),
         None => error,
@@ -316,7 +316,10 @@ fn comparison_hint((left, one): (&Expr, &DataType), (right, other): (&Expr, &Dat
     use DataType::*;
     match (one, other) {
         (number, String) if number.is_number() => match right {
-            Expr::Literal(text) => Some(format!("write {} without quotes", text.to_string().trim_matches('\''))),
+            Expr::Literal(text) => Some(match text.to_string().trim_matches('\'') {
+                digits if digits.parse::<f64>().is_ok_and(f64::is_finite) => format!("write {digits} without quotes"),
+                _ => format!("`{left}` compares with numbers, such as {left} = 1"),
+            }),
             _ if matches!(left, Expr::Literal(_)) => {
                 Some(format!("write '{left}'; where the texts are numbers, CAST({right} AS {number})"))
             }

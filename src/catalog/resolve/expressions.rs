@@ -6,7 +6,6 @@ use crate::catalog::declaration::Name;
 use crate::catalog::expr::{self, Expr, ExprError, ExprErrorKind};
 use crate::catalog::types::DataType;
 use crate::source::{Diagnostic, Span, is_slip};
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// The columns of a row as it is built up, in order.
@@ -108,9 +107,9 @@ fn condition_hint(text: &str, data_type: &DataType) -> String {
 }
 
 /// Shows where the columns of an expression come from, with their types.
-fn origins(mut diagnostic: Diagnostic, names: &BTreeSet<String>, columns: &Columns) -> Diagnostic {
+fn origins<'n>(mut diagnostic: Diagnostic, names: impl IntoIterator<Item = &'n String>, columns: &Columns) -> Diagnostic {
     const MOST: usize = 3;
-    for name in names.iter().take(MOST) {
+    for name in names.into_iter().take(MOST) {
         if let (Some(span), Some(data_type)) = (columns.origin(name), columns.get(name)) {
             diagnostic = diagnostic.also(span, format!("`{name}` is {data_type}"));
         }
@@ -123,12 +122,8 @@ pub fn diagnose(text: &Name, error: ExprError, columns: &Columns) -> Diagnostic 
         ExprErrorKind::UnknownColumn => code::UNKNOWN_COLUMN,
         _ => code::EXPRESSION,
     };
-    let named = match error.kind {
-        ExprErrorKind::Type => expr::parse(&named(text, error.at)).map(|part| part.columns()).unwrap_or_default(),
-        _ => BTreeSet::new(),
-    };
     let diagnostic = Diagnostic::error(code, error.message, place(text, error.at)).part(part(text, error.at));
-    let diagnostic = origins(diagnostic, &named, columns);
+    let diagnostic = origins(diagnostic, &error.columns, columns);
     let hint = error.hint.unwrap_or_else(|| "expressions are SQL scalar expressions, such as \"event = 'like'\"".into());
     diagnostic.hint(hint)
 }

@@ -33,7 +33,8 @@ pub fn format(sources: &Sources, id: SourceId) -> Result<String, FormatError> {
 }
 
 fn laid_out(text: &str) -> String {
-    lines::lay_out(&nodes::nodes(text.trim_start_matches('\u{feff}')))
+    // Within a text, too, a line's end is the same whether it has a carriage return or not.
+    lines::lay_out(&nodes::nodes(&text.trim_start_matches('\u{feff}').replace("\r\n", "\n")))
 }
 
 fn same_document(a: &KdlDocument, b: &KdlDocument) -> bool {
