@@ -191,7 +191,8 @@ impl Turn<'_> {
     /// Tells what there is to tell; false if something was left untold because this process is to stop.
     fn tell(&self, outline: &Outline) -> bool {
         let ledger = self.file("json");
-        let teller = Teller { schedule: self.schedule, ledger: &ledger, directory: self.workspace.root.path(), cancel: &self.context.cancel };
+        let teller =
+            Teller { schedule: self.schedule, ledger: &ledger, directory: self.workspace.root.path(), cancel: &self.context.cancel };
         let mut is_whole = true;
         for told in teller.tell(&outline.standings, self.context.clock.now()) {
             match told {

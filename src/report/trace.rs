@@ -73,7 +73,8 @@ struct Tracks<W: Write> {
 
 impl<W: Write> Tracks<W> {
     fn new(out: W) -> Self {
-        let mut tracks = Self { out, trouble: None, start: Instant::now(), written: 0, lanes: Vec::new(), given: BTreeMap::new(), judging: false };
+        let mut tracks =
+            Self { out, trouble: None, start: Instant::now(), written: 0, lanes: Vec::new(), given: BTreeMap::new(), judging: false };
         tracks.write(json!({"ph": "M", "pid": 1, "tid": JUDGING, "name": "process_name", "args": {"name": "daeda build"}}));
         tracks.name(JUDGING, "verdicts");
         tracks

@@ -332,7 +332,11 @@ fn a_lost_ledger_or_a_failing_program_repeats_a_notice_and_loses_none() {
 fn with_another(run: &str) -> Workspace {
     let workspace = with_notices();
     let notify = r#"    notify "failed""#;
-    workspace.edit("Daedalus.kdl", notify, &format!("    notify \"failed\" \"recovered\" {{\n        env \"PATH\"\n        {run}\n    }}\n{notify}"));
+    workspace.edit(
+        "Daedalus.kdl",
+        notify,
+        &format!("    notify \"failed\" \"recovered\" {{\n        env \"PATH\"\n        {run}\n    }}\n{notify}"),
+    );
     break_artworks(&workspace);
     workspace
 }
@@ -370,7 +374,9 @@ fn who_recovers_before_all_have_heard_of_it_is_told_of_all_the_same() {
 
 #[test]
 fn nothing_that_is_told_outlives_its_notice() {
-    let workspace = with_another(r#"run "sh" "-c" "setsid sleep 600 >/dev/null 2>&1 & echo $! >> pids; setsid sh -c 'sleep 600 & echo $! >> pids' >/dev/null 2>&1; until [ $(wc -l < pids) -ge 2 ]; do sleep 0.05; done""#);
+    let workspace = with_another(
+        r#"run "sh" "-c" "setsid sleep 600 >/dev/null 2>&1 & echo $! >> pids; setsid sh -c 'sleep 600 & echo $! >> pids' >/dev/null 2>&1; until [ $(wc -l < pids) -ge 2 ]; do sleep 0.05; done""#,
+    );
     run(&workspace, "02T01:00");
     let pids: Vec<u32> = workspace.read("pids").lines().map(|line| line.trim().parse().unwrap()).collect();
     assert_eq!(pids.len(), 2);
@@ -381,8 +387,10 @@ fn nothing_that_is_told_outlives_its_notice() {
 
 #[test]
 fn an_interruption_is_heard_while_somebody_is_told() {
-    let workspace = with_another(r#"run "sh" "-c" "touch telling; sleep 600"
-        timeout "10m""#);
+    let workspace = with_another(
+        r#"run "sh" "-c" "touch telling; sleep 600"
+        timeout "10m""#,
+    );
     let running = start(&workspace, &at("02T01:00"), &[]);
     eventually("it tells", || workspace.path("telling").exists());
     let began = Instant::now();

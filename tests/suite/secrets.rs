@@ -119,7 +119,8 @@ fn a_secret_is_in_no_name_no_number_and_has_no_white_space_to_hide_behind() {
     };
     let failed = run("ln -s x $1/got-$TOKEN\n");
     assert!(failed.contains("the command left got-***, which is no plain file"), "{failed}");
-    let built = run("echo [$PADDED]; echo x > $1/x; echo \"{\\\"$TOKEN\\\": 1, \\\"n\\\": $NUMBER, \\\"loss\\\": 0.5}\" > $DAEDA_METADATA\n");
+    let built =
+        run("echo [$PADDED]; echo x > $1/x; echo \"{\\\"$TOKEN\\\": 1, \\\"n\\\": $NUMBER, \\\"loss\\\": 0.5}\" > $DAEDA_METADATA\n");
     assert!(built.contains("[***"), "{built}");
     let shown = workspace.daeda(&["show", "leaky", "--format", "json"]).json();
     let metadata = &shown["metadata"];

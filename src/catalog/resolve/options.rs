@@ -109,7 +109,9 @@ impl Resolver<'_> {
             if part.starts_with(OWN) {
                 let message = format!("names that begin with {OWN} are daeda's own: what is published there is taken for work in flight");
                 let span = place(output, Some((at, part.len())));
-                self.report(Diagnostic::error(code::BAD_OPTION, message, span).hint("name another directory, such as \"{output-root}/reports\""));
+                self.report(
+                    Diagnostic::error(code::BAD_OPTION, message, span).hint("name another directory, such as \"{output-root}/reports\""),
+                );
                 return;
             }
             at += part.len() + 1;

@@ -30,7 +30,9 @@ fn read(file: &Path) -> (Map<String, Value>, Vec<String>) {
     // To open what is no file, such as a pipe, may wait for ever.
     match fs::metadata(file) {
         Err(_) => return Default::default(),
-        Ok(metadata) if !metadata.is_file() => return (Map::new(), vec!["DAEDA_METADATA is no plain file any more and was left out".into()]),
+        Ok(metadata) if !metadata.is_file() => {
+            return (Map::new(), vec!["DAEDA_METADATA is no plain file any more and was left out".into()]);
+        }
         Ok(_) => {}
     }
     let mut bytes = Vec::new();
@@ -67,7 +69,9 @@ fn objects(text: &str) -> (Map<String, Value>, Option<String>) {
     let warning = match wrong.as_slice() {
         [] => None,
         [line] => Some(format!("line {line} of DAEDA_METADATA is no JSON object and was left out")),
-        [first, others @ ..] => Some(format!("line {first} of DAEDA_METADATA and {} more are no JSON objects and were left out", others.len())),
+        [first, others @ ..] => {
+            Some(format!("line {first} of DAEDA_METADATA and {} more are no JSON objects and were left out", others.len()))
+        }
     };
     (told, warning)
 }

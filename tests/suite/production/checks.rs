@@ -162,7 +162,8 @@ fn a_warning_about_a_column_that_is_not_there_is_a_warning() {
     assert_eq!(built.code, 0, "{:?}", built.errors());
     assert!(workspace.published("copied", 0).exists());
     let checks = workspace.daeda(&["show", &target, "--format", "json"]).json()["metadata"]["checks"].clone();
-    let failed: Vec<&str> = checks.as_array().unwrap().iter().filter(|c| c["passed"] == false).filter_map(|c| c["check"].as_str()).collect();
+    let failed: Vec<&str> =
+        checks.as_array().unwrap().iter().filter(|c| c["passed"] == false).filter_map(|c| c["check"].as_str()).collect();
     assert_eq!(failed, ["gone", "twice", "where"], "{checks}");
     assert_eq!(checks[0]["detail"], "the output has no column `zz`");
     workspace.edit("Daedalus.kdl", "min=1 severity=\"warn\"", "min=1");
