@@ -73,7 +73,7 @@ fn a_history_that_may_not_be_written_can_be_read() {
     for path in [workspace.directory.path(), &state] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    for (args, expected) in [(vec!["runs"], "succeeded"), (vec!["log", "made"], "attempt")] {
+    for (args, expected) in [(vec!["runs"], "succeeded"), (vec!["log", "last"], "made.make")] {
         let said = Said::from(workspace.command(&args).uid(NOBODY).gid(NOBODY).output().unwrap());
         assert!(said.code == 0 && said.stdout.contains(expected), "{args:?}: {} {}", said.stdout, said.stderr);
     }
