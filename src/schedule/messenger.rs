@@ -28,10 +28,14 @@ pub fn send(notify: &Notify, directory: &Path, document: &str, cancel: &Cancel) 
 
 /// What people call it.
 fn shown(notify: &Notify) -> String {
-    match notify.run.first() {
-        Some(Text::Literal(program)) => program.clone(),
-        Some(Text::Env(variable)) => format!("(env)\"{variable}\""),
-        None => String::new(),
+    notify.run.first().map_or(String::new(), word_of)
+}
+
+/// A word as the manifest has it: a secret by its name.
+pub fn word_of(text: &Text) -> String {
+    match text {
+        Text::Literal(text) => text.clone(),
+        Text::Env(variable) => format!("(env)\"{variable}\""),
     }
 }
 

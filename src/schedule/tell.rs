@@ -4,12 +4,11 @@
 //! is a warning and is told again, the others are not; who is to stop begins to tell nothing; nothing that a program has started outlives it.
 
 use super::ledger::Ledger;
-use super::messenger::send;
+use super::messenger::{send, word_of};
 use super::notice::{Notice, notices};
 use super::standing::Standing;
 use crate::catalog::declaration::Occurrence;
 use crate::catalog::model::{Notify, Schedule};
-use crate::digest::Digest;
 use crate::engine::descendants;
 use crate::engine::execute::Cancel;
 use crate::engine::worker::adopted;
@@ -92,7 +91,7 @@ impl Teller<'_> {
 
 /// Tells one listener of a schedule from another, wherever it stands: by what it runs.
 fn signature(notify: &Notify) -> String {
-    Digest::of(format!("{:?} {:?}", notify.run, notify.environment).as_bytes()).short()
+    notify.environment.iter().chain(&notify.run).map(word_of).collect::<Vec<_>>().join(" ")
 }
 
 fn verb(occurrence: Occurrence) -> &'static str {

@@ -166,7 +166,7 @@ fn a_warning_about_a_column_that_is_not_there_is_a_warning() {
         checks.as_array().unwrap().iter().filter(|c| c["passed"] == false).filter_map(|c| c["check"].as_str()).collect();
     assert_eq!(failed, ["gone", "twice", "where"], "{checks}");
     assert_eq!(checks[0]["detail"], "the output has no column `zz`");
-    workspace.edit("Daedalus.kdl", "min=1 severity=\"warn\"", "min=1");
+    workspace.edit("Daedalus.kdl", "\"zz\" min=1 severity=\"warn\"", "\"zz\" min=1");
     let blocked = workspace.build(&[&target, "--force"]);
     assert_eq!(blocked.code, 1);
     assert!(blocked.errors()[0].contains("check `gone`: the output has no column `zz`"), "{:?}", blocked.errors());

@@ -68,12 +68,12 @@ fn a_history_that_may_not_be_written_can_be_read() {
     assert_eq!(workspace.daeda(&["build", "made"]).code, 0);
     let state = workspace.path(".daeda");
     // As a process leaves it that is about to write: with what readers and writers share.
-    let writer = rusqlite::Connection::open(state.join("history.db")).unwrap();
+    let writer = rusqlite::Connection::open(state.join("history.sqlite")).unwrap();
     let _: i64 = writer.query_row("SELECT count(*) FROM runs", [], |row| row.get(0)).unwrap();
     for path in [workspace.directory.path(), &state] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    for (args, expected) in [(vec!["runs"], "succeeded"), (vec!["log", "made"], "attempt")] {
+    for (args, expected) in [(vec!["runs"], "succeeded"), (vec!["log", "last"], "made.make")] {
         let said = Said::from(workspace.command(&args).uid(NOBODY).gid(NOBODY).output().unwrap());
         assert!(said.code == 0 && said.stdout.contains(expected), "{args:?}: {} {}", said.stdout, said.stderr);
     }
