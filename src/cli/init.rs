@@ -52,8 +52,8 @@ pub fn run(context: &Context, command: &Init) -> Result<u8, CliError> {
 
 /// Something in place of a directory that a file is to lie in.
 fn in_the_way(directory: &Path) -> Option<PathBuf> {
-    let parents = FILES.iter().flat_map(|(name, _)| Path::new(name).ancestors().skip(1)).map(|parent| directory.join(parent));
-    parents.into_iter().find(|parent| fs::symlink_metadata(parent).is_ok() && !parent.is_dir())
+    let is_in_the_way = |path: &Path| fs::symlink_metadata(path).is_ok() && !path.is_dir();
+    FILES.iter().find_map(|(name, _)| directory.join(name).ancestors().skip(1).find(|path| is_in_the_way(path)).map(Path::to_path_buf))
 }
 
 /// So many days before today that the sample ends with yesterday: all that is due then has its data.
