@@ -146,7 +146,7 @@ fn what_has_no_type_is_pointed_at() {
     assert_wrong("s = 'ä' OR\n  \tevnt = 1", UnknownColumn, "evnt", "did you mean `event`?");
     assert_wrong("event = \"like\"", UnknownColumn, "\"like\"", "single quotes: 'like'");
     assert_wrong("i = '5'", Type, "i = '5'", "write 5 without quotes");
-    assert_wrong("f IN (1, '5')", Type, "f IN (1, '5'", "do not compare");
+    assert_wrong("f IN (1, '5')", Type, "'5'", "do not compare");
     assert_wrong("event AND b", Type, "event", "a condition is expected here");
     assert_wrong("CASE WHEN i THEN 1 END", Type, "i", "compare it");
     assert_wrong("s + 1", Type, "s", "`+` takes numbers");
