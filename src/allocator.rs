@@ -1,6 +1,7 @@
 //! Memory for the two kinds of process that daeda is: who looks at hundreds of thousands of actions takes many small pieces from many
 //! threads, which mimalloc does quicker; a worker takes large ones and keeps to a budget, so what it frees has to go back at once, which
-//! the system's allocator does.
+//! the system's allocator does. It would do so with middling ones too, such as pages of files, of which a worker needs the next one at once:
+//! these it is told to keep.
 //!
 //! Invariant: the choice is made before the first piece is given out, and holds for the life of the process.
 
@@ -29,9 +30,30 @@ impl ByProcess {
 #[cold]
 fn choose() -> bool {
     let chosen = if is_worker() { PLAIN } else { MANY };
+    if chosen == PLAIN {
+        keep_middling();
+    }
     CHOSEN.store(chosen, Ordering::Relaxed);
     chosen == PLAIN
 }
+
+/// Pieces of this size, in bytes, go back to the system when they are freed, and smaller ones when so many bytes of them are free at the end.
+#[cfg(target_env = "gnu")]
+const LARGE: libc::c_int = 8 << 20;
+#[cfg(target_env = "gnu")]
+const MOST_KEPT: libc::c_int = 64 << 20;
+
+#[cfg(target_env = "gnu")]
+fn keep_middling() {
+    // SAFETY: there is one thread. What is refused changes nothing.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, MOST_KEPT);
+    }
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn keep_middling() {}
 
 /// Whether the first argument is `worker`, as it is of those that a build starts.
 fn is_worker() -> bool {

@@ -37,23 +37,22 @@ const ROOM_PER_ROW: usize = 4;
 /// # Panics
 /// If a key column is of a type that has no equality (a map, a union).
 pub fn matched(spine: &[ArrayRef], spine_rows: usize, events: &[ArrayRef], event_rows: usize) -> Matched {
-    let mut ids = Matched { spine: vec![0; spine_rows], events: vec![0; event_rows], keys: 1 };
+    let mut ids = Matched { spine: vec![0; spine_rows], events: Vec::new(), keys: 1 };
     for (part, (spine, events)) in spine.iter().zip(events).enumerate() {
-        ids.drop_nulls(spine.as_ref(), events.as_ref());
+        drop_nulls(&mut ids.spine, spine.as_ref());
         ids.refine_by_part(part == 0, spine, events);
+        drop_nulls(&mut ids.events, events.as_ref());
+    }
+    if events.is_empty() {
+        ids.events = vec![0; event_rows];
     }
     ids
 }
 
 impl Matched {
-    fn drop_nulls(&mut self, spine: &dyn Array, events: &dyn Array) {
-        drop_nulls(&mut self.spine, spine);
-        drop_nulls(&mut self.events, events);
-    }
-
     fn refine_by_part(&mut self, first: bool, spine: &ArrayRef, events: &ArrayRef) {
         if let (Some(spine), Some(events)) = (codes::words(spine), codes::words(events)) {
-            return match self.window(&spine).filter(|_| first) {
+            return match self.window(&spine, events.len()).filter(|_| first) {
                 Some((least, width)) => self.number(&spine, &events, least, width),
                 None => self.refine(first, &spine, &events),
             };
@@ -67,18 +66,23 @@ impl Matched {
 
     /// Splits the ids by one more part of the key. The first part needs no id beside it, which makes single keys quicker.
     fn refine<W: Copy + Hash + Eq + Sync>(&mut self, first: bool, spine: &[W], events: &[W]) {
-        match first {
-            true => self.refine_by(spine, events, |_, word| word),
-            false => self.refine_by(spine, events, |id, word| (id, word)),
+        if first {
+            let table = self.spine_by(spine, |_, word| word);
+            self.events = by_word(events, |word| table.get(&word).copied().unwrap_or(NO_KEY));
+            return;
         }
+        let table = self.spine_by(spine, |id, word| (id, word));
+        self.events.par_iter_mut().with_min_len(4096).zip(events).filter(|(id, _)| **id != NO_KEY).for_each(|(id, word)| {
+            *id = table.get(&(*id, *word)).copied().unwrap_or(NO_KEY);
+        });
     }
 
     /// The least word of the spine's rows and how far they reach from there, if a table of that size is worth it.
-    fn window(&self, spine: &[u64]) -> Option<(u64, usize)> {
+    fn window(&self, spine: &[u64], events: usize) -> Option<(u64, usize)> {
         let words = || self.spine.iter().zip(spine).filter(|(id, _)| **id != NO_KEY).map(|(_, word)| *word as i64);
         let (least, most) = words().fold((i64::MAX, i64::MIN), |(least, most), word| (least.min(word), most.max(word)));
         let width = usize::try_from(i128::from(most) - i128::from(least) + 1).ok()?;
-        (width <= ROOM_PER_ROW * self.events.len().max(spine.len())).then_some((least as u64, width))
+        (width <= ROOM_PER_ROW * events.max(spine.len())).then_some((least as u64, width))
     }
 
     /// Ids of words that lie close together, by a table of all there could be.
@@ -94,25 +98,24 @@ impl Matched {
             *id = *place;
         }
         self.keys = keys as usize;
-        let known = |word: u64| table.get(word.wrapping_sub(least) as usize).copied().unwrap_or(NO_KEY);
-        self.events
-            .par_iter_mut()
-            .with_min_len(4096)
-            .zip(events)
-            .for_each(|(id, word)| *id = if *id == NO_KEY { NO_KEY } else { known(*word) });
+        self.events = by_word(events, |word| table.get(word.wrapping_sub(least) as usize).copied().unwrap_or(NO_KEY));
     }
 
-    fn refine_by<W: Copy + Sync, K: Hash + Eq + Sync>(&mut self, spine: &[W], events: &[W], key: impl Fn(u32, W) -> K + Sync) {
+    /// Numbers the keys of the spine; a table of them.
+    fn spine_by<W: Copy, K: Hash + Eq>(&mut self, spine: &[W], key: impl Fn(u32, W) -> K) -> Dense<K, u32> {
         let mut table = Dense::default();
         for (id, word) in self.spine.iter_mut().zip(spine).filter(|(id, _)| **id != NO_KEY) {
             let next = table.len() as u32;
             *id = *table.entry(key(*id, *word)).or_insert(next);
         }
         self.keys = table.len();
-        self.events.par_iter_mut().with_min_len(4096).zip(events).filter(|(id, _)| **id != NO_KEY).for_each(|(id, word)| {
-            *id = table.get(&key(*id, *word)).copied().unwrap_or(NO_KEY);
-        });
+        table
     }
+}
+
+/// New ids: to read zeros first would have the system hand out each page twice.
+fn by_word<W: Copy + Sync>(words: &[W], id: impl Fn(W) -> u32 + Sync) -> Vec<u32> {
+    words.par_iter().with_min_len(4096).map(|word| id(*word)).collect()
 }
 
 /// Takes the ids from the rows that are null.

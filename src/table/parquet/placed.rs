@@ -39,7 +39,7 @@ impl Room {
             other => other.primitive_width()?,
         };
         let total: usize = rows.iter().sum();
-        Some(Self { data_type: data_type.clone(), width, values: MutableBuffer::from_len_zeroed(total * width), rows })
+        Some(Self { data_type: data_type.clone(), width, values: zeros(total * width), rows })
     }
 
     /// The places of the pieces.
@@ -112,6 +112,13 @@ impl Place<'_> {
             key.copy_from_slice(&new.to_ne_bytes());
         }
     }
+}
+
+/// So many bytes, aligned for every type. The system gives them out as they are put, to the threads that put them there.
+fn zeros(bytes: usize) -> MutableBuffer {
+    let mut zeros = MutableBuffer::from(vec![0i128; bytes.div_ceil(size_of::<i128>())]);
+    zeros.truncate(bytes);
+    zeros
 }
 
 /// The nulls of rows that follow one another; nothing if there are none.
