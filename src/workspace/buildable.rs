@@ -12,21 +12,64 @@ use crate::catalog::declaration::{AssetDecl, Declarations, OpDecl, PlaceDecl, Pr
 use crate::catalog::model::{Asset, Op};
 use crate::rules::{self, Partition, RuleKind, Site, Subject};
 use crate::source::{Diagnostic, Span};
+use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 /// Everything that would keep assets from being built, and what is asked for beyond the envelope.
 pub fn unbuildable(workspace: &Workspace, declared: &Declarations) -> Vec<Diagnostic> {
-    let mut survey =
-        Survey { workspace, site: workspace.site(), sources: sources(workspace, declared), holders: HashMap::new(), found: Vec::new() };
-    for declared in &declared.manifest.assets {
-        if let Some(asset) = workspace.catalog.assets.get(&declared.name.value) {
-            survey.asset(asset, declared);
-        }
-    }
+    let site = workspace.site();
+    let asked: Vec<Asked> = declared.manifest.assets.par_iter().map(|declared| Asked::of(workspace, &site, declared)).collect();
+    let mut survey = Survey { site: &site, sources: sources(workspace, declared), holders: HashMap::new(), found: Vec::new() };
+    asked.into_iter().for_each(|asked| survey.add(asked));
     let mut found = survey.found;
     found.extend(beyond_the_envelope(workspace, declared));
     found
+}
+
+/// What an asset's ops ask for, taken by itself.
+#[derive(Default)]
+struct Asked {
+    /// By op: the places of its first two periods, and for what. Further ones differ from these as these from each other.
+    places: Vec<Vec<(PathBuf, Holder)>>,
+    found: Vec<Diagnostic>,
+}
+
+impl Asked {
+    fn of(workspace: &Workspace, site: &Site, declared: &AssetDecl) -> Self {
+        let mut asked = Self::default();
+        let catalog = &workspace.catalog;
+        let Some(asset) = catalog.assets.get(&declared.name.value) else { return asked };
+        let nothing = || Dag { service: String::new(), version: 0, operators: vec![] };
+        let dag = asset.service.as_ref().map_or_else(nothing, |service| compile(catalog, service));
+        let partitions = asset.partitions.as_ref().and_then(|name| catalog.partitions.get(name));
+        let keys = partitions.map(first_keys);
+        for declared in &declared.ops {
+            let Some((op, rule)) = resolved(asset, declared) else { continue };
+            let subject = Subject { catalog, site, asset, op, dag: &dag };
+            match rule.outline(&subject) {
+                Err(why) => asked.found.push(unworkable(&why, declared)),
+                Ok(_) => asked.places.push(places(&subject, rule, declared, partitions.zip(keys.as_deref()))),
+            }
+        }
+        asked
+    }
+}
+
+fn unworkable(why: &str, declared: &OpDecl) -> Diagnostic {
+    let (message, hint) = why.split_once(": ").unwrap_or((why, "correct the op"));
+    Diagnostic::error(code::RULE, message, declared.rule.span).label(format!("in op `{}`", declared.name)).hint(hint)
+}
+
+/// The places of an op's first two periods.
+fn places(subject: &Subject, rule: &dyn RuleKind, declared: &OpDecl, periods: Option<(&Partitions, &[String])>) -> Vec<(PathBuf, Holder)> {
+    let span = declared.output.as_ref().map_or(declared.name.span, |output| output.span);
+    let id = format!("{}.{}", subject.asset.name, subject.op.name);
+    let Some((partitions, keys)) = periods.filter(|_| !rule.is_unpartitioned()) else {
+        return vec![(rule.place(subject, None).path(), Holder { id, span })];
+    };
+    let periods = keys.iter().filter_map(|key| Some(Partition { key, period: partitions.cadence.period(key)? }));
+    periods.map(|of| (rule.place(subject, Some(of)).path(), Holder { id: format!("{id}@{}", of.key), span })).collect()
 }
 
 /// Who publishes in a place.
@@ -36,8 +79,7 @@ struct Holder {
 }
 
 struct Survey<'a> {
-    workspace: &'a Workspace,
-    site: Site,
+    site: &'a Site,
     /// What views read, and where that is said.
     sources: BTreeMap<PathBuf, (String, Span)>,
     holders: HashMap<PathBuf, Holder>,
@@ -45,43 +87,12 @@ struct Survey<'a> {
 }
 
 impl Survey<'_> {
-    fn asset(&mut self, asset: &Asset, declared: &AssetDecl) {
-        let nothing = || Dag { service: String::new(), version: 0, operators: vec![] };
-        let dag = asset.service.as_ref().map_or_else(nothing, |service| compile(&self.workspace.catalog, service));
-        let partitions = asset.partitions.as_ref().and_then(|name| self.workspace.catalog.partitions.get(name));
-        let keys = partitions.map(first_keys);
-        for op in &declared.ops {
-            if self.rule_works(asset, op, &dag) {
-                self.places(asset, op, &dag, partitions.zip(keys.as_deref()));
-            }
+    fn add(&mut self, asked: Asked) {
+        self.found.extend(asked.found);
+        for places in asked.places {
+            // Of several periods the first that collides is enough.
+            let _ = places.into_iter().all(|(place, holder)| self.claim(place, holder));
         }
-    }
-
-    fn rule_works(&mut self, asset: &Asset, declared: &OpDecl, dag: &Dag) -> bool {
-        let Some((op, rule)) = resolved(asset, declared) else { return false };
-        let subject = Subject { catalog: &self.workspace.catalog, site: &self.site, asset, op, dag };
-        let Err(why) = rule.outline(&subject) else { return true };
-        let (message, hint) = why.split_once(": ").map_or((why.as_str(), "correct the op"), |(message, hint)| (message, hint));
-        let diagnostic = Diagnostic::error(code::RULE, message, declared.rule.span).label(format!("in op `{}`", declared.name));
-        self.found.push(diagnostic.hint(hint));
-        false
-    }
-
-    /// The places of an op's first two periods; further ones differ from these as these from each other.
-    fn places(&mut self, asset: &Asset, declared: &OpDecl, dag: &Dag, partitions: Option<(&Partitions, &[String])>) {
-        let Some((op, rule)) = resolved(asset, declared) else { return };
-        let span = declared.output.as_ref().map_or(declared.name.span, |output| output.span);
-        let subject = Subject { catalog: &self.workspace.catalog, site: &self.site, asset, op, dag };
-        let id = format!("{}.{}", asset.name, op.name);
-        let claims: Vec<(PathBuf, String)> = match partitions.filter(|_| !rule.is_unpartitioned()) {
-            None => vec![(rule.place(&subject, None).path(), id)],
-            Some((partitions, keys)) => {
-                let periods = keys.iter().filter_map(|key| Some(Partition { key, period: partitions.cadence.period(key)? }));
-                periods.map(|of| (rule.place(&subject, Some(of)).path(), format!("{id}@{}", of.key))).collect()
-            }
-        };
-        // Of several periods the first that collides is enough.
-        let _ = claims.into_iter().all(|(place, id)| self.claim(place, Holder { id, span }));
     }
 
     /// Reports a place that is taken, or that lies over a source; whether it was free.

@@ -74,3 +74,34 @@ fn encode_leaves(field: &Field, array: &ArrayRef, mut writers: Vec<ArrowColumnWr
     }
     writers.into_iter().map(ArrowColumnWriter::close).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Int64Array, TimestampMillisecondArray};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    /// The encodings of an array as a column of a file of its own, from which it is read again.
+    fn written(array: ArrayRef) -> Vec<Encoding> {
+        let field = Field::new("x", array.data_type().clone(), true);
+        let EncodedArray { bytes, chunks } = encode(&field, &array, &WriterProperties::builder().build()).unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes)).unwrap().with_batch_size(array.len()).build();
+        let batches: Vec<_> = reader.unwrap().map(Result::unwrap).collect();
+        assert_eq!(batches[0].column(0).as_ref(), array.as_ref());
+        chunks[0].metadata.encodings().collect()
+    }
+
+    #[test]
+    fn what_ascends_is_written_as_differences_and_nothing_else_is() {
+        let numbers = |values: Vec<Option<i64>>| -> ArrayRef { Arc::new(Int64Array::from(values)) };
+        let delta = |array: ArrayRef| written(array).contains(&Encoding::DELTA_BINARY_PACKED);
+        let ascending = || (0..5000).map(|n| Some(n * n - 9_000_000));
+        assert!(delta(numbers(ascending().collect())));
+        assert!(delta(numbers(vec![Some(i64::MIN), Some(0), Some(0), Some(i64::MAX)])));
+        assert!(delta(Arc::new(TimestampMillisecondArray::from_iter_values([1, 2, 3]))));
+        assert!(delta(numbers([Some(9)].into_iter().chain(ascending()).collect()).slice(1, 4000)));
+        assert!(!delta(numbers(ascending().rev().collect())));
+        assert!(!delta(numbers(vec![Some(1), None, Some(2)])));
+        assert!(!delta(Arc::new(arrow::array::Int32Array::from(vec![1, 2, 3]))));
+    }
+}
