@@ -16,6 +16,7 @@ use super::uses::Uses;
 use super::vectors::{Opening, Stores, store_name};
 use super::{Outline, Partition, RuleKind, Subject, Tell, spec_of};
 use crate::catalog::dag::{Embed, Kind as Does, Operator, Sink, SinkColumn, Stage};
+use crate::catalog::model::Op;
 use crate::engine::action::{Job, Place};
 use crate::engine::execute::Made;
 use crate::engine::failure::{Failure, FailureKind};
@@ -48,18 +49,27 @@ struct EnrichSpec {
     kept: Kept,
 }
 
+/// The op whose rows get vectors.
+fn skeleton_of<'a>(subject: &'a Subject) -> Result<&'a Op, String> {
+    subject.needed("skeleton").ok_or_else(|| "rule `enrich` works on a skeleton: say needs=\"skeleton\"".into())
+}
+
 impl RuleKind for Enrich {
     fn name(&self) -> &'static str {
         "enrich"
     }
 
-    fn outline(&self, subject: &Subject) -> Result<Outline, String> {
+    fn fit(&self, subject: &Subject) -> Result<(), String> {
         needs_partitions(subject)?;
-        let operators = subject.dag.stage(Stage::Enrich);
-        if operators.is_empty() {
+        if !subject.dag.operators.iter().any(|operator| operator.stage == Stage::Enrich) {
             return Err(format!("service `{}` embeds nothing, so there is nothing to enrich: remove the op", subject.dag.service));
         }
-        let skeleton = subject.needed("skeleton").ok_or("rule `enrich` works on a skeleton: say needs=\"skeleton\"")?;
+        skeleton_of(subject).map(drop)
+    }
+
+    fn outline(&self, subject: &Subject) -> Result<Outline, String> {
+        self.fit(subject)?;
+        let (operators, skeleton) = (subject.dag.stage(Stage::Enrich), skeleton_of(subject)?);
         let source = |view: &str| subject.catalog.views.get(view).map(|view| SourceSpec::of(view, subject.catalog, subject.site));
         let requests = keyed::requests(&operators, &source, &|_| false);
         Ok(Outline { requests, reads: vec![skeleton.name.clone()], ..outline(subject, &operators) })

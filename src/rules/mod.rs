@@ -64,7 +64,10 @@ pub trait RuleKind: Sync {
         false
     }
 
-    /// What the actions of an op have alike, whatever their partition.
+    /// Whether an op can work as it stands in its asset; else why not and, behind a colon, what to do.
+    fn fit(&self, subject: &Subject) -> Result<(), String>;
+
+    /// What the actions of an op have alike, whatever their partition. There is an outline of every op that is [`fit`](Self::fit).
     fn outline(&self, subject: &Subject) -> Result<Outline, String>;
 
     /// Where an action publishes.

@@ -55,8 +55,12 @@ impl RuleKind for Skeleton {
         "skeleton"
     }
 
+    fn fit(&self, subject: &Subject) -> Result<(), String> {
+        needs_partitions(subject)
+    }
+
     fn outline(&self, subject: &Subject) -> Result<Outline, String> {
-        needs_partitions(subject)?;
+        self.fit(subject)?;
         Ok(Outline { requests: requests(subject), inputs: assets_read(subject), ..outline(subject, &subject.dag.stage(Stage::Skeleton)) })
     }
 

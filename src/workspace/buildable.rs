@@ -47,9 +47,9 @@ impl Asked {
         for declared in &declared.ops {
             let Some((op, rule)) = resolved(asset, declared) else { continue };
             let subject = Subject { catalog, site, asset, op, dag: &dag };
-            match rule.outline(&subject) {
+            match rule.fit(&subject) {
                 Err(why) => asked.found.push(unworkable(&why, declared)),
-                Ok(_) => asked.places.push(places(&subject, rule, declared, partitions.zip(keys.as_deref()))),
+                Ok(()) => asked.places.push(places(&subject, rule, declared, partitions.zip(keys.as_deref()))),
             }
         }
         asked

@@ -117,6 +117,10 @@ impl RuleKind for CommandRule {
         "command"
     }
 
+    fn fit(&self, subject: &Subject) -> Result<(), String> {
+        command(subject).map(drop)
+    }
+
     fn outline(&self, subject: &Subject) -> Result<Outline, String> {
         let command = command(subject)?;
         let inputs = command.inputs.iter().map(|input| Reads { asset: input.asset.clone(), periods: Periods::Window(input.window) });
