@@ -4,6 +4,7 @@ use arrow::array::*;
 use arrow::datatypes::*;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
@@ -163,7 +164,9 @@ pub fn write(path: &Path, columns: &[(String, String, Kind)], rows: &[Row]) {
         (stored.as_str(), array(*kind, &values), true)
     });
     let batch = RecordBatch::try_from_iter_with_nullable(arrays).unwrap();
-    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
+    // Few rows to a row group, so that some groups lie beyond what is needed.
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(3)).build();
+    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
     writer.write(&batch).unwrap();
     writer.close().unwrap();
 }

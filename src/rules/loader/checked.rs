@@ -36,7 +36,8 @@ impl Kept {
 
 /// Reads files of one view.
 pub fn read(reads: &[&FileRead], inputs: &Inputs) -> Result<Checked, Failure> {
-    let wanted: Vec<Wanted> = reads.iter().map(|read| Wanted { path: read.path.clone(), columns: read.wanted() }).collect();
+    let wanted: Vec<Wanted> =
+        reads.iter().map(|read| Wanted { path: read.path.clone(), columns: read.wanted(), groups: read.groups.clone() }).collect();
     let Joined { files, mut columns } = read_joined(&wanted);
     let rows: Vec<usize> = files.iter().map(|rows| rows.as_ref().copied().unwrap_or(0)).collect();
     let time = reads.iter().find_map(|read| TimeCheck::of(read, inputs)?.column());

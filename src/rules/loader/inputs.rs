@@ -1,4 +1,4 @@
-//! The files that the scans of one action read, each with the columns that any scan takes of it.
+//! The files that the scans of one action read, each with the columns that any scan takes of it, and the row groups that any can need.
 //!
 //! Knows nothing of their rows. Invariant: what is listed here is what is read, by whichever way.
 
@@ -7,12 +7,14 @@ use crate::catalog::dag::{Kind, Scan, ScanColumn};
 use crate::catalog::model::TimeColumn;
 use crate::engine::failure::Failure;
 use crate::features::arrow_type::arrow_type;
+use crate::features::time::{is_within, optional_instants};
 use crate::rules::failures::of_table;
 use crate::rules::readiness::gap_warning;
 use crate::rules::skeleton::SkeletonSpec;
 use crate::rules::source::{PeriodFiles, SourceSpec};
 use crate::table::listing::parquet_files;
-use crate::table::parquet::{Extent, extents};
+use crate::table::parquet::{Bounds, Extent, extents};
+use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +41,11 @@ pub struct FileRead {
     pub period: Option<Period>,
     pub columns: BTreeMap<String, ScanColumn>,
     pub time: Option<TimeColumn>,
+    /// The row groups that can hold instants within reach of a scan, in order; else all are read.
+    pub groups: Option<Vec<usize>>,
     pub rows: u64,
+    /// From the earliest to the latest instant within reach of a scan, in milliseconds.
+    reach: Period,
     /// The room that each column takes in memory, by its name in the file.
     bytes: BTreeMap<String, u64>,
 }
@@ -50,13 +56,42 @@ impl FileRead {
         self.columns.values().map(typed).collect()
     }
 
-    fn measure(&mut self) -> Result<(), Failure> {
+    /// The name of the column of times in the file, if it is read.
+    pub fn time_column(&self) -> Option<&str> {
+        let time = self.time.as_ref()?;
+        self.columns.values().find(|c| c.name == time.name).map(|c| c.physical.as_str())
+    }
+
+    fn measure(&mut self, source: Option<&SourceSpec>) -> Result<(), Failure> {
+        self.groups = source.and_then(|source| within_reach(self, source));
         let wanted = self.wanted();
-        let extents = extents(&self.path, &wanted).map_err(|e| of_view(self, of_table(e)))?;
+        let extents = extents(&self.path, &wanted, self.groups.as_deref()).map_err(|e| of_view(self, of_table(e)))?;
         self.rows = extents.first().map_or(0, |extent| extent.rows);
         self.bytes = wanted.into_iter().zip(extents).map(|((name, _), extent)| (name, extent.bytes)).collect();
         Ok(())
     }
+}
+
+/// The row groups of a file that can hold instants within reach, where the footer says of all that their rows are as they should be: then
+/// no other row has a part in any result, or could be complained of.
+fn within_reach(read: &FileRead, source: &SourceSpec) -> Option<Vec<usize>> {
+    let (time, column, period) = (read.time.as_ref()?, read.time_column()?, read.period?);
+    // Of a file or column that is not as it should be, those speak who read it.
+    let bounds = Bounds::read(&read.path, column).ok()?;
+    let known = |array: &ArrayRef| optional_instants(array, time.unit, time.unit).ok();
+    let (least, greatest) = (known(&bounds.least)?, known(&bounds.greatest)?);
+    let spans = |group: usize| bounds.is_known(group).then(|| least[group].zip(greatest[group])).flatten();
+    let (is_admitted, before, after) = (
+        is_within(source.admits(period), time.unit),
+        is_within(Period { start: i64::MIN, end: read.reach.start }, time.unit),
+        is_within(Period { start: read.reach.end, end: i64::MAX }, time.unit),
+    );
+    let filled = || (0..bounds.groups()).filter(|group| !bounds.is_empty(*group));
+    if !filled().all(|group| spans(group).is_some_and(|(least, greatest)| is_admitted(&least) && is_admitted(&greatest))) {
+        return None;
+    }
+    let is_near = |group: &usize| spans(*group).is_some_and(|(least, greatest)| !before(&greatest) && !after(&least));
+    Some(filled().filter(is_near).collect())
 }
 
 /// A failure that says whose file it is about.
@@ -78,12 +113,14 @@ impl<'a> Inputs<'a> {
                 inputs.add(scan, period);
             }
         }
-        let measured: Vec<Result<(), Failure>> = inputs.reads.par_iter_mut().map(|(_, read)| read.measure()).collect();
+        let measure = |((view, _), read): (&FileOfView, &mut FileRead)| read.measure(spec.sources.get(view));
+        let measured: Vec<Result<(), Failure>> = inputs.reads.par_iter_mut().map(measure).collect();
         measured.into_iter().collect::<Result<(), _>>()?;
         Ok(inputs)
     }
 
     fn add(&mut self, scan: &Scan, period: PeriodFiles) {
+        let (start, end) = SourceSpec::range(scan.reach, self.period);
         if let Some(key) = period.key.as_ref().filter(|_| !period.is_there()) {
             self.absent.entry(scan.view.clone()).or_default().insert(key.clone());
         }
@@ -95,12 +132,16 @@ impl<'a> Inputs<'a> {
                 period: period.period,
                 columns: BTreeMap::new(),
                 time: None,
+                groups: None,
                 rows: 0,
+                reach: Period { start: i64::MAX, end: i64::MIN },
                 bytes: BTreeMap::new(),
             };
             let read = self.reads.entry((scan.view.clone(), path.clone())).or_insert_with(new);
             read.columns.extend(scan.columns.iter().map(|c| (c.physical.clone(), c.clone())));
             read.time = scan.time.clone();
+            let Period { start: earliest, end: latest } = read.reach;
+            read.reach = Period { start: earliest.min(start.unwrap_or(i64::MIN)), end: latest.max(end) };
         }
     }
 

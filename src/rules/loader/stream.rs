@@ -10,7 +10,7 @@ use super::times::{TimeCheck, outside_period};
 use crate::catalog::dag::Scan;
 use crate::engine::failure::Failure;
 use crate::rules::failures::of_table;
-use crate::table::parquet::read_batches;
+use crate::table::parquet::{read_batches, read_groups};
 use arrow::array::RecordBatch;
 use arrow::compute::filter_record_batch;
 use rayon::prelude::*;
@@ -62,7 +62,7 @@ impl<'a> Stream<'a> {
         let extra = time.as_ref().filter(|name| !wanted.iter().any(|(column, _)| column == *name));
         wanted.extend(extra.and_then(|name| read.columns.get(name)).map(typed));
         let names = Arc::new(schema(scan));
-        let batches = read_batches(&read.path, &wanted, batch_rows).map_err(|e| of_view(read, of_table(e)))?;
+        let batches = read_groups(&read.path, &wanted, read.groups.as_deref(), batch_rows).map_err(|e| of_view(read, of_table(e)))?;
         Ok(Box::new(ahead(batches).map(move |batch| {
             let mut batch = batch.map_err(|e| of_view(read, of_table(e)))?;
             if let (Some(check), Some(column)) = (&mut check, time.as_ref().and_then(|name| batch.column_by_name(name)))
@@ -87,7 +87,7 @@ fn look(read: &FileRead, inputs: &Inputs) -> Result<usize, Failure> {
     drop(read_batches(&read.path, &read.wanted(), LOOK_ROWS).map_err(unfit)?);
     let Some(mut check) = TimeCheck::of(read, inputs) else { return Ok(0) };
     let Some(column) = check.column().and_then(|name| read.columns.get(name)) else { return Ok(0) };
-    let batches = read_batches(&read.path, &[typed(column)], LOOK_ROWS).map_err(unfit)?;
+    let batches = read_groups(&read.path, &[typed(column)], read.groups.as_deref(), LOOK_ROWS).map_err(unfit)?;
     for batch in batches {
         check.look(batch.map_err(unfit)?.column(0))?;
     }

@@ -51,7 +51,7 @@ impl<'a> TimeCheck<'a> {
 
     /// The name of the column of times in the file, if it is read.
     pub fn column(&self) -> Option<&'a str> {
-        self.read.columns.values().find(|c| c.name == self.time.name).map(|c| c.physical.as_str())
+        self.read.time_column()
     }
 
     fn place(&self) -> String {

@@ -5,7 +5,7 @@
 use super::error::TableError;
 use super::footer::open;
 use arrow::datatypes::DataType;
-use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use std::path::Path;
 
 /// Rows, and the bytes that they take.
@@ -22,17 +22,24 @@ impl std::ops::AddAssign for Extent {
     }
 }
 
-/// The extent of each of some columns (name in the file, type) of a file.
-pub fn extents(path: &Path, columns: &[(String, DataType)]) -> Result<Vec<Extent>, TableError> {
+/// The extent of each of some columns (name in the file, type) of a file, or of some row groups of it.
+pub fn extents(path: &Path, columns: &[(String, DataType)], groups: Option<&[usize]>) -> Result<Vec<Extent>, TableError> {
     let (_, metadata) = open(path)?;
-    let rows = metadata.file_metadata().num_rows().max(0) as u64;
-    let extent = |(name, data_type): &(String, DataType)| Extent { rows, bytes: of_column(&metadata, name, data_type, rows) };
+    let groups: Vec<&RowGroupMetaData> = chosen(groups, metadata.num_row_groups()).map(|group| metadata.row_group(group)).collect();
+    let rows = groups.iter().map(|group| group.num_rows().max(0) as u64).sum();
+    let extent = |(name, data_type): &(String, DataType)| Extent { rows, bytes: of_column(&groups, name, data_type, rows) };
     Ok(columns.iter().map(extent).collect())
 }
 
-fn of_column(metadata: &ParquetMetaData, name: &str, data_type: &DataType, rows: u64) -> u64 {
+/// All row groups of so many, or some of them, which are in order.
+pub(super) fn chosen(groups: Option<&[usize]>, all: usize) -> impl Iterator<Item = usize> + use<'_> {
+    let is_chosen = move |group: &usize| groups.is_none_or(|some| some.binary_search(group).is_ok());
+    (0..all).filter(is_chosen)
+}
+
+fn of_column(groups: &[&RowGroupMetaData], name: &str, data_type: &DataType, rows: u64) -> u64 {
     let of_name = |chunk: &&ColumnChunkMetaData| chunk.column_path().parts().first().is_some_and(|root| root == name);
-    let groups = metadata.row_groups().iter();
+    let groups = groups.iter();
     groups.flat_map(|group| group.columns().iter().filter(of_name)).map(|chunk| of_chunk(chunk, data_type)).sum::<u64>()
         + nested(data_type) * rows
 }
@@ -96,7 +103,7 @@ mod tests {
         writer.write(&batch).unwrap();
         writer.close().unwrap();
         for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
-            let found = extents(file.path(), &[(field.name().clone(), field.data_type().clone())]).unwrap()[0];
+            let found = extents(file.path(), &[(field.name().clone(), field.data_type().clone())], None).unwrap()[0];
             let taken = array.to_data().get_slice_memory_size().unwrap() as u64;
             assert_eq!(found.rows, 1000);
             assert!((taken * 9 / 10..taken * 3 / 2 + 200).contains(&found.bytes), "{field}: {found:?} for {taken}");

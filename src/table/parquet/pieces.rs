@@ -5,6 +5,7 @@
 //! all else has exactly the wanted type.
 
 use super::error::TableError;
+use super::extent::chosen;
 use super::placed::{Place, Put, Room};
 use super::read::{arrange, check_types, roots};
 use arrow::array::{ArrayRef, RecordBatch};
@@ -27,6 +28,8 @@ use std::sync::Arc;
 pub struct Wanted {
     pub path: PathBuf,
     pub columns: Vec<(String, DataType)>,
+    /// The row groups that are wanted; else all.
+    pub groups: Option<Vec<usize>>,
 }
 
 /// What was read of files.
@@ -101,7 +104,7 @@ impl<'f> Shelf<'f> {
                 let shelf = shelves.entry(name).or_insert_with(|| Self { name, files: Vec::new(), groups: Vec::new() });
                 shelf.files.push(index);
                 // Of a group without rows, which some write for an empty table, there is nothing to read.
-                let groups = (0..file.groups()).filter(|group| file.rows_of(*group) > 0);
+                let groups = file.groups().filter(|group| file.rows_of(*group) > 0);
                 shelf.groups.extend(groups.map(|group| Group { index, file, group, column }));
             }
         }
@@ -185,8 +188,9 @@ impl<'w> Opened<'w> {
         Ok(Self { wanted, file, metadata })
     }
 
-    fn groups(&self) -> usize {
-        self.metadata.metadata().num_row_groups()
+    /// The row groups that are wanted.
+    fn groups(&self) -> impl Iterator<Item = usize> + use<'_, 'w> {
+        chosen(self.wanted.groups.as_deref(), self.metadata.metadata().num_row_groups())
     }
 
     fn rows_of(&self, group: usize) -> usize {
@@ -194,7 +198,7 @@ impl<'w> Opened<'w> {
     }
 
     fn rows(&self) -> usize {
-        (0..self.groups()).map(|group| self.rows_of(group)).sum()
+        self.groups().map(|group| self.rows_of(group)).sum()
     }
 
     /// The type of a column as it comes from the file, if that is how it is wanted.
@@ -365,7 +369,8 @@ mod tests {
         let all = [(0, true), (1, true), (250, true), (420, true), (250, false)];
         let files = all.map(|(rows, dictionary)| save(directory.path(), &format!("{rows}-{dictionary}"), rows, dictionary));
         for cases in [&[0][..], &[0, 1, 2], &[2, 3], &[0, 4], &[2, 4, 3]] {
-            let wanted: Vec<Wanted> = cases.iter().map(|case| Wanted { path: files[*case].clone(), columns: columns.clone() }).collect();
+            let wanted: Vec<Wanted> =
+                cases.iter().map(|case| Wanted { path: files[*case].clone(), columns: columns.clone(), groups: None }).collect();
             let read = read_joined(&wanted);
             let rows: Vec<usize> = read.files.into_iter().map(Result::unwrap).collect();
             assert_eq!(rows, cases.iter().map(|case| all[*case].0 as usize).collect::<Vec<_>>());
@@ -411,8 +416,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let columns = vec![("f".to_string(), DataType::Boolean), ("t".to_string(), DataType::Utf8)];
         let path = save_empty_group(directory.path());
-        let wanted = Wanted { path, columns };
-        assert_eq!(Opened::open(&wanted).unwrap().groups(), 1);
+        let wanted = Wanted { path, columns, groups: None };
+        assert_eq!(Opened::open(&wanted).unwrap().groups().count(), 1);
         let read = read_joined(&[wanted]);
         assert_eq!(read.files[0].as_ref().unwrap(), &0);
         assert!(read.columns.values().all(|column| column.pieces.is_empty()));
@@ -422,9 +427,9 @@ mod tests {
     fn a_file_that_cannot_be_read_spoils_no_other() {
         let directory = tempfile::tempdir().unwrap();
         let columns = vec![("n".to_string(), DataType::Int64)];
-        let good = Wanted { path: save(directory.path(), "good", 3, true), columns: columns.clone() };
-        let absent = Wanted { path: directory.path().join("absent"), columns: columns.clone() };
-        let other = Wanted { columns: vec![("x".to_string(), DataType::Int64)], path: good.path.clone() };
+        let good = Wanted { path: save(directory.path(), "good", 3, true), columns: columns.clone(), groups: None };
+        let absent = Wanted { path: directory.path().join("absent"), columns: columns.clone(), groups: None };
+        let other = Wanted { columns: vec![("x".to_string(), DataType::Int64)], path: good.path.clone(), groups: None };
         let read = read_joined(&[absent, good, other]);
         assert!(read.files[0].is_err() && read.files[2].is_err());
         assert_eq!(read.files[1].as_ref().unwrap(), &3);

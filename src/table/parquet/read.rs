@@ -4,6 +4,7 @@
 //! dictionaries, views) are unified, different types are not.
 
 use super::error::TableError;
+use super::extent::chosen;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -19,12 +20,24 @@ pub fn read_batches(
     wanted: &[(String, DataType)],
     batch_rows: usize,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, TableError>> + use<>, TableError> {
+    read_groups(path, wanted, None, batch_rows)
+}
+
+/// [`read_batches`] of some row groups.
+pub fn read_groups(
+    path: &Path,
+    wanted: &[(String, DataType)],
+    groups: Option<&[usize]>,
+    batch_rows: usize,
+) -> Result<impl Iterator<Item = Result<RecordBatch, TableError>> + use<>, TableError> {
     let file = File::open(path).map_err(|e| TableError::io(path, e))?;
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| TableError::broken(path, e))?;
     check_types(path, builder.schema(), wanted)?;
     let names = wanted.iter().map(|(name, _)| name.as_str());
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots(builder.schema(), names));
-    let reader = builder.with_projection(mask).with_batch_size(batch_rows).build().map_err(|e| TableError::broken(path, e))?;
+    let groups = chosen(groups, builder.metadata().num_row_groups()).collect();
+    let builder = builder.with_projection(mask).with_row_groups(groups).with_batch_size(batch_rows);
+    let reader = builder.build().map_err(|e| TableError::broken(path, e))?;
     let (path, wanted) = (path.to_path_buf(), wanted.to_vec());
     Ok(reader.map(move |batch| arrange(&path, batch.map_err(|e| TableError::broken(&path, e))?, &wanted)))
 }
