@@ -234,3 +234,24 @@ fn row_groups_without_a_row_within_reach_are_not_read() {
     assert_eq!(built(&[0, 2]).unwrap(), 3);
     assert!(built(&[1]).is_err());
 }
+
+#[test]
+fn a_static_join_takes_the_current_row_of_all_row_groups() {
+    let mut workspace = plain();
+    workspace.hour = Some(12);
+    workspace.views[0].files[0].rows = vec![event(4242, START + DAY + 12 * HOUR)];
+    workspace.joins = vec![Join { view: "artworks", as_of: None, on: None, prefix: "", columns: vec!["author_id"] }];
+    let artworks = &mut workspace.views[1];
+    (artworks.partitioned, artworks.unit) = (true, super::rows::Unit::Ms);
+    artworks.fields.iter_mut().filter(|field| field.name == "published_at").for_each(|field| field.kind = Kind::Int);
+    let row = artworks.files.iter().find_map(|file| file.rows.first()).unwrap().clone();
+    let published = |hour: i64, author: i64| {
+        let at = ((START + DAY + i128::from(hour) * HOUR) / 1_000_000) as i64;
+        let values =
+            [("artwork_id", 4242), ("author_id", author), ("published_at", at)].map(|(name, value)| (name.into(), Value::Int(value)));
+        row.clone().into_iter().chain(values).collect::<super::rows::Row>()
+    };
+    let rows = [(1, 1), (2, 2), (3, 3), (20, 4), (21, 5), (22, 6)].map(|(hour, author)| published(hour, author));
+    artworks.files = vec![SourceFile { day: Some(1), name: "a.parquet".into(), rows: rows.to_vec() }];
+    assert_eq!(cell(&table(&workspace).unwrap(), "author_id"), Value::Int(6));
+}

@@ -3,7 +3,7 @@
 //! Knows nothing of their rows. Invariant: what is listed here is what is read, by whichever way.
 
 use crate::catalog::calendar::Period;
-use crate::catalog::dag::{Kind, Scan, ScanColumn};
+use crate::catalog::dag::{Kind, Operator, Scan, ScanColumn};
 use crate::catalog::model::TimeColumn;
 use crate::engine::failure::Failure;
 use crate::features::arrow_type::arrow_type;
@@ -108,9 +108,10 @@ impl<'a> Inputs<'a> {
     /// Lists what the scans of an action read.
     pub fn list(spec: &'a SkeletonSpec, period: Period) -> Result<Self, Failure> {
         let mut inputs = Self { spec, period, reads: BTreeMap::new(), absent: BTreeMap::new(), late: BTreeMap::new() };
-        for scan in spec.operators.iter().filter_map(scan_of) {
+        for (operator, scan) in spec.operators.iter().filter_map(|operator| Some((operator, scan_of(operator)?))) {
+            let reach = inputs.reach(operator, scan);
             for period in inputs.periods(scan)? {
-                inputs.add(scan, period);
+                inputs.add(scan, period, reach);
             }
         }
         let measure = |((view, _), read): (&FileOfView, &mut FileRead)| read.measure(spec.sources.get(view));
@@ -119,8 +120,17 @@ impl<'a> Inputs<'a> {
         Ok(inputs)
     }
 
-    fn add(&mut self, scan: &Scan, period: PeriodFiles) {
+    /// The instants that have a part in a result, in milliseconds. A static join takes the current row of all that the files hold.
+    fn reach(&self, operator: &Operator, scan: &Scan) -> Period {
+        let is_current = |taker: &Operator| matches!(taker.does, Kind::Join(_)) && taker.inputs.contains(&operator.id);
         let (start, end) = SourceSpec::range(scan.reach, self.period);
+        match self.spec.operators.iter().any(is_current) {
+            true => Period { start: i64::MIN, end: i64::MAX },
+            false => Period { start: start.unwrap_or(i64::MIN), end },
+        }
+    }
+
+    fn add(&mut self, scan: &Scan, period: PeriodFiles, reach: Period) {
         if let Some(key) = period.key.as_ref().filter(|_| !period.is_there()) {
             self.absent.entry(scan.view.clone()).or_default().insert(key.clone());
         }
@@ -141,7 +151,7 @@ impl<'a> Inputs<'a> {
             read.columns.extend(scan.columns.iter().map(|c| (c.physical.clone(), c.clone())));
             read.time = scan.time.clone();
             let Period { start: earliest, end: latest } = read.reach;
-            read.reach = Period { start: earliest.min(start.unwrap_or(i64::MIN)), end: latest.max(end) };
+            read.reach = Period { start: earliest.min(reach.start), end: latest.max(reach.end) };
         }
     }
 
@@ -193,7 +203,7 @@ impl<'a> Inputs<'a> {
     }
 }
 
-pub fn scan_of(operator: &crate::catalog::dag::Operator) -> Option<&Scan> {
+pub fn scan_of(operator: &Operator) -> Option<&Scan> {
     match &operator.does {
         Kind::Scan(scan) => Some(scan),
         _ => None,
